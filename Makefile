@@ -1,0 +1,86 @@
+# One virtual environment, .venv, in three steps, each with its stamp:
+#   .bootstrap  uv and what builds this package (requirements/bootstrap.lock)
+#   .run        what the server needs           (requirements/run.lock)
+#   .ready      that, and what tests need       (requirements/dev.lock)
+# Once .ready is there, `make run` uses it and leaves the test tools alone.
+
+PYTHON  ?= python3
+BIN     := .venv/bin
+UV      := $(BIN)/uv
+LOCKS   := requirements
+SOURCES := $(wildcard server sync tests benchmarks)
+SERVE   := $(if $(wildcard .venv/.ready),.venv/.ready,.venv/.run)
+PWA     := $(if $(wildcard pwa/package.json),server/static/index.html)
+
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+           --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+INSTALL := $(UV) pip install -q --python $(BIN)/python
+SYNC    := $(UV) pip sync -q --python $(BIN)/python --require-hashes
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format demo bench lock wheel
+
+help: ## this table
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(SERVE) $(PWA) ## the server with demonstration data
+	$(BIN)/rientro serve --demo
+
+test: lint ## everything CI runs: lint, then all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready ## style, types and import walls
+	$(BIN)/ruff check -q $(SOURCES)
+	$(BIN)/ruff format -q --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports --no-logo --no-cache
+
+format: .venv/.ready ## repair what style can repair by itself
+	$(BIN)/ruff check -q --fix-only $(SOURCES)
+	$(BIN)/ruff format -q $(SOURCES)
+
+demo: .venv/.ready $(PWA) ## offline sales come home, told step by step
+	$(BIN)/python -m tests.demo
+
+bench: .venv/.ready ## measure against the raw database and peers
+	$(BIN)/python -m benchmarks
+
+lock: .venv/.bootstrap ## write requirements/*.lock anew; UPGRADE=1 for newer versions
+	$(COMPILE) --group bootstrap -o $(LOCKS)/bootstrap.lock
+	$(COMPILE) pyproject.toml -c $(LOCKS)/bootstrap.lock -o $(LOCKS)/run.lock
+	$(COMPILE) pyproject.toml --group dev -c $(LOCKS)/run.lock -c $(LOCKS)/bootstrap.lock -o $(LOCKS)/dev.lock
+
+wheel: .venv/.ready $(PWA) ## dist/: source archive and wheel
+	$(BIN)/python -m build --no-isolation
+
+.venv/.bootstrap: $(LOCKS)/bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit("rientro needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/bootstrap.lock
+	@touch $@
+
+.venv/.run: .venv/.bootstrap $(LOCKS)/run.lock pyproject.toml
+	$(SYNC) $(LOCKS)/bootstrap.lock $(LOCKS)/run.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.ready: .venv/.bootstrap $(LOCKS)/run.lock $(LOCKS)/dev.lock pyproject.toml
+	$(SYNC) $(LOCKS)/dev.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+ifneq ($(PWA),)
+.PHONY: test-pwa
+test: test-pwa
+test-pwa: $(PWA)
+	cd pwa && npx tsc --noEmit && npx vitest run
+
+pwa/node_modules/.ready: pwa/package-lock.json pwa/.npmrc
+	cd pwa && npm ci --no-progress
+	@touch $@
+
+$(PWA): pwa/node_modules/.ready $(shell find pwa/src pwa/index.html pwa/vite.config.ts -type f 2>/dev/null)
+	cd pwa && npx vite build --logLevel warn
+endif

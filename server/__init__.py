@@ -1,0 +1,1 @@
+"""The server: applies what clients send, answers what they ask, and carries changes to providers."""

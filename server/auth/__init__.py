@@ -1,0 +1,1 @@
+"""Who may come in: tenants, their shops, and devices with a token each."""

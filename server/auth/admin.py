@@ -1,0 +1,92 @@
+"""Setting up: tenants, shops, devices. Used by the command line and the demonstration shop."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from server.auth.tokens import hash_secret, new_token
+from server.collections.roles import ROLES
+from server.storage.statement import Statement
+from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+
+_TENANT = Statement(
+    """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at)
+       VALUES (:tenant_id, :name, 0, :epoch, 0, :created_at)"""
+)
+_FIRST_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, 0, :nonce, :at)")
+_SHOP = Statement("INSERT INTO shops (tenant_id, shop) VALUES (:tenant_id, :shop) ON CONFLICT DO NOTHING")
+_DEVICE = Statement(
+    """INSERT INTO devices (tenant_id, device_id, name, role, shop, secret_hash, created_at)
+       VALUES (:tenant_id, :device_id, :name, :role, :shop, :secret_hash, :created_at)"""
+)
+_SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class AdminError(Exception):
+    """What was asked for cannot be done; the message says what to do instead."""
+
+
+class NewDevice(NamedTuple):
+    """A device just made. The token is shown once and stored nowhere."""
+
+    device_id: str
+    token: str
+    tenant_id: str
+
+
+class Admin:
+    """Makes tenants and devices."""
+
+    def __init__(self, writer: Writer, new_id: Callable[[], str]) -> None:
+        """`new_id` gives uuids of version 7."""
+        self._writer, self._new_id = writer, new_id
+
+    async def add_tenant(self, name: str) -> str:
+        """A new tenant's id."""
+        tenant_id = self._new_id()
+
+        async def job(writing: Writing) -> None:
+            row = {"tenant_id": tenant_id, "name": _named(name), "epoch": self._new_id(), "created_at": writing.now}
+            await writing.tx.execute(_TENANT, row)
+            mark = {"tenant_id": tenant_id, "nonce": self._new_id().replace("-", ""), "at": writing.now}
+            await writing.tx.execute(_FIRST_MARK, mark)
+
+        await self._writer.submit(Job([], job))
+        return tenant_id
+
+    async def add_device(self, tenant_id: str, name: str, role: str, shop: str) -> NewDevice:
+        """A new device of a tenant, with its token. Raises AdminError."""
+        if role not in ROLES:
+            raise AdminError(f"there is no role {role!r}: use one of {', '.join(ROLES)}")
+        if not _SHOP_NAME.fullmatch(shop):
+            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 64 of them")
+        device_id = self._new_id()
+        token = new_token(tenant_id, device_id)
+
+        async def job(writing: Writing) -> None:
+            tenant = writing.tenant(tenant_id)
+            await writing.tx.execute(_SHOP, (tenant_id, shop))
+            row = {
+                "tenant_id": tenant_id,
+                "device_id": device_id,
+                "name": _named(name),
+                "role": role,
+                "shop": shop,
+                "secret_hash": hash_secret(token.secret),
+                "created_at": writing.now,
+            }
+            await writing.tx.execute(_DEVICE, row)
+            tenant.revision += 1
+
+        try:
+            await self._writer.submit(Job([tenant_id], job))
+        except UnknownTenantError:
+            raise AdminError("there is no such tenant here: see `rientro tenant list`") from None
+        return NewDevice(device_id, token.text(), tenant_id)
+
+
+def _named(name: str) -> str:
+    shown = name.strip()
+    if not shown or len(shown) > 200:  # noqa: PLR2004  # the column's width
+        raise AdminError("a name has 1 to 200 characters")
+    return shown

@@ -1,0 +1,26 @@
+"""Products: what the shop sells. Stock is a counter that follows the sales."""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from server.collections.roles import MANAGED
+from server.storage.synced import Synced
+from server.storage.types import column
+from sync.collection import SyncOptions
+from sync.policy import COUNTER, LAST_WRITER
+from sync.wire import CODE, FLAG, MONEY, QUANTITY, RATE, text
+
+
+class Product(Synced, table=True):
+    """A product of the tenant, sold in all its shops."""
+
+    __tablename__ = "products"
+    sync: ClassVar[SyncOptions] = SyncOptions("products", may=MANAGED, concurrent_delete="update_wins")
+
+    name: Annotated[str, text(200, least=1), LAST_WRITER] = column(text(200))
+    price: Annotated[Decimal, MONEY, LAST_WRITER] = column(MONEY)
+    vat_rate: Annotated[Decimal, RATE, LAST_WRITER] = column(RATE)
+    category: Annotated[str | None, text(100), LAST_WRITER] = column(text(100), default=None, nullable=True)
+    barcode: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
+    active: Annotated[bool, FLAG, LAST_WRITER] = column(FLAG, default=True)
+    stock: Annotated[Decimal, QUANTITY, COUNTER] = column(QUANTITY, default=Decimal(0))

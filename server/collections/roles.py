@@ -1,0 +1,16 @@
+"""Who may write what: the roles of a shop, as collections name them."""
+
+from collections.abc import Mapping
+
+from sync.collection import EVERYTHING, WRITE_ONLY, Op
+
+ROLES = ("owner", "clerk", "terminal")
+
+STAFF: Mapping[str, frozenset[Op]] = {"owner": EVERYTHING, "clerk": EVERYTHING, "terminal": WRITE_ONLY}
+"""Everybody writes; a till deletes nothing."""
+
+MANAGED: Mapping[str, frozenset[Op]] = {"owner": EVERYTHING, "clerk": EVERYTHING, "terminal": frozenset()}
+"""People write; a till only reads."""
+
+READ_MARK: Mapping[str, frozenset[Op]] = {"owner": frozenset(("update",)), "clerk": frozenset(("update",))}
+"""The server writes; people may touch the one field that is theirs."""

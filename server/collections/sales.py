@@ -1,0 +1,85 @@
+"""Sales: facts. They are voided, never deleted, and never refused for what other records say."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
+
+from server.collections.roles import STAFF
+from server.storage.synced import Synced
+from server.storage.types import column
+from sync.collection import FOR_SHOP, Fields, Increment, SyncOptions
+from sync.policy import IMMUTABLE, LAST_WRITER, SERVER_OWNED
+from sync.wire import CODE, DAY, INSTANT, INTEGER, MONEY, QUANTITY, RATE, UUID, choice, item, json_of, text, units_of
+
+STATUS = choice("completed", "voided")
+NATURE = choice("N[1-7](?:[.][0-9])?")
+
+SALE_LINE = item(
+    "SaleLine",
+    description=text(200),
+    quantity=QUANTITY,
+    unit_price=MONEY,
+    total=MONEY,
+    vat_rate=RATE,
+    optional={"product_id": UUID},
+)
+"""One line of the receipt, gross prices; `product_id` moves that product's stock."""
+
+VAT_LINE = item("VatLine", rate=RATE, gross=MONEY, net=MONEY, vat=MONEY, optional={"nature": NATURE})
+"""The sale's sums by VAT rate: gross = net + vat; `nature` says why a rate is zero."""
+
+LINES = json_of(SALE_LINE, most=500)
+VAT = json_of(VAT_LINE, most=20)
+FLAGS = json_of(CODE.check, most=20)
+
+
+def stock_effects(sale: Fields) -> Iterable[Increment]:
+    """What a sale takes from stock; a voided one takes nothing, so voiding gives it back."""
+    if sale["status"] == "voided":
+        return
+    for line in sale["lines"]:
+        product_id = line.get("product_id")
+        if product_id is not None:
+            yield Increment("products", product_id, "stock", -units_of(line["quantity"], QUANTITY.places))
+
+
+def check_sale(before: Fields | None, after: Fields) -> str | None:
+    """A void is final, and the sums by rate make the total."""
+    if before is not None:
+        voided = before["status"] == "voided" and after["status"] != "voided"
+        return "a voided sale stays voided: ring it up again" if voided else None
+    if sum(units_of(line["gross"], 2) for line in after["vat"]) != units_of(after["total"], 2):
+        return "the sums by VAT rate do not make the total"
+    return None
+
+
+class Sale(Synced, table=True):
+    """A receipt, with the number of its till's own series; the server never renumbers."""
+
+    __tablename__ = "sales"
+    sync: ClassVar[SyncOptions] = SyncOptions(
+        "sales",
+        may=STAFF,
+        audience=FOR_SHOP,
+        fact=True,
+        effects=stock_effects,
+        references={"customer_id": "customers"},
+        rule=check_sale,
+    )
+
+    shop: Annotated[str, CODE, IMMUTABLE] = column(CODE)
+    terminal_id: Annotated[str, CODE, IMMUTABLE] = column(CODE)
+    receipt_no: Annotated[int, INTEGER, IMMUTABLE] = column(INTEGER)
+    business_day: Annotated[date, DAY, IMMUTABLE] = column(DAY)
+    sold_at: Annotated[datetime, INSTANT, IMMUTABLE] = column(INSTANT)
+    lines: Annotated[list[dict[str, Any]], LINES, IMMUTABLE] = column(LINES)
+    vat: Annotated[list[dict[str, Any]], VAT, IMMUTABLE] = column(VAT)
+    total: Annotated[Decimal, MONEY, IMMUTABLE] = column(MONEY)
+    payment_method: Annotated[str, CODE, IMMUTABLE] = column(CODE)
+    customer_id: Annotated[str | None, UUID, LAST_WRITER] = column(UUID, default=None, nullable=True)
+    status: Annotated[str, STATUS, LAST_WRITER] = column(STATUS, default="completed")
+    note: Annotated[str | None, text(500), LAST_WRITER] = column(text(500), default=None, nullable=True)
+    flags: Annotated[list[str], FLAGS, SERVER_OWNED] = column(FLAGS, default_factory=list)
+    forward_status: Annotated[str | None, CODE, SERVER_OWNED] = column(CODE, default=None, nullable=True)
+    forward_reference: Annotated[str | None, text(200), SERVER_OWNED] = column(text(200), default=None, nullable=True)

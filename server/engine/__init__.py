@@ -1,0 +1,1 @@
+"""The engine: applies a push, answers a pull, tells who listens that there is something new."""

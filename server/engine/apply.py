@@ -1,0 +1,70 @@
+"""Mutations the server makes: what a provider answered or told, what a command does. The same merge, the same feed.
+
+They run inside the transaction of whoever brings them (a settle, an inbox row's end), so that the news and the fact
+that it was taken in are stored together. Their uids are derived from what they tell of, so news told twice applies
+once.
+"""
+
+from collections.abc import Sequence
+
+from server.engine.mutations import Memory
+from server.engine.records import Records
+from server.ports import Cause, Forwarding
+from server.storage.writer import Writing
+from sync.judge import Judge, Scope
+from sync.merge import Outcome
+from sync.merge import Writer as Author
+from sync.protocol import Mutation, verdict
+
+_SERVER = Scope("server", frozenset())
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+class Applier:
+    """Applies server-side mutations."""
+
+    def __init__(self, records: Records, forwarding: Forwarding) -> None:
+        """Both are shared with the rest of the process."""
+        self._records, self._forwarding = records, forwarding
+        self._memory = Memory()
+
+    async def apply(
+        self, writing: Writing, tenant_id: str, author: str, mutations: Sequence[Mutation], cause: Cause
+    ) -> list[Outcome]:
+        """Apply mutations inside the caller's transaction; one whose uid was here before is not applied again.
+
+        Raises UnknownTenantError when the job did not name the tenant.
+        """
+        tenant = writing.tenant(tenant_id)
+        looking = Writing(writing.tx, writing.now_ms, writing.now, look=True, tenants=writing.tenants)
+        workspace = await self._records.workspace(looking, tenant_id, mutations, {})
+        known = await self._memory.known(looking, tenant_id, mutations, 0)
+        collector = await self._forwarding.collector(writing, tenant, cause)
+        judge = Judge(
+            self._records.registry,
+            workspace,
+            Author(author, tenant.epoch, writing.now, server=True),
+            _SERVER,
+            collector.accepted,
+        )
+        new = [mutation for mutation in mutations if mutation["uid"] not in known]
+        outcomes = {mutation["uid"]: judge.one(mutation) for mutation in new}
+        await self._records.store(writing.tx, tenant, workspace)
+        await collector.store()
+        await self._remember(writing, tenant_id, new, outcomes)
+        return [outcomes.get(mutation["uid"]) or Outcome("applied") for mutation in mutations]
+
+    async def _remember(
+        self, writing: Writing, tenant_id: str, new: Sequence[Mutation], outcomes: dict[str, Outcome]
+    ) -> None:
+        rows = []
+        for mutation in new:
+            outcome = outcomes[mutation["uid"]]
+            for loser in outcome.losers:
+                await self._memory.supersede(writing.tx, tenant_id, mutation, loser, writing.now)
+            told = None
+            if outcome.status != "applied":
+                told = verdict(0, mutation["uid"], outcome.status, code=outcome.code, message=outcome.message)
+            version = outcome.record.version if outcome.record is not None else None
+            rows.append((mutation["uid"], 0, version, told))
+        await self._memory.remember(writing.tx, tenant_id, _NOBODY, rows)

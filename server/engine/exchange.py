@@ -1,0 +1,61 @@
+"""One round trip of the protocol: bytes in, push, pull, bytes out.
+
+The changes of a page are JSON text made by the database; they are joined into the answer and never parsed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic_core import to_json
+
+from server.engine.pull import Page, Puller, bucket_names
+from server.engine.push import Pushed, Pusher
+from server.ports import Principal
+from sync.clock import encode_instant
+from sync.protocol import Registry, SyncRequest
+from sync.version import PROTOCOL_VERSION
+
+
+class Exchange:
+    """Answers `POST /v1/sync`."""
+
+    def __init__(self, registry: Registry, pusher: Pusher, puller: Puller, clock: Callable[[], int]) -> None:
+        """`clock` gives milliseconds since 1970."""
+        self._registry, self._pusher, self._puller, self._clock = registry, pusher, puller, clock
+
+    async def sync(self, principal: Principal, body: bytes, correlation_id: str) -> bytes:
+        """The answer's JSON. Raises SyncError, UnknownTenantError, DatabaseError."""
+        request = self._registry.parse_request(body)
+        pushed: Pushed | None = None
+        if request.get("mutations"):
+            pushed = await self._pusher.push(principal, request, correlation_id)
+        if pushed is not None and not pushed.rewound and not request.get("collections"):
+            return self._answer(pushed, self._standing(principal, request, pushed))
+        page = await self._puller.pull(principal, request, rewound=self._rewound(request, pushed))
+        return self._answer(pushed, page)
+
+    @staticmethod
+    def _rewound(request: SyncRequest, pushed: Pushed | None) -> bool:
+        return pushed is not None and pushed.rewound and request.get("cursor") is not None
+
+    def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
+        """The page of somebody who only pushes: nothing read, the cursor as it was."""
+        head = self._puller.head_name(principal.tenant_id, pushed.epoch, pushed.seq)
+        return Page(pushed.epoch, head, pushed.last_mutation_id, [], request.get("cursor"))
+
+    def _answer(self, pushed: Pushed | None, page: Page) -> bytes:
+        members: dict[str, Any] = {
+            "protocol": PROTOCOL_VERSION,
+            "server_time": encode_instant(self._clock()),
+            "epoch": page.epoch,
+            "head": page.head,
+            "last_mutation_id": page.last_mutation_id if pushed is None else pushed.last_mutation_id,
+            "safe_mutation_id": 0,
+            "verdicts": [] if pushed is None else pushed.verdicts,
+            "dropped": bucket_names(page.dropped),
+            "cursor": page.cursor,
+            "more": page.more,
+            "reset": page.reset,
+            "digest": None,
+        }
+        return b'%s,"changes":[%s]}' % (to_json(members)[:-1], ",".join(page.changes).encode())

@@ -1,0 +1,166 @@
+"""Push: a client's queue is judged and stored in one transaction, and answered after its commit.
+
+Rules:
+
+1. Effects, verdicts, `last_mutation_id` and deliveries are stored together or not at all.
+2. Creations are inserted unseen; where a key turns out to be taken, the transaction runs again and looks first.
+3. When the database refuses a whole request, its mutations are tried one by one. One that fails alone twice, not for a
+   passing reason, is rejected as `internal_error` and kept: a queue is never blocked by one bad mutation.
+4. Refusals of a whole request are returned by the job, not raised: others share its transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from server.engine.mutations import Memory
+from server.engine.records import Records
+from server.ports import Cause, Forwarding, Principal
+from server.storage.database import DatabaseError
+from server.storage.writer import Job, Tenant, Writer, Writing
+from sync.errors import ClientForkedError, ForeignClientError, MutationGapError, QueueError, SyncError
+from sync.judge import Judge, Judgement
+from sync.merge import Writer as Author
+from sync.protocol import Mutation, SyncRequest, Unusable, Verdict
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+Queue = Sequence[Mutation | Unusable]
+
+
+class Pushed(NamedTuple):
+    """What became of a push, and where the tenant stands after it.
+
+    `rewound`: the client speaks of another epoch, and nothing was applied.
+    """
+
+    epoch: str
+    seq: int
+    last_mutation_id: int
+    verdicts: list[Verdict]
+    rewound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One request's queue and whose it is."""
+
+    principal: Principal
+    client_id: str
+    epoch: str | None
+    mutations: Queue
+    correlation_id: str
+
+
+class Pusher:
+    """Applies pushes."""
+
+    def __init__(self, writer: Writer, records: Records, forwarding: Forwarding) -> None:
+        """All three are shared with the rest of the process."""
+        self._writer, self._records, self._forwarding = writer, records, forwarding
+        self._memory = Memory()
+
+    async def push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
+        """Apply a request's mutations.
+
+        Raises QueueError (gap, fork), ForeignClientError, UnknownTenantError, DatabaseError (`transient`: ours, try
+        again; nothing was kept).
+        """
+        queue = request.get("mutations", ())
+        batch = _Batch(principal, request["client_id"], request.get("epoch"), queue, correlation_id)
+        try:
+            return await self._submit(batch)
+        except DatabaseError as error:
+            if error.transient:
+                raise
+            log.warning("push_refused_by_database", mutations=len(queue), error=str(error))
+            return await self._one_by_one(batch)
+
+    async def _submit(self, batch: _Batch) -> Pushed:
+        job = Job([batch.principal.tenant_id], partial(self._apply, batch), weight=len(batch.mutations))
+        result = await self._writer.submit(job)
+        if isinstance(result, SyncError):
+            raise result
+        return result
+
+    async def _one_by_one(self, batch: _Batch) -> Pushed:
+        pushed = await self._stubborn(replace(batch, mutations=batch.mutations[:1]))
+        for mutation in batch.mutations[1:]:
+            try:
+                following = await self._stubborn(replace(batch, mutations=[mutation]))
+            except QueueError as error:
+                raise error.after(pushed.verdicts) from None
+            pushed = following._replace(verdicts=pushed.verdicts + following.verdicts)
+        return pushed
+
+    async def _stubborn(self, single: _Batch) -> Pushed:
+        try:
+            return await self._submit(single)
+        except DatabaseError as error:
+            if error.transient:
+                raise
+        try:
+            return await self._submit(single)
+        except DatabaseError as error:
+            if error.transient:
+                raise
+            log.exception("mutation_rejected_internally", alarm=True)
+        return await self._submit(replace(single, mutations=[_give_up(single.mutations[0])]))
+
+    async def _apply(self, batch: _Batch, writing: Writing) -> Pushed | SyncError:
+        tenant = writing.tenant(batch.principal.tenant_id)
+        client = await self._memory.client(writing.tx, tenant.tenant_id, batch.client_id)
+        if client is not None and client.device_id != batch.principal.device_id:
+            return ForeignClientError()
+        last = client.last_mutation_id if client is not None else 0
+        if batch.epoch is not None and batch.epoch != tenant.epoch:
+            return Pushed(tenant.epoch, tenant.seq, last, [], rewound=True)
+        scope = batch.principal.scope()
+        workspace = await self._records.workspace(writing, tenant.tenant_id, batch.mutations, scope.defaults)
+        known = await self._memory.known(writing, tenant.tenant_id, batch.mutations, last)
+        collector = await self._forwarding.collector(writing, tenant, Cause(batch.correlation_id))
+        author = Author(batch.client_id, tenant.epoch, writing.now)
+        judge = Judge(self._records.registry, workspace, author, scope, collector.accepted)
+        judgement = judge.batch(batch.mutations, last, known)
+        await self._records.store(writing.tx, tenant, workspace)
+        await collector.store()
+        await self._remember(batch, writing, judgement, is_new=client is None)
+        return _answer(judgement, tenant)
+
+    async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement, *, is_new: bool) -> None:
+        tx, tenant_id, client_id = writing.tx, batch.principal.tenant_id, batch.client_id
+        await self._memory.remember(tx, tenant_id, client_id, judgement.remembered)
+        for mutation, loser in judgement.losers:
+            await self._memory.supersede(tx, tenant_id, mutation, loser, writing.now)
+        for verdict, raw in judgement.refused:
+            about = {
+                "tenant_id": tenant_id,
+                "client_id": client_id,
+                "device_id": batch.principal.device_id,
+                "correlation_id": batch.correlation_id,
+                "received_at": writing.now,
+            }
+            await self._memory.refuse(tx, verdict, raw, about)
+        if is_new:
+            row = (tenant_id, client_id, batch.principal.device_id, judgement.last_mutation_id, writing.now)
+            await self._memory.meet(tx, row)
+        else:
+            await self._memory.advance(tx, tenant_id, client_id, judgement.last_mutation_id)
+
+
+def _answer(judgement: Judgement, tenant: Tenant) -> Pushed | SyncError:
+    if judgement.trouble is None:
+        return Pushed(tenant.epoch, tenant.seq, judgement.last_mutation_id, judgement.verdicts)
+    kind = MutationGapError if judgement.trouble == "gap" else ClientForkedError
+    return kind((kind.__doc__ or "").strip(), verdicts=judgement.verdicts, last_mutation_id=judgement.last_mutation_id)
+
+
+def _give_up(mutation: Mutation | Unusable) -> Unusable:
+    if isinstance(mutation, Unusable):
+        return mutation
+    return Unusable(
+        mutation["mutation_id"], mutation["uid"], "internal_error", "the server could not store it", mutation
+    )

@@ -1,0 +1,1 @@
+"""Watching the server: logs, later health and metrics."""

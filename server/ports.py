@@ -1,0 +1,202 @@
+"""What engine, outbox, inbox and providers share without knowing each other: routes, calls, Protocols."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+from pydantic import BaseModel
+
+from server.storage.writer import Tenant, Writing
+from sync.collection import Fields
+from sync.judge import Accepted, Scope
+from sync.merge import Outcome
+from sync.protocol import Mutation
+
+
+class Principal(NamedTuple):
+    """A device that was let in. `shops` are those it may see: its own, or all of them for an owner."""
+
+    tenant_id: str
+    device_id: str
+    role: str
+    shop: str
+    shops: frozenset[str]
+
+    def scope(self) -> Scope:
+        """What it may touch, and what its creations are filled in with."""
+        audiences = {"tenant", f"role:{self.role}", *(f"shop:{shop}" for shop in self.shops)}
+        return Scope(self.role, frozenset(audiences), {"shop": self.shop})
+
+
+Predicate = Callable[[Fields | None, Fields], bool]
+"""Whether a change matters: the record's fields before (None: it is new) and after."""
+
+Event = Callable[[Fields | None, Fields], str]
+"""What a change is called towards the provider, after the collection's name and a dot."""
+
+DeliveryState = Literal[
+    "pending",  # waits: for its turn, or until `next_attempt_at`
+    "leased",  # a relay is at it
+    "delivered",  # the provider has it
+    "answered",  # the provider refused it for business reasons (402): no failure, no retry
+    "superseded",  # a newer one carries its content
+    "cancelled",  # a person took it back before it was tried
+    "dead",  # given up; a person can redrive it
+    "in_doubt",  # tried at most once, and nobody can know whether it took effect: for a person
+]
+OnDead = Literal["block", "skip", "supersede"]
+"""What a dead delivery does to later ones of its record: hold them, let them pass, or give way to a newer one."""
+
+
+def created_or_updated(before: Fields | None, _after: Fields) -> str:
+    """The plainest event name."""
+    return "created" if before is None else "updated"
+
+
+def nothing_written_back(_state: DeliveryState, _reference: str | None) -> Fields:
+    """The record is not told what became of its delivery."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which changes of a collection go to which operation of a provider; a tenant's bindings pick the endpoint.
+
+    `write_back` gives the server-owned fields that tell of a delivery's end (delivered, answered, dead, in_doubt) and
+    of the provider's reference. `echo`: also changes this very provider caused. `supersedes`: a newer delivery makes
+    waiting ones of the same record, route and endpoint needless while they are unattempted; never for money.
+    """
+
+    name: str
+    collection: str
+    provider: str
+    operation: str
+    when: Predicate
+    event: Event = created_or_updated
+    write_back: Callable[[DeliveryState, str | None], Fields] = nothing_written_back
+    on_dead: OnDead = "block"
+    echo: bool = False
+    supersedes: bool = False
+
+
+class Cause(NamedTuple):
+    """Why the server writes: the correlation id it goes on under, and the provider whose news it is, if any."""
+
+    correlation_id: str
+    provider: str | None = None
+
+
+class Collector(Protocol):
+    """Gathers the deliveries of one transaction while its mutations are judged."""
+
+    def accepted(self, change: Accepted) -> None:
+        """Look at one accepted change, while it is fresh."""
+
+    async def store(self) -> None:
+        """Write the deliveries, in the transaction that accepted the changes."""
+
+
+class Forwarding(Protocol):
+    """The outbox's door for whoever accepts mutations."""
+
+    async def collector(self, writing: Writing, tenant: Tenant, cause: Cause) -> Collector:
+        """A collector for one transaction; the provider named in `cause` gets no echo of its own news."""
+
+
+class Applying(Protocol):
+    """The engine's door for mutations the server makes: answers, webhooks, polls, the command line."""
+
+    async def apply(
+        self, writing: Writing, tenant_id: str, author: str, mutations: Sequence[Mutation], cause: Cause
+    ) -> list[Outcome]:
+        """Apply mutations inside somebody's transaction; one whose uid was here before is not applied again.
+
+        `author` is `provider:<endpoint>` or `system:<part>`. Outcomes come in order; a rejected one is kept with its
+        code, and the others stand.
+        """
+
+
+class Secrets(Protocol):
+    """Opens what is sealed at rest."""
+
+    def unseal(self, tenant_id: str, provider: str, endpoint_id: str, sealed: str, /) -> dict[str, str]:
+        """An endpoint's secrets by name; in memory for one call only."""
+
+
+class Account(NamedTuple):
+    """An endpoint as its provider sees it: a tenant's account there."""
+
+    tenant_id: str
+    endpoint_id: str
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+
+class Call(NamedTuple):
+    """One attempt to deliver. `payload` is the JSON text frozen when the change was accepted: the same at every attempt.
+
+    `idempotency_key` is the same too, also from a server restored from a backup.
+    """
+
+    account: Account
+    delivery_id: str
+    idempotency_key: str
+    correlation_id: str
+    collection: str
+    record_id: str
+    payload: str
+    attempt: int
+
+
+class Answer(NamedTuple):
+    """What the provider said. `status` is HTTP's (200 where a provider has none) and decides the class of a failure.
+
+    `reference` is the provider's name for what it made, `request_id` its name for the request, `retry_after` its header
+    as it stands. All of it is bounded and free of personal data.
+    """
+
+    status: int
+    reference: str | None = None
+    request_id: str | None = None
+    retry_after: str | None = None
+
+
+Promise = Literal[
+    "keyed",  # the provider honours the idempotency key: sent again, one effect
+    "lookup",  # looked up before it is sent again: one effect
+    "once",  # at most one effect; what is ambiguous ends in doubt, for a person
+    "repeatable",  # a second effect does no harm
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How to do one thing at a provider, and what that promises.
+
+    Both callables raise OutboundError or a DeliveryError, or return the answer whatever its status. `look_up` returns
+    None where the provider knows of no effect; `lookup` operations must have it.
+    """
+
+    promise: Promise
+    send: Callable[[Call], Awaitable[Answer]]
+    look_up: Callable[[Call], Awaitable[Answer | None]] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a promise nobody could keep."""
+        if self.promise == "lookup" and self.look_up is None:
+            raise TypeError("an operation that promises `lookup` needs `look_up`")
+
+
+class Provider(Protocol):
+    """An adapter to one kind of outside party. Made by the composition root, called by relay and inbox."""
+
+    @property
+    def name(self) -> str:
+        """As routes and endpoints name it."""
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """The form of an endpoint's settings; what is a SecretStr there is sealed at rest."""
+
+    def operations(self) -> Mapping[str, Operation]:
+        """What the outbox may ask of it, by name."""

@@ -1,0 +1,1 @@
+"""Routes: thin. Each parses, calls, responds; problems are made in one place."""

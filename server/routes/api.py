@@ -1,0 +1,72 @@
+"""Every route of the API, declared once."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from server.routes import health, sync
+from server.routes.openapi import Operation, document
+from sync.protocol import Registry, Verdict
+
+_OBJECT = {"type": "object"}
+_CHANGE = {
+    "type": "object",
+    "properties": {
+        "collection": {"type": "string"},
+        "record_id": {"type": "string", "format": "uuid"},
+        "version": {"type": "integer"},
+        "deleted": {"type": "boolean"},
+        "fields": _OBJECT,
+    },
+    "required": ["collection", "record_id", "version", "deleted", "fields"],
+}
+
+
+def _sync_response() -> dict[str, Any]:
+    text, flag, number = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
+    verdict = TypeAdapter(Verdict).json_schema()
+    properties = {
+        "protocol": number,
+        "server_time": text,
+        "epoch": text,
+        "head": text,
+        "last_mutation_id": number,
+        "safe_mutation_id": number,
+        "verdicts": {"type": "array", "items": verdict},
+        "changes": {"type": "array", "items": _CHANGE},
+        "dropped": {"type": "array", "items": _OBJECT},
+        "cursor": {"type": ["string", "null"]},
+        "more": flag,
+        "reset": flag,
+        "digest": {"type": ["array", "null"]},
+    }
+    return {"type": "object", "properties": properties, "required": sorted(properties)}
+
+
+def operations(registry: Registry) -> list[Operation]:
+    """The API."""
+    status = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+    return [
+        Operation(
+            "POST",
+            "/v1/sync",
+            sync.sync,
+            "Push queued mutations and pull what changed, in one round trip.",
+            request=registry.request_schema(),
+            response=_sync_response(),
+            errors=(400, 403, 409, 410, 413, 415, 422, 503),
+        ),
+        Operation("GET", "/v1/schema", sync.schema, "Describe the collections.", response=_OBJECT, errors=(503,)),
+        Operation(
+            "GET",
+            "/v1/live",
+            sync.live,
+            "Be poked when there is something new.",
+            response={"type": "string"},
+            media_type="text/event-stream",
+            errors=(503,),
+        ),
+        Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
+        Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),
+        Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),
+    ]

@@ -1,0 +1,29 @@
+"""`/health/live`: the process runs. `/health/ready`: it can store, so send it traffic."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from server.routes.problem import problem
+from server.routes.state import State
+from server.storage.database import DatabaseError, Tx
+from server.storage.statement import Statement
+
+_ANY = Statement("SELECT 1")
+
+
+async def live(_request: Request[State]) -> Response:
+    """Always, as long as somebody answers."""
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request[State]) -> Response:
+    """Whether the database answers."""
+
+    async def work(tx: Tx) -> None:
+        await tx.fetch(_ANY)
+
+    try:
+        await request.state["services"].database.read(work)
+    except DatabaseError:
+        return problem(503, "database_unreachable", "The database does not answer.", headers={"Retry-After": "1"})
+    return JSONResponse({"status": "ready"})

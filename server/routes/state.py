@@ -1,0 +1,50 @@
+"""What the routes are handed: the services of the process, made once by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from asgi_correlation_id import correlation_id
+from starlette.requests import Request
+
+from server.auth.devices import Devices
+from server.engine.exchange import Exchange
+from server.engine.live import Pokes
+from server.ports import Principal
+from server.routes.problem import UnauthenticatedError
+from server.storage.database import Database
+from sync.protocol import Registry
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route may call."""
+
+    database: Database
+    registry: Registry
+    devices: Devices
+    exchange: Exchange
+    pokes: Pokes
+    openapi: Mapping[str, Any]
+
+
+class State(TypedDict):
+    """The lifespan's state."""
+
+    services: Services
+
+
+async def signed_in(request: Request[State]) -> Principal:
+    """Who is asking. Raises UnauthenticatedError."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    principal = None
+    if scheme.lower() == "bearer":
+        principal = await request.state["services"].devices.authenticate(token.strip())
+    if principal is None:
+        raise UnauthenticatedError
+    return principal
+
+
+def current_correlation_id() -> str:
+    """The id this request's traces go by."""
+    return correlation_id.get() or ""

@@ -1,0 +1,31 @@
+"""Settings: one frozen object, read once from the environment (`RIENTRO_…`); what is secret is masked when shown."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything the environment may say.
+
+    `data` holds the embedded database and the master key. `database_url` names PostgreSQL instead. `secret_key` (64 hex
+    digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
+    tests only.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
+
+    data: Path = Path("data")
+    database_url: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    public_url: str | None = None
+    allow_loopback: bool = False
+    relay: bool = True
+    log_level: str = "INFO"
+
+    def database(self) -> str:
+        """The database's URL; never log it, it may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data.resolve() / 'rientro.db'}"

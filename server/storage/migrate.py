@@ -1,0 +1,40 @@
+"""Brings a database forward, and lets tests compare it with the models. Ordinary SQLAlchemy: nothing here is hot."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+async def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to a revision; two processes doing so at once wait for each other on PostgreSQL."""
+    await run(url, "upgrade", revision)
+
+
+async def run(url: str, name: str, *arguments: Any, **options: Any) -> Any:
+    """Run an Alembic command, such as upgrade, check or revision."""
+
+    def call(connection: Connection) -> Any:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7213654)")
+        return getattr(command, name)(_config(connection), *arguments, **options)
+
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(call)
+    finally:
+        await engine.dispose()
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,166 @@
+"""SQL for one collection, derived once from its description: load, insert, update, page.
+
+A row is a tuple in the order `META` plus the collection's fields, all in wire form; JSON fields are text here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from server.storage.database import Tx
+from server.storage.statement import Statement
+from server.storage.synced import META, table_of
+from server.storage.wire_sql import (
+    postgres_json,
+    postgres_text,
+    postgres_type,
+    sqlite_bind,
+    sqlite_json,
+    sqlite_text,
+)
+from sync.collection import Collection
+from sync.record import Record
+from sync.wire import INSTANT
+
+_META_TYPES = {
+    "tenant_id": "uuid",
+    "id": "uuid",
+    "seq": "bigint",
+    "version": "bigint",
+    "audience": "text",
+    "deleted": "boolean",
+    "stamp": "timestamptz",
+    "author": "text",
+    "clocks": "json",
+}
+_CHANGING = META[2:]
+
+
+class RecordSql:
+    """Loads and stores records of one collection, and renders pages of them."""
+
+    def __init__(self, collection: Collection) -> None:
+        """Everything is text by the end of this."""
+        self.collection = collection
+        self.table = table_of(collection.model).name  # type: ignore[arg-type]
+        self.columns = (*META, *collection.names)
+        self._fields = [(spec.name, spec.wire, spec.nullable) for spec in collection.fields.values()]
+        self._json = frozenset(collection.json_names)
+        self._flags = tuple(name for name, wire, _ in self._fields if wire.kind == "flag")
+        self.load_statement = self._load()
+        self.insert_statement = self._insert()
+        self.update_statement = self._update()
+        self.page_statement = self._page()
+
+    async def load(self, tx: Tx, tenant_id: str, ids: Iterable[str]) -> dict[str, Record]:
+        """The records of these ids that exist, tombstones included."""
+        rows = await tx.fetch(self.load_statement, (to_json(list(ids)).decode(), tenant_id))
+        return {row[0]: self._record(row) for row in rows}
+
+    async def insert(self, tx: Tx, tenant_id: str, records: Mapping[str, Record]) -> None:
+        """Store new records. Raises DatabaseError (`unique`) where an id is taken."""
+        rows = [self._row(tenant_id, record_id, record) for record_id, record in records.items()]
+        await tx.copy(self.table, self.columns, self.insert_statement, rows)
+
+    async def update(self, tx: Tx, tenant_id: str, records: Mapping[str, Record]) -> None:
+        """Store the new state of known records."""
+        rows = [self._row(tenant_id, record_id, record) for record_id, record in records.items()]
+        if tx.dialect == "sqlite":
+            await tx.many(self.update_statement, rows)
+        else:
+            document = to_json([dict(zip(self.columns, row, strict=True)) for row in rows]).decode()
+            await tx.execute(self.update_statement, (document,))
+
+    async def page(self, tx: Tx, tenant_id: str, audience: str, after: int, until: int) -> Sequence[Sequence[Any]]:
+        """(seq, change as JSON text) of one bucket, in sequence."""
+        return await tx.fetch(self.page_statement, (tenant_id, audience, after, until))
+
+    def _row(self, tenant_id: str, record_id: str, record: Record) -> tuple[Any, ...]:
+        fields = record.fields
+        values = [
+            fields[name] if name not in self._json or fields[name] is None else to_json(fields[name]).decode()
+            for name in self.collection.names
+        ]
+        return (
+            tenant_id,
+            record_id,
+            record.seq,
+            record.version,
+            record.audience,
+            record.deleted,
+            record.stamp,
+            record.author,
+            None if record.clocks is None else to_json(record.clocks).decode(),
+            *values,
+        )
+
+    def _record(self, row: Sequence[Any]) -> Record:
+        _, seq, version, audience, deleted, stamp, author, clocks, *values = row
+        fields = dict(zip(self.collection.names, values, strict=True))
+        for name in self._json:
+            if fields[name] is not None:
+                fields[name] = json.loads(fields[name])
+        for name in self._flags:
+            if fields[name] is not None:
+                fields[name] = bool(fields[name])
+        held = None if clocks is None else json.loads(clocks)
+        return Record(seq, version, audience, bool(deleted), stamp, author, held, fields)
+
+    def _load(self) -> Statement:
+        meta = "id, seq, version, audience, deleted, {stamp}, author, clocks"
+        lite = ", ".join(sqlite_text(wire, name) for name, wire, _ in self._fields)
+        post = ", ".join(postgres_text(wire, name) for name, wire, _ in self._fields)
+        return Statement(
+            f"SELECT {meta.format(stamp='stamp')}, {lite} FROM {self.table} "  # noqa: S608  # names of our own
+            "WHERE id IN (SELECT value FROM json_each(:ids)) AND tenant_id = :tenant_id",
+            postgresql=f"SELECT {meta.format(stamp=postgres_text(INSTANT, 'stamp'))}, {post} "  # noqa: S608
+            "FROM json_array_elements_text(:ids::json) AS wanted(one) CROSS JOIN LATERAL "
+            f"(SELECT * FROM {self.table} WHERE tenant_id = :tenant_id AND id = wanted.one::uuid LIMIT 1) AS found",
+        )
+
+    def _insert(self) -> Statement:
+        binds = [f":{name}" for name in META] + [sqlite_bind(wire, f":{name}") for name, wire, _ in self._fields]
+        names = ", ".join(self.columns)
+        return Statement(f"INSERT INTO {self.table} ({names}) VALUES ({', '.join(binds)})")  # noqa: S608
+
+    def _update(self) -> Statement:
+        """SQLite takes rows in the order of `columns`, PostgreSQL one JSON document of them."""
+        binds = {name: f":{name}" for name in META}
+        binds |= {name: sqlite_bind(wire, f":{name}") for name, wire, _ in self._fields}
+        types = _META_TYPES | {name: postgres_type(wire) for name, wire, _ in self._fields}
+        changing = self.columns[2:]
+        lite = ", ".join(f"{name} = {binds[name]}" for name in changing)
+        # A JSON value travels as a string inside the document: read as text, then cast.
+        shape = ", ".join(f"{name} {types[name].replace('json', 'text')}" for name in self.columns)
+        post = ", ".join(f"{name} = new.{name}{'::json' if types[name] == 'json' else ''}" for name in changing)
+        return Statement(
+            f"UPDATE {self.table} SET {lite} WHERE tenant_id = :tenant_id AND id = :id",  # noqa: S608  # our own names
+            postgresql=f"UPDATE {self.table} AS old SET {post} FROM json_to_recordset($1::json) AS new({shape}) "  # noqa: S608
+            "WHERE old.tenant_id = new.tenant_id AND old.id = new.id",
+            names=self.columns,
+        )
+
+    def _page(self) -> Statement:
+        shown = [(name, *sqlite_json(wire, name, nullable=nullable)) for name, wire, nullable in self._fields]
+        layout = ",".join(f'"{name}":{form}' for name, form, _ in shown)
+        arguments = ", ".join(argument for _, _, given in shown for argument in given)
+        head = f'{{"collection":"{self.collection.name}","record_id":"%s","version":%d,"deleted":'
+        lite = (
+            f"""iif(deleted, printf('{head}true,"fields":{{}}}}', id, version), """
+            f"""printf('{head}false,"fields":{{{layout}}}}}', id, version, {arguments}))"""
+        )
+        members = " || ',' || ".join(
+            f"""'"{name}":' || {postgres_json(wire, name)}""" for name, wire, _ in self._fields
+        )
+        begin = f"""'{{"collection":"{self.collection.name}","record_id":"' || id || '","version":' || version"""
+        post = (
+            f"""{begin} || CASE WHEN deleted THEN ',"deleted":true,"fields":{{}}}}' """
+            f"""ELSE ',"deleted":false,"fields":{{' || {members} || '}}}}' END"""
+        )
+        where = "WHERE tenant_id = :tenant_id AND audience = :audience AND seq > :after AND seq <= :until ORDER BY seq"
+        return Statement(
+            f"SELECT seq, {lite} FROM {self.table} {where}",  # noqa: S608
+            postgresql=f"SELECT seq, {post} FROM {self.table} {where}",  # noqa: S608
+        )

@@ -1,0 +1,157 @@
+"""SQLite: one writing connection in one thread, a few reading ones beside it, WAL, and an fsync at every commit.
+
+An acknowledged sale must survive a power cut, hence synchronous=FULL. Several processes may share the file: writers
+begin IMMEDIATE and wait for each other, and `PRAGMA data_version` on the writing connection tells when another one
+wrote.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import anyio
+
+from server.storage.database import DatabaseError, Row, Work
+from server.storage.statement import DialectName, Parameters, Statement
+
+T = TypeVar("T")
+
+PRAGMAS = (
+    "PRAGMA busy_timeout = 5000",  # first: it covers the switch to WAL
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA cache_size = -16000",
+)
+READERS = 2
+WATCH_S = 0.2
+
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID}
+
+
+class SqliteTx:
+    """A transaction on a connection that only this thread uses; its coroutines never suspend."""
+
+    dialect: DialectName = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """The transaction is begun and ended by whoever made this."""
+        self._connection = connection
+
+    async def fetch(self, statement: Statement, parameters: Parameters = ()) -> Sequence[Row]:
+        """All rows."""
+        arguments = statement.arguments("sqlite", parameters)
+        return self._connection.execute(statement.sql("sqlite"), arguments).fetchall()
+
+    async def execute(self, statement: Statement, parameters: Parameters = ()) -> int:
+        """The number of rows touched."""
+        return self._connection.execute(statement.sql("sqlite"), statement.arguments("sqlite", parameters)).rowcount
+
+    async def many(self, statement: Statement, rows: Sequence[Parameters]) -> None:
+        """Once a row."""
+        if rows:
+            self._connection.executemany(statement.sql("sqlite"), [statement.arguments("sqlite", row) for row in rows])
+
+    async def copy(
+        self, _table: str, _columns: Sequence[str], statement: Statement, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows of wire text."""
+        self._connection.executemany(statement.sql("sqlite"), rows)
+
+
+class SqliteDatabase:
+    """An open SQLite file."""
+
+    dialect: DialectName = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        """Connections are made by the threads that use them, at first use."""
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="rientro-write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rientro-read")
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+
+    async def read(self, work: Work[T]) -> T:
+        """Run a unit of work in one snapshot."""
+        return await self._run(self._readers, "BEGIN DEFERRED", work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a unit of work in one transaction; it is on the disk when this returns."""
+        return await self._run(self._writer, "BEGIN IMMEDIATE", work)
+
+    async def watch(self, changed: Callable[[str | None], None]) -> None:
+        """Poll for other processes' commits; whose tenants they were is not known."""
+        loop = asyncio.get_running_loop()
+        before = await loop.run_in_executor(self._writer, self._data_version)
+        while True:
+            await anyio.sleep(WATCH_S)
+            now = await loop.run_in_executor(self._writer, self._data_version)
+            if now != before:
+                before = now
+                changed(None)
+
+    async def close(self) -> None:
+        """Wait for what runs, then close every connection."""
+        await anyio.to_thread.run_sync(self._writer.shutdown)
+        await anyio.to_thread.run_sync(self._readers.shutdown)
+        for connection in self._open:
+            connection.close()
+
+    def _run(self, threads: ThreadPoolExecutor, begin: str, work: Work[T]) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(threads, self._transaction, begin, work)
+
+    def _transaction(self, begin: str, work: Work[T]) -> T:
+        try:
+            connection = self._connection()
+            connection.execute(begin)
+            try:
+                result = _drive(cast("Coroutine[Any, Any, T]", work(SqliteTx(connection))))
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        return result
+
+    def _data_version(self) -> int:
+        return int(self._connection().execute("PRAGMA data_version").fetchone()[0])
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = connect(self._path)
+            self._local.connection = connection
+            self._open.append(connection)
+        return connection
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection set up as all of ours are."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+def _drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine whose awaits never suspend."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    coroutine.close()
+    raise RuntimeError("a unit of work awaited something else than its transaction")
+
+
+def _translated(error: sqlite3.Error) -> DatabaseError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return DatabaseError(name, transient=code & 0xFF in _TRANSIENT, unique=code in _UNIQUE)

@@ -1,0 +1,45 @@
+"""The columns every collection has beside its own fields, and the index that pulls read by."""
+
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import declared_attr
+from sqlmodel import Field, SQLModel
+
+from server.storage.types import InstantType, JsonType, UuidType
+from sync.collection import SyncOptions
+
+META = ("tenant_id", "id", "seq", "version", "audience", "deleted", "stamp", "author", "clocks")
+"""Order of the common columns in every row that is stored."""
+
+
+class Synced(SQLModel):
+    """A record that travels.
+
+    `seq` is its place in the tenant's sequence, `version` its own counter, `audience` who may see it; `stamp` and
+    `author` are those of its creation, `clocks` those of fields written since (NULL until fields diverge).
+    """
+
+    sync: ClassVar[SyncOptions]
+
+    tenant_id: str = Field(sa_type=UuidType, primary_key=True)
+    id: str = Field(sa_type=UuidType, primary_key=True)
+    seq: int = Field(sa_type=sa.BigInteger)
+    version: int = Field(sa_type=sa.BigInteger)
+    audience: str = Field(sa_type=sa.String(80))
+    deleted: bool = Field(sa_type=sa.Boolean)
+    stamp: str = Field(sa_type=InstantType)
+    author: str = Field(sa_type=sa.String(100))
+    clocks: str | None = Field(sa_type=JsonType, nullable=True)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:  # noqa: N805  # a class attribute worked out per table
+        """Pulls read one audience in sequence."""
+        return (sa.Index(None, "tenant_id", "audience", "seq"),)
+
+
+def table_of(model: type[SQLModel]) -> sa.Table:
+    """The Core table of a model."""
+    table = getattr(model, "__table__")  # noqa: B009  # SQLModel does not declare it
+    assert isinstance(table, sa.Table)
+    return table

@@ -1,0 +1,209 @@
+"""The one way to write: every change is a job, and the jobs that wait share one transaction and one fsync.
+
+Rules:
+
+1. The tenants of a group are locked first, in order: a tenant's sequence is taken under its lock by every writer, so a
+   cursor never skips a late commit.
+2. An answer follows the commit. On a database error the group rolls back and each job runs alone, told to `look`: what
+   was taken for new may not be. What fails alone is its submitter's to handle.
+3. A mark is left in a tenant's history at this process's first write, after a lost connection, and every minute with
+   writes, so that a history somebody rewound is told from one that went on.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from server.storage.database import Database, DatabaseError, Tx
+from server.storage.statement import Statement
+from sync.clock import encode_instant
+
+T = TypeVar("T")
+
+MAX_WEIGHT = 2000
+MARK_EVERY_MS = 60_000
+
+_LOCK = Statement(
+    "SELECT tenant_id, seq, epoch, revision FROM tenants WHERE tenant_id = :tenant_id",
+    postgresql="SELECT tenant_id, seq, epoch, revision FROM tenants WHERE tenant_id = :tenant_id FOR UPDATE",
+)
+_ADVANCE = Statement(
+    "UPDATE tenants SET seq = :seq, revision = :revision WHERE tenant_id = :tenant_id",
+    postgresql="""UPDATE tenants SET seq = :seq, revision = :revision WHERE tenant_id = :tenant_id
+        RETURNING pg_notify('rientro', tenant_id::text)""",
+)
+_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, :seq, :nonce, :at)")
+
+
+class UnknownTenantError(Exception):
+    """No such tenant here."""
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A locked tenant. `seq` is the head of its sequence; `revision` grows with its devices, endpoints and bindings."""
+
+    tenant_id: str
+    seq: int
+    epoch: str
+    revision: int
+    locked_at: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember what was stored."""
+        self.locked_at = (self.seq, self.revision)
+
+    def next_seq(self) -> int:
+        """Take the next place in the sequence."""
+        self.seq += 1
+        return self.seq
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to store."""
+        return (self.seq, self.revision) != self.locked_at
+
+
+@dataclass(slots=True)
+class Writing:
+    """What a job works with. Without `look`, what a client calls new may be inserted unseen."""
+
+    tx: Tx
+    now_ms: int
+    now: str
+    look: bool
+    tenants: dict[str, Tenant]
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """A tenant this job named. Raises UnknownTenantError."""
+        found = self.tenants.get(tenant_id)
+        if found is None:
+            raise UnknownTenantError
+        return found
+
+
+@dataclass(slots=True)
+class Job(Generic[T]):
+    """A unit of writing: the tenants it changes, how much it is, and what it does."""
+
+    tenants: Sequence[str]
+    run: Callable[[Writing], Awaitable[T]]
+    weight: int = 1
+
+
+@dataclass(slots=True)
+class _Waiting:
+    job: Job[Any]
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Groups jobs; use it as `async with writer.running():` or hand `run` to a task group."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> None:
+        """`clock` gives milliseconds since 1970, `nonce` a fresh random text for a mark."""
+        self._database, self._clock, self._nonce = database, clock, nonce
+        self._queue: list[_Waiting] = []
+        self._filled = anyio.Event()
+        self._marked: dict[str, int] = {}
+        self.committed: list[Callable[[str], None]] = []
+
+    async def submit(self, job: Job[T]) -> T:
+        """Run a job and return what it returned, after the commit.
+
+        Raises what the job raised, or DatabaseError; nothing of it is stored then.
+        """
+        waiting = _Waiting(job)
+        self._queue.append(waiting)
+        self._filled.set()
+        await waiting.done.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result  # type: ignore[no-any-return]
+
+    def forget_marks(self) -> None:
+        """Leave a new mark at each tenant's next write, as a new process does."""
+        self._marked.clear()
+
+    async def run(self) -> None:
+        """Serve jobs until cancelled; a group under way is finished first."""
+        while True:
+            await self._filled.wait()
+            self._filled = anyio.Event()
+            while self._queue:
+                with anyio.CancelScope(shield=True):
+                    await self._serve(self._take())
+
+    def _take(self) -> list[_Waiting]:
+        weight = count = 0
+        for count, waiting in enumerate(self._queue, 1):  # noqa: B007  # the count outlives the loop
+            weight += waiting.job.weight
+            if weight >= MAX_WEIGHT:
+                break
+        group, self._queue = self._queue[:count], self._queue[count:]
+        return group
+
+    async def _serve(self, group: list[_Waiting]) -> None:
+        try:
+            results = await self._transaction([waiting.job for waiting in group], look=False)
+        except Exception as error:  # noqa: BLE001  # whatever it was, each job is tried alone and gets its own error
+            self._note(error)
+            for waiting in group:
+                await self._alone(waiting)
+        else:
+            for waiting, result in zip(group, results, strict=True):
+                waiting.result = result
+                waiting.done.set()
+
+    async def _alone(self, waiting: _Waiting) -> None:
+        try:
+            (waiting.result,) = await self._transaction([waiting.job], look=True)
+        except Exception as error:  # noqa: BLE001  # handed to the submitter
+            self._note(error)
+            waiting.error = error
+        waiting.done.set()
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, DatabaseError) and error.transient:
+            self.forget_marks()  # the connection may be another one, to a database with another history
+
+    async def _transaction(self, jobs: Sequence[Job[Any]], *, look: bool) -> list[Any]:
+        now_ms = self._clock()
+        touched: dict[str, Tenant] = {}
+
+        async def work(tx: Tx) -> list[Any]:
+            touched.clear()
+            writing = Writing(tx, now_ms, encode_instant(now_ms), look, touched)
+            for tenant_id in sorted({tenant_id for job in jobs for tenant_id in job.tenants}):
+                for row in await tx.fetch(_LOCK, (tenant_id,)):
+                    touched[tenant_id] = Tenant(*row)
+            results = [await job.run(writing) for job in jobs]
+            await self._store(writing)
+            return results
+
+        results = await self._database.write(work)
+        for tenant in touched.values():
+            if tenant.changed:
+                self._marked.setdefault(tenant.tenant_id, now_ms)
+                self._tell(tenant.tenant_id)
+        return results
+
+    async def _store(self, writing: Writing) -> None:
+        for tenant in writing.tenants.values():
+            if not tenant.changed:
+                continue
+            key = tenant.tenant_id
+            await writing.tx.execute(_ADVANCE, {"seq": tenant.seq, "revision": tenant.revision, "tenant_id": key})
+            due = writing.now_ms - self._marked.get(key, 0) >= MARK_EVERY_MS
+            if due and tenant.seq != tenant.locked_at[0]:
+                self._marked.pop(key, None)
+                row = {"tenant_id": key, "seq": tenant.locked_at[0], "nonce": self._nonce(), "at": writing.now}
+                await writing.tx.execute(_MARK, row)
+
+    def _tell(self, tenant_id: str) -> None:
+        for listener in self.committed:
+            listener(tenant_id)

@@ -1,0 +1,149 @@
+"""What is synced: a collection's description, read once off the annotations of a pydantic model.
+
+A field is `name: Annotated[python type, WireType, Policy]`; what has no policy is not part of the wire. The model's
+`sync` class variable says the rest: who may write, whom a record belongs to, and what it does to other records.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import NoneType
+from typing import Any, Literal, get_args, get_type_hints
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from sync.policy import COUNTER, Policy
+from sync.wire import WireType, canonical_decimal
+
+Op = Literal["create", "update", "delete", "restore"]
+Fields = dict[str, Any]
+"""A record's values in wire form: decimals, instants and ids as canonical text, lists as parsed JSON."""
+
+EVERYTHING: frozenset[Op] = frozenset(("create", "update", "delete", "restore"))
+WRITE_ONLY: frozenset[Op] = frozenset(("create", "update"))
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one record does to a counter of another: `delta` in the counter's smallest unit."""
+
+    collection: str
+    record_id: str
+    field: str
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may see a record: the kind of circle, and which one a record's fields put it in.
+
+    An audience is written `tenant`, `shop:<shop>` or `role:<role>`; a bucket is one audience of one collection.
+    """
+
+    kind: Literal["tenant", "shop", "role"]
+    of: Callable[[Fields], str]
+
+
+FOR_TENANT = Audience("tenant", lambda _fields: "tenant")
+"""Everybody in the tenant."""
+
+FOR_SHOP = Audience("shop", lambda fields: f"shop:{fields['shop']}")
+"""The shop that the record's field `shop` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """A collection's rules beside its fields.
+
+    `effects` gives what a live record contributes to other records' counters; the difference between before and after
+    is applied in the same transaction, so that whatever undoes a record undoes its effects. `references` maps a field
+    to the collection its id names: what is missing there is flagged, never refused. `rule` returns a reason where
+    values contradict each other. A `fact` (a sale, a payment) happened: it can be voided, not deleted.
+    """
+
+    name: str
+    may: Mapping[str, frozenset[Op]]
+    audience: Audience = FOR_TENANT
+    fact: bool = False
+    concurrent_delete: Literal["delete_wins", "update_wins"] = "delete_wins"
+    effects: Callable[[Fields], Iterable[Increment]] | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    rule: Callable[[Fields | None, Fields], str | None] | None = None
+    schema: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field: its form, its policy, and whether a creation must bring it."""
+
+    name: str
+    wire: WireType
+    policy: Policy
+    nullable: bool
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A described collection; everything that hot paths ask of it is worked out here once."""
+
+    options: SyncOptions
+    model: type[BaseModel]
+    fields: Mapping[str, FieldSpec]
+    name: str = field(init=False)
+    names: tuple[str, ...] = field(init=False)
+    policies: Mapping[str, Policy] = field(init=False)
+    required: frozenset[str] = field(init=False)
+    defaults: Mapping[str, Any] = field(init=False)
+    counters: Mapping[str, int] = field(init=False)
+    json_names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the look-ups."""
+        specs = self.fields.values()
+        self._set("name", self.options.name)
+        self._set("names", tuple(self.fields))
+        self._set("policies", {spec.name: spec.policy for spec in specs})
+        self._set("required", frozenset(spec.name for spec in specs if spec.required))
+        self._set("defaults", {spec.name: spec.default for spec in specs if not spec.required})
+        self._set("counters", {spec.name: spec.wire.places for spec in specs if spec.policy is COUNTER})
+        self._set("json_names", tuple(spec.name for spec in specs if spec.wire.kind == "json"))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+def describe(model: type[BaseModel]) -> Collection:
+    """Read a collection off its model. Raises TypeError where a declaration is incomplete."""
+    options = getattr(model, "sync", None)
+    if not isinstance(options, SyncOptions):
+        raise TypeError(f"{model.__name__} has no `sync` options")
+    hints = get_type_hints(model, include_extras=True)
+    found = {name: _spec(model, name, hints[name]) for name in model.model_fields if name in hints}
+    return Collection(options, model, {name: spec for name, spec in found.items() if spec is not None})
+
+
+def _spec(model: type[BaseModel], name: str, hint: Any) -> FieldSpec | None:
+    marks = getattr(hint, "__metadata__", ())
+    policy = next((mark for mark in marks if isinstance(mark, Policy)), None)
+    if policy is None:
+        return None
+    wire = next((mark for mark in marks if isinstance(mark, WireType)), None)
+    if wire is None:
+        raise TypeError(f"{model.__name__}.{name} has a policy but no wire type")
+    info: FieldInfo = model.model_fields[name]
+    required = info.is_required() and policy is not COUNTER
+    return FieldSpec(
+        name, wire, policy, NoneType in get_args(get_args(hint)[0]), required, _default(info, wire, policy)
+    )
+
+
+def _default(info: FieldInfo, wire: WireType, policy: Policy) -> Any:
+    if policy is COUNTER:
+        return canonical_decimal("0", wire.places) if wire.kind == "decimal" else 0
+    if info.is_required():
+        return None
+    value = info.get_default(call_default_factory=True)
+    return canonical_decimal(str(value), wire.places) if isinstance(value, Decimal) else value

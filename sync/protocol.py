@@ -1,0 +1,259 @@
+"""The wire: requests and mutations as typed dictionaries, validated by adapters derived from the collections.
+
+A request is parsed whole when every mutation in it is well formed, which is the usual case and the fast one. Where
+one is not, only the envelope is parsed whole and each mutation alone: what is wrong with one is its own affair
+(`Unusable`), and the queue goes on. Only `mutation_id` and `uid` belong to the envelope.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from typing_extensions import TypedDict
+
+from sync.collection import Collection, describe
+from sync.errors import MalformedError, TooLargeError, UnsupportedError
+from sync.policy import COUNTER
+from sync.version import PROTOCOL_VERSION
+from sync.wire import CODE, INSTANT, QUANTITY, UUID, shape_of
+
+MAX_MUTATIONS = 1000
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_MUTATION_BYTES = 256 * 1024
+MAX_PAGE = 1000
+
+Status = Literal["applied", "merged", "conflict", "rejected", "waiting"]
+MutationOp = Literal["create", "update", "delete", "restore", "noop"]
+MutationId = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
+
+
+class Mutation(TypedDict):
+    """A client's intent, numbered per client, with a uid of its own."""
+
+    mutation_id: int
+    uid: str
+    op: MutationOp
+    collection: str
+    record_id: str
+    timestamp: str
+    base_version: NotRequired[int]
+    epoch: NotRequired[str | None]
+    schema: NotRequired[int]
+    actor: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    increments: NotRequired[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A mutation that could not be read; it is consumed, rejected and kept whole (`raw`)."""
+
+    mutation_id: int
+    uid: str
+    code: str
+    message: str
+    raw: Any
+
+
+class Verdict(TypedDict):
+    """What became of a mutation."""
+
+    mutation_id: int
+    uid: str
+    status: Status
+    duplicate: bool
+    version: int | None
+    code: str | None
+    message: str | None
+    conflict_id: str | None
+    superseded: list[str]
+    clamped: bool
+
+
+class SyncRequest(TypedDict):
+    """A push and a pull in one."""
+
+    protocol: int
+    client_id: str
+    schema: NotRequired[int]
+    epoch: NotRequired[str | None]
+    cursor: NotRequired[str | None]
+    collections: NotRequired[list[str]]
+    limit: NotRequired[int]
+    mutations: Sequence[Mutation | Unusable]
+
+
+def verdict(mutation_id: int, uid: str, status: Status, **known: Any) -> Verdict:
+    """A verdict with everything that is not said left neutral."""
+    base: dict[str, Any] = {
+        "mutation_id": mutation_id,
+        "uid": uid,
+        "status": status,
+        "duplicate": False,
+        "version": None,
+        "code": None,
+        "message": None,
+        "conflict_id": None,
+        "superseded": [],
+        "clamped": False,
+    }
+    base.update(known)
+    return base  # type: ignore[return-value]
+
+
+class Registry:
+    """The collections of a server and the validators derived from them."""
+
+    def __init__(self, models: Iterable[type[BaseModel]]) -> None:
+        """Describe each model; names must differ."""
+        described = [describe(model) for model in models]
+        self.collections: Mapping[str, Collection] = {collection.name: collection for collection in described}
+        if len(self.collections) != len(described):
+            raise TypeError("two collections share a name")
+        self.schema = sum(collection.options.schema for collection in described)
+        shapes = {collection.name: _mutation_shape(collection) for collection in described}
+        self._one = {name: TypeAdapter[Mutation](shape) for name, shape in shapes.items()}
+        union: Any = Annotated[_union(tuple(shapes.values())), Field(discriminator="collection")]
+        self._whole = TypeAdapter[SyncRequest](_request_shape(union))
+        self._loose = TypeAdapter[SyncRequest](_request_shape(Any))
+        members = {"mutation_id": MutationId, "uid": UUID.check}  # without them nobody could answer about the mutation
+        self._envelope = TypeAdapter[dict[str, Any]](shape_of("Envelope", members, closed=False))
+
+    def parse_request(self, body: bytes) -> SyncRequest:
+        """The request; mutations that cannot be read come as `Unusable`.
+
+        Raises MalformedError, TooLargeError (too many mutations), UnsupportedError.
+        """
+        try:
+            return self._whole.validate_json(body)
+        except ValidationError:
+            return self._parse_loosely(body)
+
+    def request_schema(self) -> dict[str, Any]:
+        """JSON Schema of a request, every collection's mutations included."""
+        return self._whole.json_schema(ref_template="#/$defs/{model}")
+
+    def parse_mutation(self, raw: Any) -> Mutation | Unusable:
+        """One mutation judged alone. Raises MalformedError when not even its envelope can be read."""
+        try:
+            envelope = self._envelope.validate_python(raw)
+        except ValidationError as error:
+            raise MalformedError(f"a mutation's envelope is unreadable: {_reasons(error)}") from None
+        mutation_id, uid = envelope["mutation_id"], envelope["uid"]
+        if raw.get("op") == "noop":
+            return Mutation(mutation_id=mutation_id, uid=uid, op="noop", collection="", record_id="", timestamp="")
+        name = raw.get("collection")
+        adapter = self._one.get(name) if isinstance(name, str) else None
+        if adapter is None:
+            return Unusable(mutation_id, uid, "unknown_collection", "no such collection", raw)
+        try:
+            return adapter.validate_python(raw)
+        except ValidationError as error:
+            return Unusable(mutation_id, uid, "invalid", _reasons(error), raw)
+
+    def _parse_loosely(self, body: bytes) -> SyncRequest:
+        document = _decode(body)
+        if isinstance(document, dict):
+            _check_limits(document)
+        try:
+            request = self._loose.validate_python(document)
+        except ValidationError as error:
+            raise MalformedError(f"the request is not the protocol's: {_reasons(error)}") from None
+        request["mutations"] = [self.parse_mutation(raw) for raw in request.get("mutations", ())]
+        return request
+
+
+def _decode(body: bytes) -> Any:
+    """JSON, read the forgiving way: a lone surrogate in one mutation must not hold up a whole queue."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        pass
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"the body is not JSON ({type(error).__name__})") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_limits(document: Mapping[str, Any]) -> None:
+    protocol = document.get("protocol")
+    if isinstance(protocol, int) and not isinstance(protocol, bool) and protocol != PROTOCOL_VERSION:
+        raise UnsupportedError(f"this server speaks protocol {PROTOCOL_VERSION}", supported=[PROTOCOL_VERSION])
+    mutations = document.get("mutations")
+    if isinstance(mutations, list) and len(mutations) > MAX_MUTATIONS:
+        raise TooLargeError(f"at most {MAX_MUTATIONS} mutations a request", limit_mutations=MAX_MUTATIONS)
+
+
+def _reasons(error: ValidationError) -> str:
+    """Where and why, without the offending value: it may be somebody's personal data."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    reasons = (f"{_place(e['loc'])}: {e['type']}" for e in found)
+    return "; ".join(list(dict.fromkeys(reasons))[:5])
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """`fields.lines.0.total`, without the names pydantic gives to a union's members."""
+    return ".".join(str(part) for part in location if str(part).replace("_", "").isalnum()) or "body"
+
+
+def _union(shapes: tuple[Any, ...]) -> Any:
+    union = shapes[0]
+    for shape in shapes[1:]:
+        union = union | shape
+    return union
+
+
+def _mutation_shape(collection: Collection) -> Any:
+    name = collection.model.__name__
+    fields: dict[str, Any] = {}
+    for spec in collection.fields.values():
+        if spec.policy is not COUNTER:
+            fields[spec.name] = NotRequired[spec.wire.check | None if spec.nullable else spec.wire.check]
+    increments: dict[str, Any] = {field: NotRequired[_step(collection, field)] for field in collection.counters}
+    parts = {"Fields": fields, "Increments": increments, "Adds": {}, "Removes": {}}
+    members = {
+        "mutation_id": MutationId,
+        "uid": UUID.check,
+        "collection": _literal(collection.name),
+        "record_id": UUID.check,
+        "op": Literal["create", "update", "delete", "restore"],
+        "timestamp": INSTANT.check,
+        "base_version": NotRequired[Annotated[int, Field(ge=0, le=2**53 - 1)]],
+        "epoch": NotRequired[Annotated[str, Field(max_length=64)] | None],
+        "schema": NotRequired[Annotated[int, Field(ge=1, le=10**6)]],
+        "actor": NotRequired[CODE.check | None],
+    }
+    for part, shape in parts.items():
+        members[part.lower()] = NotRequired[shape_of(f"{name}{part}", shape, closed=True)]
+    return shape_of(f"{name}Mutation", members, closed=False)
+
+
+def _step(collection: Collection, field: str) -> Any:
+    wire = collection.fields[field].wire
+    return wire.check if wire.kind == "decimal" else QUANTITY.check
+
+
+def _literal(value: str) -> Any:
+    return Literal[value]
+
+
+def _request_shape(mutation: Any) -> Any:
+    name: Any = CODE.check
+    members: dict[str, Any] = {
+        "protocol": Literal[1],
+        "client_id": UUID.check,
+        "schema": NotRequired[Annotated[int, Field(ge=1, le=10**9)]],
+        "epoch": NotRequired[Annotated[str, Field(max_length=64)] | None],
+        "cursor": NotRequired[Annotated[str, Field(max_length=16384)] | None],
+        "collections": NotRequired[Annotated[list[name], Field(max_length=200)]],
+        "limit": NotRequired[Annotated[int, Field(ge=1, le=MAX_PAGE)]],
+        "mutations": NotRequired[Annotated[list[mutation], Field(max_length=MAX_MUTATIONS)]],
+    }
+    return shape_of("Request", members, closed=False)

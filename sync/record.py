@@ -1,0 +1,47 @@
+"""A record as the server holds it, and who wrote what when.
+
+`clocks` is None while every field still has the clock of the record's creation (version 1, `stamp`, `author`); once
+fields diverge it maps a field to `[version, stamp, author]` of its last write. Existence is a field too, under
+`EXISTENCE`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sync.collection import Fields
+
+EXISTENCE = "@"
+
+Clock = list[Any]
+"""`[version, stamp, author]` of a field's last write; a list, because it is stored as JSON."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One record of one collection. `seq` is its place in the tenant's sequence, `version` its own counter."""
+
+    seq: int
+    version: int
+    audience: str
+    deleted: bool
+    stamp: str
+    author: str
+    clocks: dict[str, Clock] | None
+    fields: Fields
+
+    def clock(self, field: str) -> Clock:
+        """The last write of a field."""
+        if self.clocks is not None and field in self.clocks:
+            return self.clocks[field]
+        return [1, self.stamp, self.author]
+
+    def copy(self) -> "Record":
+        """An independent copy; field values are never changed in place."""
+        clocks = None if self.clocks is None else dict(self.clocks)
+        return replace(self, fields=dict(self.fields), clocks=clocks)
+
+    def write(self, field: str, clock: Clock) -> None:
+        """Note who wrote a field last."""
+        if self.clocks is None:
+            self.clocks = {}
+        self.clocks[field] = clock

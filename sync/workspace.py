@@ -1,0 +1,165 @@
+"""The records one transaction touches: what was loaded, what became of it, and what it did to others.
+
+Effects are differences: what a record contributed before is taken back, what it contributes now is added. So a void, a
+deletion and a restore need no code of their own. A counter whose record is not here yet waits as a held increment, and
+joins when the record is created: a sale may arrive before its product.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sync.collection import Collection, Fields, Increment
+from sync.merge import increment
+from sync.protocol import Mutation, Registry, Unusable
+from sync.record import Record
+
+Key = tuple[str, str]
+"""(collection, record id)."""
+
+Counter = tuple[str, str, str]
+"""(collection, record id, field)."""
+
+Held = dict[Counter, int]
+"""Sums of increments, in the counter's smallest unit, that wait for their record."""
+
+
+def needed(mutations: Iterable[Mutation | Unusable], *, look: bool) -> set[Key]:
+    """The records mutations name; without `look`, a creation is taken for new (the unique key tells)."""
+    return {
+        (mutation["collection"], mutation["record_id"])
+        for mutation in mutations
+        if not isinstance(mutation, Unusable) and mutation["op"] != "noop" and (look or mutation["op"] != "create")
+    }
+
+
+def _targets(collection: Collection, fields: Mapping[str, Any]) -> Iterable[Key]:
+    options = collection.options
+    for name, target in options.references.items():
+        if fields.get(name) is not None:
+            yield target, fields[name]
+    if options.effects is not None:
+        for effect in options.effects(dict(fields)):
+            yield effect.collection, effect.record_id
+
+
+class Workspace:
+    """Records in hand.
+
+    `changed` holds those to store, in the order of their last change; `created` those among them to insert; `moved` the
+    audiences that records left. `held` are increments to keep for records not here yet, `joined` those whose record
+    came.
+    """
+
+    def __init__(self, registry: Registry, loaded: Mapping[Key, Record], waiting: Held | None = None) -> None:
+        """`loaded` is what the database has of what is `needed`; `waiting` the held increments of what is created."""
+        self.registry = registry
+        self._records: dict[Key, Record] = dict(loaded)
+        self._waiting: Held = waiting or {}
+        self.changed: dict[Key, Record] = {}
+        self.created: set[Key] = set()
+        self.moved: list[tuple[Key, str]] = []
+        self.held: Held = defaultdict(int)
+        self.joined: list[Counter] = []
+
+    def targets(self, mutations: Iterable[Mutation | Unusable], implied: Mapping[str, Any]) -> set[Key]:
+        """Records that the named ones touch, as they stand or as they would become, and that are not loaded yet.
+
+        `implied` are fields that a creation may leave out.
+        """
+        fields: dict[Key, Mapping[str, Any]] = {key: record.fields for key, record in self._records.items()}
+        keys: set[Key] = set()
+        for mutation in mutations:
+            if isinstance(mutation, Unusable) or mutation["op"] == "noop":
+                continue
+            collection = self.registry.collections[mutation["collection"]]
+            if collection.options.effects is None and not collection.options.references:
+                continue
+            key = (collection.name, mutation["record_id"])
+            before = fields.get(key, collection.defaults)
+            after = {**implied, **before, **mutation.get("fields", {})}
+            if after.keys() >= collection.required:
+                keys.update(_targets(collection, after))
+                keys.update(_targets(collection, before) if key in fields else ())
+                fields[key] = after
+        return keys - self._records.keys()
+
+    def add_loaded(self, loaded: Mapping[Key, Record]) -> None:
+        """What was loaded in a second step."""
+        self._records.update(loaded)
+
+    def get(self, key: Key) -> Record | None:
+        """The record as it stands now in this transaction."""
+        return self._records.get(key)
+
+    def put(self, key: Key, record: Record, collection: Collection) -> None:
+        """Take over a new state, with its effects and flags."""
+        before = self._records.get(key)
+        record.audience = collection.options.audience.of(record.fields)
+        if before is None:
+            self.created.add(key)
+            self._join(key, record, collection)
+        elif before.audience != record.audience:
+            self.moved.append((key, before.audience))
+        self._store(key, record)
+        flags = self._apply_effects(collection, before, record) + self._dangling(collection, record)
+        if flags and "flags" in collection.fields:
+            record.fields["flags"] = sorted({*record.fields["flags"], *flags})
+
+    def _store(self, key: Key, record: Record) -> None:
+        self._records[key] = record
+        self.changed.pop(key, None)
+        self.changed[key] = record
+
+    def _join(self, key: Key, record: Record, collection: Collection) -> None:
+        for name in collection.counters:
+            counter = (*key, name)
+            units = self._waiting.pop(counter, 0)
+            if units:
+                self.joined.append(counter)
+            units += self.held.pop(counter, 0)
+            if units and increment(record, collection, name, units):
+                self.held[counter] = units
+
+    def _apply_effects(self, collection: Collection, before: Record | None, after: Record) -> list[str]:
+        effects = collection.options.effects
+        if effects is None:
+            return []
+        flags = (self._add(counter, delta) for counter, delta in _difference(effects, before, after).items())
+        return [flag for flag in flags if flag]
+
+    def _add(self, counter: Counter, delta: int) -> str | None:
+        """Add to another record's counter; a flag where that is worth a look."""
+        name, record_id, field = counter
+        have = self._records.get((name, record_id))
+        if have is None:
+            self.held[counter] += delta
+            return f"unknown_{name}"
+        record = have.copy()
+        if increment(record, self.registry.collections[name], field, delta):
+            self.held[counter] += delta
+            return f"{field}_out_of_range"
+        record.version += 1
+        self._store((name, record_id), record)
+        return f"{field}_negative" if record.fields[field].startswith("-") else None
+
+    def _dangling(self, collection: Collection, record: Record) -> list[str]:
+        found: list[str] = []
+        for name, target in collection.options.references.items():
+            value = record.fields.get(name)
+            there = None if value is None else self._records.get((target, value))
+            if value is not None and (there is None or there.deleted):
+                found.append(f"unknown_{target}")
+        return found
+
+
+def _difference(
+    effects: Callable[[Fields], Iterable[Increment]], before: Record | None, after: Record
+) -> dict[Counter, int]:
+    """What changed in a record's contribution to the counters of others."""
+    sums: dict[Counter, int] = defaultdict(int)
+    for record, sign in ((before, -1), (after, 1)):
+        if record is not None and not record.deleted:
+            for effect in effects(record.fields):
+                sums[effect.collection, effect.record_id, effect.field] += sign * effect.delta
+    return {counter: delta for counter, delta in sums.items() if delta}

@@ -1,0 +1,1 @@
+"""The tests of rientro; helpers they share are in tests/support."""
