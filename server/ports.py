@@ -133,9 +133,10 @@ class Account(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One attempt to deliver. `payload` is the JSON text frozen when the change was accepted: the same at every attempt.
+    """One attempt to deliver.
 
-    `idempotency_key` is the same too, also from a server restored from a backup.
+    `payload` is the JSON text frozen when the change was accepted: the same at every attempt. `idempotency_key` is the
+    same too, also from a server restored from a backup.
     """
 
     account: Account
@@ -151,14 +152,15 @@ class Call(NamedTuple):
 class Answer(NamedTuple):
     """What the provider said. `status` is HTTP's (200 where a provider has none) and decides the class of a failure.
 
-    `reference` is the provider's name for what it made, `request_id` its name for the request, `retry_after` its header
-    as it stands. All of it is bounded and free of personal data.
+    `reference` is the provider's name for what it made, `request_id` its name for the request; `retry_after` and `date`
+    are its headers as they stand. All of it is bounded and free of personal data.
     """
 
     status: int
     reference: str | None = None
     request_id: str | None = None
     retry_after: str | None = None
+    date: str | None = None
 
 
 Promise = Literal[
@@ -200,3 +202,152 @@ class Provider(Protocol):
 
     def operations(self) -> Mapping[str, Operation]:
         """What the outbox may ask of it, by name."""
+
+
+RefusalReason = Literal[
+    "unsigned",  # no signature came, or none of a form anybody could check
+    "bad_signature",  # it fits none of the endpoint's secrets
+    "stale",  # it was signed too long ago: perhaps somebody sends an old one again
+    "future",  # it claims to be signed later than now
+]
+
+
+class WebhookRefusedError(Exception):
+    """A webhook that is not the vendor's: 401, counted, never processed."""
+
+    def __init__(self, reason: RefusalReason) -> None:
+        """One word for why; nothing of what came."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnusableEventError(Exception):
+    """What a vendor told cannot be used, and the same again could not either: quarantined, kept raw, for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """`code` is a stable word; `message` says what is wrong and quotes no value."""
+        super().__init__(code)
+        self.code, self.message = code, message
+
+
+class Received(NamedTuple):
+    """A webhook as it came in: header names in lower case, the body's raw bytes, and when, in ms since 1970."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    now_ms: int
+
+
+class Recognised(NamedTuple):
+    """A webhook that is the vendor's. `event_id` is what its redeliveries share.
+
+    `object_id` names what it is about, so that a poll knows what came already; `verified_by` the secret that fitted,
+    or `hint` where the vendor signs nothing.
+    """
+
+    event_id: str
+    event_type: str
+    object_id: str | None
+    verified_by: str
+
+
+class WebhookEvent(NamedTuple):
+    """One stored event on its way to being processed; `received_at` is when we stored it."""
+
+    account: Account
+    event_id: str
+    body: bytes
+    received_at: str
+
+
+class Fetched(NamedTuple):
+    """What an event only points at. `facts` are what the other side says beside the content (names, ids)."""
+
+    answer: Answer
+    content: bytes | None = None
+    facts: Mapping[str, str] = {}
+
+
+class Draft(NamedTuple):
+    """A record as a provider tells of it, in wire form; whether it is news is not the provider's to say.
+
+    It is known by `key`, or by `weak_key` where either side does not know the other's `key`. The same `version` told
+    twice, by whatever events, is the same news. `once` holds what is said at creation only.
+    """
+
+    collection: str
+    key: str
+    version: str
+    fields: Fields
+    once: Mapping[str, Any] = {}
+    weak_key: str | None = None
+
+
+class Reading(NamedTuple):
+    """What an event says: drafts, parts of it that cannot be used, or why there is nothing to do."""
+
+    drafts: Sequence[Draft] = ()
+    unusable: Sequence[UnusableEventError] = ()
+    ignored: str | None = None
+
+
+class WebhookScheme(Protocol):
+    """One vendor's way of telling us things."""
+
+    @property
+    def kept_headers(self) -> frozenset[str]:
+        """Headers of its own that may be stored as they are, in lower case."""
+
+    def verify(self, account: Account, received: Received) -> Recognised:
+        """Check signature and time over the raw bytes. Raises WebhookRefusedError."""
+
+    async def fetch(self, event: WebhookEvent) -> Fetched | None:
+        """Get what the event only points at; None where it says everything.
+
+        Whatever the status, it is returned. Raises UnusableEventError, OutboundError or a DeliveryError.
+        """
+
+    def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
+        """Make sense of it: pure, run in a thread. Raises UnusableEventError."""
+
+
+class Found(NamedTuple):
+    """An event that a poll found: processed as if its webhook had come. An object is taken in once an endpoint."""
+
+    event_id: str
+    event_type: str
+    object_id: str
+    body: bytes
+
+
+class Polled(NamedTuple):
+    """One page of a poll, and the cursor after it."""
+
+    answer: Answer
+    found: Sequence[Found] = ()
+    cursor: str | None = None
+    more: bool = False
+
+
+class Poller(Protocol):
+    """Finds what webhooks lost."""
+
+    def every_s(self, account: Account) -> int:
+        """How long to rest between two polls."""
+
+    async def poll(self, account: Account, cursor: str | None, now_ms: int) -> Polled:
+        """A page, from a cursor or (None) from the beginning. Raises OutboundError or a DeliveryError."""
+
+
+class Source(Protocol):
+    """A provider as the inbox sees it: somebody who tells us things. An endpoint's setting `scheme` picks how."""
+
+    @property
+    def name(self) -> str:
+        """As endpoints and webhook addresses name it."""
+
+    def webhooks(self) -> Mapping[str, WebhookScheme]:
+        """Its ways of telling, by name; an endpoint that names none has the first."""
+
+    def pollers(self) -> Mapping[str, Poller]:
+        """What to ask it regularly, by the scheme whose events that gives."""

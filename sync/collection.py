@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sync.policy import COUNTER, Policy
+from sync.policy import COUNTER, SERVER_OWNED, Policy
 from sync.wire import WireType, canonical_decimal
 
 Op = Literal["create", "update", "delete", "restore"]
@@ -98,6 +98,7 @@ class Collection:
     required: frozenset[str] = field(init=False)
     defaults: Mapping[str, Any] = field(init=False)
     counters: Mapping[str, int] = field(init=False)
+    server_owned: frozenset[str] = field(init=False)
     json_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +110,7 @@ class Collection:
         self._set("required", frozenset(spec.name for spec in specs if spec.required))
         self._set("defaults", {spec.name: spec.default for spec in specs if not spec.required})
         self._set("counters", {spec.name: spec.wire.places for spec in specs if spec.policy is COUNTER})
+        self._set("server_owned", frozenset(spec.name for spec in specs if spec.policy is SERVER_OWNED))
         self._set("json_names", tuple(spec.name for spec in specs if spec.wire.kind == "json"))
 
     def _set(self, name: str, value: Any) -> None:

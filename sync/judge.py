@@ -109,7 +109,7 @@ class Judge:
             if refusal is not None:
                 return refusal
             mutation = self._filled(collection, mutation)
-        outcome = merge(collection, have, mutation, self._writer)
+        outcome = merge(collection, None if self._hidden(have) else have, mutation, self._writer)
         if outcome.record is None:
             return outcome
         if (
@@ -125,11 +125,12 @@ class Judge:
         op = mutation["op"]
         if op not in collection.options.may.get(self._scope.role, ()):
             return rejected("forbidden", f"a {self._scope.role} may not {op} {collection.name}")
-        if have is None or have.audience in self._scope.audiences:
-            return None
-        if op == "create":
+        if op == "create" and self._hidden(have):
             return rejected("already_exists", "this id already names another record")
-        return rejected("unknown_record", "no such record here")
+        return None
+
+    def _hidden(self, have: Record | None) -> bool:
+        return have is not None and not self._writer.server and have.audience not in self._scope.audiences
 
     def _filled(self, collection: Collection, mutation: Mutation) -> Mutation:
         """A creation with what its device implies: a till need not say which shop it stands in."""

@@ -96,11 +96,11 @@ def increment(record: Record, collection: Collection, name: str, delta: int) -> 
 
 def _create(collection: Collection, have: Record | None, mutation: Mutation, stamp: str, writer: Writer) -> Outcome:
     given = mutation.get("fields", {})
-    if not writer.server and (owned := _owned(collection, given)):
-        return rejected("server_owned", f"{owned}: only the server writes it")
-    missing = collection.required - given.keys()
-    if missing:
-        return rejected("missing_field", f"a creation needs {', '.join(sorted(missing))}")
+    if not (writer.server or collection.server_owned.isdisjoint(given)):
+        return _owned(collection, given)
+    if not given.keys() >= collection.required:
+        missing = sorted(collection.required - given.keys())
+        return rejected("missing_field", f"a creation needs {', '.join(missing)}")
     fields = {**collection.defaults, **given}
     record = Record(0, 1, "", deleted=False, stamp=stamp, author=writer.author, clocks=None, fields=fields)
     for name, delta in mutation.get("increments", {}).items():
@@ -111,12 +111,14 @@ def _create(collection: Collection, have: Record | None, mutation: Mutation, sta
         return _checked(collection, None, Outcome("applied", record))
     if have.deleted:
         return rejected("record_deleted", "this record was deleted; restore it instead")
-    same = all(have.fields[name] == value for name, value in given.items())
+    counts = any(fields[name] != collection.defaults[name] for name in collection.counters)
+    same = not counts and all(have.fields[name] == value for name, value in given.items())
     return Outcome("applied") if same else rejected("already_exists", "this id already names another record")
 
 
-def _owned(collection: Collection, given: Mapping[str, Any]) -> str | None:
-    return next((name for name in given if collection.policies[name].name == "server_owned"), None)
+def _owned(collection: Collection, given: Mapping[str, Any]) -> Outcome:
+    names = sorted(collection.server_owned & given.keys())
+    return rejected("server_owned", f"only the server writes {', '.join(names)}")
 
 
 def _checked(collection: Collection, before: Fields | None, outcome: Outcome) -> Outcome:
@@ -147,8 +149,8 @@ class _Merging:
         return self.same_epoch and (clock[0] <= self.base or clock[2] == self.writer.author)
 
     def wins(self, clock: Clock) -> bool:
-        """The newcomer saw the stored write, or is concurrent and later; ties go by author."""
-        return self.seen(clock) or (self.stamp, self.writer.author) > (clock[1], clock[2])
+        """The newcomer saw the stored write, or is concurrent and later; ties go by author, then by who comes later."""
+        return self.seen(clock) or (self.stamp, self.writer.author) >= (clock[1], clock[2])
 
     def update(self) -> Outcome:
         refusal = self._refusal() or self._increments()
@@ -164,7 +166,11 @@ class _Merging:
         return self._outcome()
 
     def set_existence(self, *, deleted: bool) -> Outcome:
+        if self.mutation.get("fields") or self.mutation.get("increments"):
+            return rejected("invalid", f"a {self.mutation['op']} carries no values")
         if self.have.deleted == deleted:
+            if not self.seen(self.have.clock(EXISTENCE)):  # kept against who sees only the other's write
+                self._exist(deleted=deleted)
             return self._outcome()
         last = self._last_write() if deleted else self.have.clock(EXISTENCE)
         wins_concurrently = (self.collection.options.concurrent_delete == "delete_wins") == deleted
@@ -176,9 +182,9 @@ class _Merging:
 
     def _refusal(self) -> Outcome | None:
         given = self.mutation.get("fields", {})
-        if not self.writer.server and (owned := _owned(self.collection, given)):
-            return rejected("server_owned", f"{owned}: only the server writes it")
-        return None
+        if self.writer.server or self.collection.server_owned.isdisjoint(given):
+            return None
+        return _owned(self.collection, given)
 
     def _increments(self) -> Outcome | None:
         for name, delta in self.mutation.get("increments", {}).items():

@@ -49,7 +49,12 @@ def canonical_decimal(text: str, places: int) -> str:
 
 
 def decimal(digits: int, places: int) -> WireType:
-    """A decimal of at most `digits` digits, `places` of them after the point: DECIMAL(digits, places)."""
+    """A decimal of at most `digits` digits, `places` of them after the point: DECIMAL(digits, places).
+
+    Raises ValueError without digits on both sides of the point; whole numbers are `INTEGER`.
+    """
+    if not 0 < places < digits:
+        raise ValueError(f"DECIMAL({digits},{places}) has no digits on one side of the point")
     more = digits - places - 1
     whole, zeros = rf"[1-9][0-9]{{0,{more}}}", "0" * places
     nonzero = "|".join(rf"0{{{i}}}[1-9][0-9]{{{places - i - 1}}}" for i in range(places))

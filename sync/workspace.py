@@ -33,13 +33,13 @@ def needed(mutations: Iterable[Mutation | Unusable], *, look: bool) -> set[Key]:
     }
 
 
-def _targets(collection: Collection, fields: Mapping[str, Any]) -> Iterable[Key]:
+def _targets(collection: Collection, fields: Fields) -> Iterable[Key]:
     options = collection.options
     for name, target in options.references.items():
         if fields.get(name) is not None:
             yield target, fields[name]
     if options.effects is not None:
-        for effect in options.effects(dict(fields)):
+        for effect in options.effects(fields):
             yield effect.collection, effect.record_id
 
 
@@ -52,7 +52,7 @@ class Workspace:
     """
 
     def __init__(self, registry: Registry, loaded: Mapping[Key, Record], waiting: Held | None = None) -> None:
-        """`loaded` is what the database has of what is `needed`; `waiting` the held increments of what is created."""
+        """`loaded` is what the database has of what is `needed`; `waiting` the increments it holds for what is touched."""
         self.registry = registry
         self._records: dict[Key, Record] = dict(loaded)
         self._waiting: Held = waiting or {}
@@ -67,7 +67,7 @@ class Workspace:
 
         `implied` are fields that a creation may leave out.
         """
-        fields: dict[Key, Mapping[str, Any]] = {key: record.fields for key, record in self._records.items()}
+        fields: dict[Key, Fields] = {key: record.fields for key, record in self._records.items()}
         keys: set[Key] = set()
         for mutation in mutations:
             if isinstance(mutation, Unusable) or mutation["op"] == "noop":
@@ -76,7 +76,7 @@ class Workspace:
             if collection.options.effects is None and not collection.options.references:
                 continue
             key = (collection.name, mutation["record_id"])
-            before = fields.get(key, collection.defaults)
+            before = fields.get(key) or {**collection.defaults}
             after = {**implied, **before, **mutation.get("fields", {})}
             if after.keys() >= collection.required:
                 keys.update(_targets(collection, after))
@@ -114,12 +114,15 @@ class Workspace:
     def _join(self, key: Key, record: Record, collection: Collection) -> None:
         for name in collection.counters:
             counter = (*key, name)
-            units = self._waiting.pop(counter, 0)
-            if units:
-                self.joined.append(counter)
-            units += self.held.pop(counter, 0)
+            units = self._release(counter)
             if units and increment(record, collection, name, units):
                 self.held[counter] = units
+
+    def _release(self, counter: Counter) -> int:
+        """Take out what is held for a counter, to be added or held again."""
+        if counter in self._waiting:
+            self.joined.append(counter)
+        return self._waiting.pop(counter, 0) + self.held.pop(counter, 0)
 
     def _apply_effects(self, collection: Collection, before: Record | None, after: Record) -> list[str]:
         effects = collection.options.effects
@@ -136,8 +139,9 @@ class Workspace:
             self.held[counter] += delta
             return f"unknown_{name}"
         record = have.copy()
-        if increment(record, self.registry.collections[name], field, delta):
-            self.held[counter] += delta
+        units = delta + self._release(counter)
+        if increment(record, self.registry.collections[name], field, units):
+            self.held[counter] += units
             return f"{field}_out_of_range"
         record.version += 1
         self._store((name, record_id), record)

@@ -26,6 +26,7 @@ settings.register_profile(
 settings.register_profile("deep", settings.get_profile("suite"), derandomize=False, max_examples=2000)
 settings.load_profile("suite")
 
+_LIBRARIES_OWN = {"_shutdown_watcher"}  # sse-starlette's, one a loop: it lets streams end when the server stops
 _GRACE_S = 0.001  # for what is ending already
 
 
@@ -50,11 +51,15 @@ def no_stray_tasks(request: pytest.FixtureRequest) -> Iterator[None]:
     before = asyncio.all_tasks(loop)
     yield
     loop.run_until_complete(asyncio.sleep(_GRACE_S))
-    stray = asyncio.all_tasks(loop) - before
+    stray = {task for task in asyncio.all_tasks(loop) - before if _name(task) not in _LIBRARIES_OWN}
     if stray:
-        names = sorted(repr(task.get_coro()) for task in stray)
+        names = sorted(map(_name, stray))
         loop.run_until_complete(_end(stray))
         pytest.fail(f"left running: {', '.join(names)}", pytrace=False)
+
+
+def _name(task: asyncio.Task[object]) -> str:
+    return getattr(task.get_coro(), "__qualname__", repr(task))
 
 
 async def _end(tasks: set[asyncio.Task[object]]) -> None:

@@ -1,13 +1,16 @@
 """Setting up: tenants, shops, devices. Used by the command line and the demonstration shop."""
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
 
 from server.auth.tokens import hash_secret, new_token
 from server.collections.roles import ROLES
-from server.storage.statement import Statement
+from server.storage.database import Database, Tx
+from server.storage.statement import Parameters, Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+
+T = TypeVar("T")
 
 _TENANT = Statement(
     """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at)
@@ -18,6 +21,15 @@ _SHOP = Statement("INSERT INTO shops (tenant_id, shop) VALUES (:tenant_id, :shop
 _DEVICE = Statement(
     """INSERT INTO devices (tenant_id, device_id, name, role, shop, secret_hash, created_at)
        VALUES (:tenant_id, :device_id, :name, :role, :shop, :secret_hash, :created_at)"""
+)
+_TENANTS = Statement("SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id")  # every tenant
+_DEVICES = Statement(
+    """SELECT device_id, name, role, shop, created_at, revoked_at FROM devices WHERE tenant_id = :tenant_id
+       ORDER BY created_at, device_id"""
+)
+_REVOKE = Statement(
+    """UPDATE devices SET revoked_at = :now
+       WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"""
 )
 _SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -37,9 +49,9 @@ class NewDevice(NamedTuple):
 class Admin:
     """Makes tenants and devices."""
 
-    def __init__(self, writer: Writer, new_id: Callable[[], str]) -> None:
+    def __init__(self, database: Database, writer: Writer, new_id: Callable[[], str]) -> None:
         """`new_id` gives uuids of version 7."""
-        self._writer, self._new_id = writer, new_id
+        self._database, self._writer, self._new_id = database, writer, new_id
 
     async def add_tenant(self, name: str) -> str:
         """A new tenant's id."""
@@ -53,6 +65,25 @@ class Admin:
 
         await self._writer.submit(Job([], job))
         return tenant_id
+
+    async def tenants(self) -> list[tuple[str, ...]]:
+        """Id, name and birth of every tenant: the operator's own list, across tenants."""
+        return await self._read(_TENANTS, ())
+
+    async def devices(self, tenant_id: str) -> list[tuple[str | None, ...]]:
+        """A tenant's devices: id, name, role, shop, made at, revoked at."""
+        return await self._read(_DEVICES, (tenant_id,))
+
+    async def revoke_device(self, tenant_id: str, device_id: str) -> None:
+        """Let a device in no more. Raises AdminError where there is none to revoke."""
+
+        async def job(writing: Writing) -> int:
+            writing.tenant(tenant_id).revision += 1
+            named = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
+            return await writing.tx.execute(_REVOKE, named)
+
+        if not await self._submit(tenant_id, job):
+            raise AdminError("no such device, or it was revoked before: see `rientro device list`")
 
     async def add_device(self, tenant_id: str, name: str, role: str, shop: str) -> NewDevice:
         """A new device of a tenant, with its token. Raises AdminError."""
@@ -78,11 +109,20 @@ class Admin:
             await writing.tx.execute(_DEVICE, row)
             tenant.revision += 1
 
+        await self._submit(tenant_id, job)
+        return NewDevice(device_id, token.text(), tenant_id)
+
+    async def _submit(self, tenant_id: str, run: Callable[[Writing], Awaitable[T]]) -> T:
         try:
-            await self._writer.submit(Job([tenant_id], job))
+            return await self._writer.submit(Job([tenant_id], run))
         except UnknownTenantError:
             raise AdminError("there is no such tenant here: see `rientro tenant list`") from None
-        return NewDevice(device_id, token.text(), tenant_id)
+
+    async def _read(self, statement: Statement, parameters: Parameters) -> list[tuple[Any, ...]]:
+        async def work(tx: Tx) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in await tx.fetch(statement, parameters)]
+
+        return await self._database.read(work)
 
 
 def _named(name: str) -> str:

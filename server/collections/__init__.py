@@ -1,14 +1,24 @@
 """What is synced: one file a collection, one SQLModel class each. `MODELS` lists them all."""
 
+from functools import cache
+
 from server.collections.customers import Customer
 from server.collections.invoices import Invoice
 from server.collections.products import Product
+from server.collections.sales import ROUTES as SALES_ROUTES
 from server.collections.sales import Sale
+from server.ports import Route
 from sync.protocol import Registry
 
 MODELS = (Sale, Product, Customer, Invoice)
 
 
+@cache
 def registry() -> Registry:
-    """The collections of this server, described."""
+    """The collections of this server, described; made once, for it holds nothing that changes."""
     return Registry(MODELS)
+
+
+def routes() -> tuple[Route, ...]:
+    """What of it goes on to providers, where a tenant binds an endpoint."""
+    return SALES_ROUTES

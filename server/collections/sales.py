@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from server.collections.roles import STAFF
+from server.ports import DeliveryState, Route
 from server.storage.synced import Synced
 from server.storage.types import column
 from sync.collection import FOR_SHOP, Fields, Increment, SyncOptions
@@ -83,3 +84,33 @@ class Sale(Synced, table=True):
     flags: Annotated[list[str], FLAGS, SERVER_OWNED] = column(FLAGS, default_factory=list)
     forward_status: Annotated[str | None, CODE, SERVER_OWNED] = column(CODE, default=None, nullable=True)
     forward_reference: Annotated[str | None, text(200), SERVER_OWNED] = column(text(200), default=None, nullable=True)
+
+
+def rung_up_or_voided(before: Fields | None, after: Fields) -> bool:
+    """What the outside must know of a sale: that it happened, and that it no longer counts."""
+    return before is None or (after["status"] == "voided" and before["status"] != "voided")
+
+
+def created_or_voided(before: Fields | None, _after: Fields) -> str:
+    """The event's name."""
+    return "created" if before is None else "voided"
+
+
+def forwarded(state: DeliveryState, reference: str | None) -> Fields:
+    """What a sale is told of its delivery."""
+    told = {"forward_status": state}
+    return told if reference is None else {**told, "forward_reference": reference}
+
+
+ROUTES = (
+    Route(
+        "sales.forward",
+        collection="sales",
+        provider="http",
+        operation="post",
+        when=rung_up_or_voided,
+        event=created_or_voided,
+        write_back=forwarded,
+        on_dead="skip",  # a void carries the whole sale: holding it back would leave a wrong sale standing outside
+    ),
+)

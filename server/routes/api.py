@@ -1,5 +1,6 @@
 """Every route of the API, declared once."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -43,10 +44,11 @@ def _sync_response() -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": sorted(properties)}
 
 
-def operations(registry: Registry) -> list[Operation]:
+@cache
+def operations(registry: Registry) -> tuple[Operation, ...]:
     """The API."""
     status = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
-    return [
+    return (
         Operation(
             "POST",
             "/v1/sync",
@@ -69,4 +71,4 @@ def operations(registry: Registry) -> list[Operation]:
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),
         Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),
-    ]
+    )

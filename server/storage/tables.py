@@ -41,6 +41,10 @@ def _json(*, nullable: bool = False) -> Any:
     return Field(sa_type=JsonType, nullable=nullable)
 
 
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 class TenantRow(SQLModel, table=True):
     """A merchant. Its row is the lock all its writers take."""
 
@@ -166,7 +170,10 @@ class DepartureRow(SQLModel, table=True):
 
 
 class EndpointRow(SQLModel, table=True):
-    """A tenant's account at a provider: plain settings beside sealed secrets."""
+    """A tenant's account at a provider: plain settings beside sealed secrets.
+
+    `not_before`: until when the provider asked to be left alone (`Retry-After`); nothing is sent there earlier.
+    """
 
     __tablename__ = "endpoints"
     tenant_id: str = _uuid(key=True)
@@ -176,6 +183,7 @@ class EndpointRow(SQLModel, table=True):
     settings: str = _json()
     sealed: str = Field(sa_type=sa.Text)
     paused: bool = Field(sa_type=sa.Boolean)
+    not_before: str | None = _instant(nullable=True)
     created_at: str = _instant()
 
 
@@ -191,15 +199,18 @@ class BindingRow(SQLModel, table=True):
 class OutboxRow(SQLModel, table=True):
     """One delivery: what goes to an endpoint because of one accepted change.
 
-    `sequence` orders the deliveries of one record; `fence` grows with every lease, and a settle must name it.
+    A lane is (endpoint, collection, record), ordered by `sequence`, the record's version; a row that `holds` keeps the
+    later ones of its lane waiting. `next_attempt_at` is when a row is looked at next, a leased one too: at its lease's
+    end. `fence` grows with every lease, and a settle must name it. `failures` and `failing_since` count from the last
+    time a person sent it on its way; `ambiguous`: an attempt may have taken effect without our knowing.
     """
 
     __tablename__ = "outbox"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        sa.Index("ix_outbox_due", "next_attempt_at", sqlite_where=sa.text("state IN ('pending', 'leased')"),
-                 postgresql_where=sa.text("state IN ('pending', 'leased')")),
-        sa.Index("ix_outbox_lane", "tenant_id", "endpoint_id", "collection", "record_id", "sequence"),
-    )  # fmt: skip
+        _partial("ix_outbox_due", "endpoint_id", "next_attempt_at", where="state IN ('pending', 'leased')"),
+        _partial("ix_outbox_lane", "tenant_id", "endpoint_id", "collection", "record_id", "sequence", where="holds"),
+        _partial("ix_outbox_dead", "tenant_id", "delivery_id", where="state IN ('dead', 'in_doubt')"),
+    )
     tenant_id: str = _uuid(key=True)
     delivery_id: str = _uuid(key=True)
     endpoint_id: str = _uuid()
@@ -213,13 +224,131 @@ class OutboxRow(SQLModel, table=True):
     idempotency_key: str = _text(80)
     correlation_id: str = _text(64)
     state: str = _text(16)
+    holds: bool = Field(sa_type=sa.Boolean)
     attempts: int = Field(sa_type=sa.Integer)
+    failures: int = Field(sa_type=sa.Integer)
+    failing_since: str | None = _instant(nullable=True)
+    ambiguous: bool = Field(sa_type=sa.Boolean)
     next_attempt_at: str = _instant()
     lease_owner: str | None = _text(64, nullable=True)
     leased_until: str | None = _instant(nullable=True)
     fence: int = _big()
     error_class: str | None = _text(16, nullable=True)
-    error: str | None = _text(500, nullable=True)
+    error: str | None = _text(64, nullable=True)
     reference: str | None = _text(200, nullable=True)
     created_at: str = _instant()
     settled_at: str | None = _instant(nullable=True)
+
+
+class AttemptRow(SQLModel, table=True):
+    """One attempt at a delivery; without an end where the relay died under it. `code` is a word, never a message."""
+
+    __tablename__ = "attempts"
+    tenant_id: str = _uuid(key=True)
+    delivery_id: str = _uuid(key=True)
+    attempt: int = Field(sa_type=sa.Integer, primary_key=True)
+    started_at: str = _instant()
+    ended_at: str | None = _instant(nullable=True)
+    outcome: str | None = _text(16, nullable=True)
+    code: str | None = _text(64, nullable=True)
+    status: int | None = Field(sa_type=sa.Integer, nullable=True)
+    request_id: str | None = _text(200, nullable=True)
+
+
+class InboxRow(SQLModel, table=True):
+    """One event somebody told us, raw, and what became of it: the row is the queue.
+
+    `contradicts`: another body came before under the same event id. `attempts` counts deliveries to a processor,
+    `unended` those among the last in a row that left no trace of their end, `failures` those that failed in a row.
+    `next_attempt_at` is when a row is looked at next, a leased one at its lease's end; `fence` grows with every lease,
+    and an end must name it. `fetched` and `facts` are what the event pointed at; `records` what came of it.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        sa.Index("uq_inbox_body", "tenant_id", "endpoint_id", "event_id", "body_sha256", unique=True),
+        sa.Index(
+            "uq_inbox_event",
+            *("tenant_id", "endpoint_id", "event_id"),
+            unique=True,
+            sqlite_where=sa.text("NOT contradicts"),
+            postgresql_where=sa.text("NOT contradicts"),
+        ),
+        _partial("ix_inbox_due", "endpoint_id", "next_attempt_at", where="state IN ('pending', 'leased')"),
+        _partial("ix_inbox_leased", "next_attempt_at", where="state = 'leased'"),
+        _partial("ix_inbox_object", "tenant_id", "endpoint_id", "object_id", where="object_id IS NOT NULL"),
+        _partial("ix_inbox_stuck", "tenant_id", "receipt_id", where="state IN ('dead', 'quarantined')"),
+    )
+    tenant_id: str = _uuid(key=True)
+    receipt_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid()
+    provider: str = _text(32)
+    source: str = _text(16)
+    event_id: str = _text(200)
+    event_type: str = _text(64)
+    object_id: str | None = _text(200, nullable=True)
+    contradicts: bool = Field(sa_type=sa.Boolean)
+    body: bytes = Field(sa_type=sa.LargeBinary)
+    body_sha256: str = _text(64)
+    headers: str = _json()
+    verified_by: str = _text(32)
+    correlation_id: str = _text(64)
+    received_at: str = _instant()
+    state: str = _text(16)
+    attempts: int = Field(sa_type=sa.Integer)
+    unended: int = Field(sa_type=sa.Integer)
+    failures: int = Field(sa_type=sa.Integer)
+    failing_since: str | None = _instant(nullable=True)
+    next_attempt_at: str = _instant()
+    lease_owner: str | None = _text(64, nullable=True)
+    leased_until: str | None = _instant(nullable=True)
+    fence: int = _big()
+    error_class: str | None = _text(16, nullable=True)
+    error: str | None = _text(64, nullable=True)
+    reason: str | None = _text(500, nullable=True)
+    fetched: bytes | None = Field(sa_type=sa.LargeBinary, nullable=True)
+    facts: str | None = _json(nullable=True)
+    records: str | None = _json(nullable=True)
+    ended_at: str | None = _instant(nullable=True)
+
+
+class IdentityRow(SQLModel, table=True):
+    """Under which record of ours a thing of a provider's is known.
+
+    `strong` is set on a weak key: the key that names the record for certain, so that another one does not share it.
+    """
+
+    __tablename__ = "identities"
+    tenant_id: str = _uuid(key=True)
+    collection: str = _text(64, key=True)
+    key: str = _text(200, key=True)
+    record_id: str = _uuid()
+    strong: str | None = _text(200, nullable=True)
+
+
+class RefusalRow(SQLModel, table=True):
+    """How many webhooks an endpoint refused on a day, and why; nothing of what they said is kept."""
+
+    __tablename__ = "refusals"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    day: str = _text(10, key=True)
+    reason: str = _text(32, key=True)
+    times: int = _big()
+    first_at: str = _instant()
+    last_at: str = _instant()
+
+
+class PollRow(SQLModel, table=True):
+    """How far an endpoint was polled, and when it is polled next; `fence` as for deliveries."""
+
+    __tablename__ = "polls"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    cursor: str | None = Field(sa_type=sa.Text, nullable=True)
+    next_poll_at: str = _instant()
+    leased_until: str | None = _instant(nullable=True)
+    fence: int = _big()
+    failures: int = Field(sa_type=sa.Integer)
+    error: str | None = _text(64, nullable=True)
+    finished_at: str | None = _instant(nullable=True)

@@ -124,6 +124,10 @@ class JsonType(TypeDecorator[str]):
         """TEXT both in Python and on SQLite."""
         return dialect.type_descriptor(sa.Text() if dialect.name == SQLITE else _PlainJson())
 
+    def column_expression(self, column: Any) -> Any:
+        """Read as text: SQLAlchemy's asyncpg would parse it."""
+        return sa.cast(column, sa.Text)
+
 
 class _PlainJson(sa.types.UserDefinedType[str]):
     """PostgreSQL's json, handed over as text."""

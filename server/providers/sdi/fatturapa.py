@@ -52,8 +52,6 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
     """
     xml, signature = unwrap(data, max_bytes=max_bytes, expect_p7m=(filename or "").lower().endswith("p7m"))
     root = _parse_tree(decode_xml(xml))
-    if root.tag not in _ROOTS:
-        raise UnreadableInvoiceError("no_root", "The document is XML, but no electronic invoice.")
     reader = _Reader()
     header = _below(root, "FatturaElettronicaHeader")
     transmission = reader.read(model.Transmission, _below(header, "DatiTrasmissione"))
@@ -96,13 +94,16 @@ class _TreeHandler(ContentHandler):
         self._depth = self._count = 0
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802  SAX's name
+        tag = name.rpartition(":")[2]
+        if not self._count and tag not in _ROOTS:
+            raise UnreadableInvoiceError("no_root", "The document is XML, but no electronic invoice.")
         self._depth += 1
         self._count += 1
         if self._depth > MAX_DEPTH:
             raise UnreadableInvoiceError("too_deep", "The document is nested deeper than any invoice.")
         if self._count > MAX_ELEMENTS:
             raise UnreadableInvoiceError("too_large", "The document has more elements than an invoice may have.")
-        self._builder.start(name.rpartition(":")[2], dict(attrs.items()))
+        self._builder.start(tag, dict(attrs.items()))
 
     def endElement(self, name: str) -> None:  # noqa: N802  SAX's name
         self._builder.end(name.rpartition(":")[2])

@@ -82,7 +82,7 @@ def unwrap(data: bytes, *, max_bytes: int, expect_p7m: bool = False) -> tuple[by
     `expect_p7m` (from the file name) only chooses the code for what is neither XML nor an envelope. Raises
     `UnreadableInvoiceError`: empty, too_large, archive, bad_p7m, malformed.
     """
-    if len(data) > _wrapped_limit(max_bytes):
+    if len(data) > 3 * (max_bytes + _MAX_SIGNER_BYTES) // 2:  # base64 with its line ends makes it a third more
         raise UnreadableInvoiceError("too_large", "The file is larger than an invoice may be.")
     states: list[SignatureState] = []
     for depth in range(_MAX_LAYERS):
@@ -93,6 +93,8 @@ def unwrap(data: bytes, *, max_bytes: int, expect_p7m: bool = False) -> tuple[by
             if len(data) > max_bytes:
                 raise UnreadableInvoiceError("too_large", "The document is larger than an invoice may be.")
             return data, _overall(states)
+        if layer[0] == _SEQUENCE and len(data) > max_bytes + _MAX_SIGNER_BYTES:
+            raise UnreadableInvoiceError("too_large", "The envelope is larger than an invoice's may be.")
         data = _open(layer, states, expect_p7m=expect_p7m or bool(states))
     raise UnreadableInvoiceError("bad_p7m", "The document is wrapped in too many envelopes.")
 
@@ -114,10 +116,6 @@ def decode_xml(xml: bytes) -> str:
     return text.decode("latin-1").lstrip(_LEADING)  # which leaves no byte undefined
 
 
-def _wrapped_limit(max_bytes: int) -> int:
-    return 2 * max_bytes + 64 * 1024  # base64 twice, and certificates
-
-
 def _open(layer: bytes, states: list[SignatureState], *, expect_p7m: bool) -> bytes:
     """One layer down; a signature's state is added to `states`."""
     if layer.startswith(_ZIP_FILE):
@@ -130,9 +128,7 @@ def _open(layer: bytes, states: list[SignatureState], *, expect_p7m: bool) -> by
         content, state = _open_cms(layer)
         states.append(state)
         return content
-    raise UnreadableInvoiceError(
-        "bad_p7m" if expect_p7m else "malformed", "The file is neither XML nor a signed envelope."
-    )
+    raise UnreadableInvoiceError("bad_p7m" if expect_p7m else "malformed", "The file is neither XML nor signed.")
 
 
 def _decode_base64(text: bytes) -> bytes:
@@ -143,24 +139,30 @@ def _decode_base64(text: bytes) -> bytes:
 
 
 def _open_cms(layer: bytes) -> tuple[bytes, SignatureState]:
-    """The signed document and its signature's state (RFC 5652, SignedData). What follows the envelope is ignored."""
+    """The signed document, whatever its content type, and its signature's state (RFC 5652, SignedData)."""
     try:
-        signed_data = cms.ContentInfo.load(layer, strict=False)["content"]
-        content = _document(signed_data["encap_content_info"].contents)
+        _, explicit = _children(parser.parse(layer, strict=False)[4], 2)
+        *_, encapsulated = _children(parser.parse(explicit, strict=False)[4], 3)
+        content = next(map(_octets, _children(encapsulated, 2)[1:]), None)  # after its type
     except Exception:  # noqa: BLE001  asn1crypto raises whatever hostile bytes lead it to
         raise UnreadableInvoiceError("bad_p7m", "The signed envelope is damaged or cut short.") from None
     if content is None:
         raise UnreadableInvoiceError("bad_p7m", "The signature is detached: the document itself is missing.")
-    return content, _signature_state(signed_data, content)
+    return content, _signature_state(explicit, content)
 
 
-def _document(encapsulated: bytes) -> bytes | None:
-    """The OCTET STRING after the content type, whichever type that is; None where there is none."""
-    content_type = parser.parse(encapsulated, strict=False)[3:]  # header, content and trailer
-    explicit = encapsulated[sum(map(len, content_type)) :]
-    if not explicit:
-        return None
-    _, method, tag, _, octets, _ = parser.parse(parser.parse(explicit, strict=False)[4], strict=False)
+def _children(content: bytes, count: int) -> list[bytes]:
+    """The contents of the first `count` elements."""
+    found: list[bytes] = []
+    while content and len(found) < count:
+        _, _, _, header, inner, trailer = parser.parse(content, strict=False)
+        found.append(inner)
+        content = content[len(header) + len(inner) + len(trailer) :]
+    return found
+
+
+def _octets(explicit: bytes) -> bytes:
+    _, method, tag, _, octets, _ = parser.parse(explicit, strict=False)
     if tag != _OCTETS:
         raise ValueError("not an octet string")
     return _join(octets) if method else bytes(octets)
@@ -192,17 +194,17 @@ def _join(pieces: bytes) -> bytes:
 
 def _overall(states: Sequence[SignatureState]) -> SignatureState:
     """One word for all layers: one broken seal breaks it, one unread leaves it open."""
-    if not states:
-        return "absent"
-    ranks: tuple[SignatureState, ...] = ("broken", "unverified", "absent")
-    return next((state for state in ranks if state in states), "intact")
+    ranks: tuple[SignatureState, ...] = ("broken", "unverified", "intact")
+    return next((state for state in ranks if state in states), "absent")
 
 
-def _signature_state(signed_data: Any, content: bytes) -> SignatureState:
+def _signature_state(encoded: bytes, content: bytes) -> SignatureState:
     try:
+        if len(encoded) - len(content) > _MAX_SIGNER_BYTES:
+            return "unverified"
+        signed_data = cms.SignedData.load(encoded, strict=False)
         signers, certificates = signed_data["signer_infos"], signed_data["certificates"]
-        size = len(signers.contents or b"") + len(certificates.contents or b"")
-        if size > _MAX_SIGNER_BYTES or len(signers) > _MAX_SIGNERS:  # each costs a hash of the whole document
+        if len(signers) > _MAX_SIGNERS:  # each costs a hash of the whole document
             return "unverified"
         for signer in signers:
             _verify(signer, certificates, content)

@@ -1,0 +1,136 @@
+"""What all commands share: options, opening the core, printing for people and for machines, errors in plain words."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
+
+import anyio
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from server.app import Core, open_core
+from server.auth.admin import AdminError
+from server.credentials.endpoints import EndpointError
+from server.credentials.vault import SealedError, SecretKeyError
+from server.ops.logs import set_up_logs
+from server.outbox.listing import OutboxError
+from server.settings import Settings
+from server.storage.database import DatabaseError
+from server.storage.writer import UnknownTenantError
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="rientro",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Sales made offline come home, are reconciled, and go on once.",
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+def parse_id(text: str) -> str:
+    """An id in its one form, however it was typed."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not an id") from None
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the embedded database and the master key. Default: RIENTRO_DATA, else ./data."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+TenantId = Annotated[
+    str, typer.Option("--tenant", parser=parse_id, metavar="ID", help="The tenant's id, from `rientro tenant list`.")
+]
+
+_PLAIN_ERRORS = (
+    AdminError,
+    DatabaseError,
+    EndpointError,
+    OutboxError,
+    SealedError,
+    SecretKeyError,
+    UnknownTenantError,
+    ValueError,
+)
+
+
+def settings_for(data: Path | None) -> Settings:
+    """The environment's settings, with the command's own folder where one is given."""
+    return Settings() if data is None else Settings(data=data)
+
+
+def with_core(data: Path | None, work: Callable[[Core], Awaitable[T]], *, migrate: bool = True) -> T:
+    """Run `work` on the opened core; what goes wrong is told in one line and exits with 1."""
+    set_up_logs("WARNING")
+
+    async def run() -> T:
+        async with open_core(settings_for(data), migrate=migrate) as core:
+            return await work(core)
+
+    return plainly(lambda: anyio.run(run, backend_options={"use_uvloop": True}))
+
+
+def plainly(run: Callable[[], T]) -> T:
+    """Turn expected errors into a line for people."""
+    try:
+        return run()
+    except BaseException as error:
+        first = _first(error)
+        if isinstance(first, _PLAIN_ERRORS):
+            fail(first)
+        raise
+
+
+def fail(error: BaseException | str) -> NoReturn:
+    """Say what is wrong and end with 1."""
+    text = error if isinstance(error, str) else (str(error) or (type(error).__doc__ or "").strip())
+    errors.print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Task groups wrap what went wrong inside them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def show_one(values: Mapping[str, Any], *, as_json: bool) -> None:
+    """One result: an object, or a line for each value."""
+    if as_json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        console.print(f"[bold]{name}[/bold]  {value}", highlight=False, soft_wrap=True)
+
+
+def show_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+    """A list: an array of objects, or a table."""
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    if not rows:
+        console.print(f"{title}: none.")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column.endswith("_id"))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, and nothing else."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")

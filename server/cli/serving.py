@@ -1,0 +1,58 @@
+"""`rientro serve`, `rientro relay`, `rientro migrate`."""
+
+from typing import Annotated
+
+import anyio
+import typer
+import uvicorn
+
+from server.app import create_app, run_relay
+from server.cli.common import Data, console, plainly, settings_for
+from server.cli.demo import announce
+from server.ops.logs import set_up_logs
+from server.storage.migrate import upgrade
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands to the top level."""
+    main.command()(serve)
+    main.command()(relay)
+    main.command()(migrate)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    demo: Annotated[bool, typer.Option("--demo", help="Seed a demonstration shop at the first start.")] = False,
+    data: Data = None,
+) -> None:
+    """Serve clients, and forward what they send (unless RIENTRO_RELAY=0: then run `rientro relay` beside it)."""
+    settings = settings_for(data)
+    set_up_logs(settings.log_level)
+    if demo:
+        plainly(lambda: anyio.run(announce, settings, host, port))
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run()
+
+
+def relay(data: Data = None) -> None:
+    """Forward what waits, without serving clients; several may run at once."""
+    settings = settings_for(data)
+    set_up_logs(settings.log_level)
+    plainly(lambda: anyio.run(run_relay, settings, backend_options={"use_uvloop": True}))
+
+
+def migrate(data: Data = None) -> None:
+    """Bring the database to this version's tables; `serve` does so too."""
+    settings = settings_for(data)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    plainly(lambda: anyio.run(upgrade, settings.database()))
+    console.print("The database is up to date.")

@@ -1,0 +1,133 @@
+"""Endpoints: a tenant's accounts at providers. Plain settings are stored as they are, secrets sealed.
+
+What is a secret is not the caller's choice: the provider's settings class says so (`SecretStr`), and both kinds are
+checked against it before anything is stored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import to_json
+
+from server.credentials.vault import Vault
+from server.ports import Route
+from server.storage.database import Database, Tx
+from server.storage.statement import Statement
+from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+
+_ADD = Statement(
+    """INSERT INTO endpoints (tenant_id, endpoint_id, provider, name, settings, sealed, paused, created_at)
+       VALUES (:tenant_id, :endpoint_id, :provider, :name, :settings, :sealed, false, :created_at)"""
+)
+_BIND = Statement("INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, :route, :endpoint_id)")
+_LIST = Statement(
+    """SELECT endpoint_id, provider, name, paused, created_at FROM endpoints WHERE tenant_id = :tenant_id
+       ORDER BY created_at, endpoint_id"""
+)
+
+
+class EndpointError(Exception):
+    """The endpoint cannot be made; the message says what to do instead, and never quotes a value."""
+
+
+class NewEndpoint(NamedTuple):
+    """An endpoint just made, and where its webhooks come in."""
+
+    endpoint_id: str
+    webhook_path: str
+
+
+class EndpointLine(NamedTuple):
+    """An endpoint as lists show it."""
+
+    endpoint_id: str
+    provider: str
+    name: str
+    paused: bool
+    webhook_path: str
+    created_at: str
+
+
+class Endpoints:
+    """Makes and lists endpoints."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        vault: Vault,
+        forms: Mapping[str, type[BaseModel]],
+        routes: Sequence[Route],
+        new_id: Callable[[], str],
+    ) -> None:
+        """`forms` are the providers' settings classes by name; a new endpoint is bound to all its provider's routes."""
+        self._database, self._writer, self._vault = database, writer, vault
+        self._forms, self._routes, self._new_id = forms, routes, new_id
+
+    async def add(self, tenant_id: str, provider: str, name: str, values: Mapping[str, str]) -> NewEndpoint:
+        """A new endpoint. Raises EndpointError."""
+        form = self._forms.get(provider)
+        if form is None:
+            raise EndpointError(f"there is no provider {provider!r}: use one of {', '.join(sorted(self._forms))}")
+        endpoint_id = self._new_id()
+        settings, secrets = split_settings(form, values)
+        row = {
+            "tenant_id": tenant_id,
+            "endpoint_id": endpoint_id,
+            "provider": provider,
+            "name": name,
+            "settings": to_json(settings).decode(),
+            "sealed": self._vault.seal(tenant_id, provider, endpoint_id, secrets),
+        }
+        bound = [(tenant_id, route.name, endpoint_id) for route in self._routes if route.provider == provider]
+
+        async def job(writing: Writing) -> None:
+            writing.tenant(tenant_id).revision += 1
+            await writing.tx.execute(_ADD, {**row, "created_at": writing.now})
+            await writing.tx.many(_BIND, bound)
+
+        try:
+            await self._writer.submit(Job([tenant_id], job))
+        except UnknownTenantError:
+            raise EndpointError("there is no such tenant here: see `rientro tenant list`") from None
+        return NewEndpoint(endpoint_id, webhook_path(tenant_id, provider, endpoint_id))
+
+    async def list(self, tenant_id: str) -> Sequence[EndpointLine]:
+        """A tenant's endpoints."""
+
+        async def work(tx: Tx) -> Sequence[EndpointLine]:
+            rows = await tx.fetch(_LIST, (tenant_id,))
+            return [
+                EndpointLine(row[0], row[1], row[2], bool(row[3]), webhook_path(tenant_id, row[1], row[0]), row[4])
+                for row in rows
+            ]
+
+        return await self._database.read(work)
+
+
+def webhook_path(tenant_id: str, provider: str, endpoint_id: str) -> str:
+    """Where a provider sends its webhooks; the address names its tenant."""
+    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}"
+
+
+def split_settings(form: type[BaseModel], values: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Plain settings and secrets, checked against the provider's form. Raises EndpointError."""
+    unknown = sorted(values.keys() - form.model_fields.keys())
+    if unknown:
+        known = ", ".join(sorted(form.model_fields))
+        raise EndpointError(f"unknown settings {', '.join(unknown)}: this provider takes {known}")
+    try:
+        checked = form.model_validate(dict(values))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found)
+        raise EndpointError(f"the settings do not fit: {reasons}") from None
+    plain: dict[str, Any] = {}
+    secret: dict[str, str] = {}
+    for name, value in checked:
+        if isinstance(value, SecretStr):
+            secret[name] = value.get_secret_value()
+        elif value is not None:
+            plain[name] = value
+    return plain, secret

@@ -1,0 +1,109 @@
+"""One call to a provider: outside any transaction, under a deadline that ends before the lease does.
+
+Whatever happens comes back as a Result; nothing but cancellation is raised. An operation that promises `lookup` is
+looked up first where an earlier attempt may have taken effect, one that promises `once` is not called at all then.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import structlog
+
+from server.outbound import OutboundError
+from server.outbox.claim import Claimed
+from server.outbox.decide import Result
+from server.ports import Account, Answer, Call, Operation, Provider, Secrets
+from server.resilience.classify import Classified, classify_error, classify_reason, classify_status
+from server.resilience.errors import DeliveryError
+from server.resilience.retry_after import parse_retry_after
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LEASE_MARGIN_MS = 200
+"""What of a lease is left for settling."""
+
+_NO_OPERATION = Classified("unknown", "no_such_operation")
+_NO_SECRETS = Classified("unknown", "secrets_do_not_open")
+_MAYBE_DONE = Classified("unknown", "maybe_done", maybe_done=True)
+_LEASE_SPENT = Classified("transient", "lease_spent")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Calls providers."""
+
+    providers: Mapping[str, Provider]
+    secrets: Secrets
+    clock: Callable[[], int]
+    deadline_s: float
+
+    def operation(self, claimed: Claimed) -> Operation | None:
+        """What a delivery asks of its provider, if the provider knows it."""
+        provider = self.providers.get(claimed.endpoint.provider)
+        return None if provider is None else provider.operations().get(claimed.operation)
+
+    async def call(self, claimed: Claimed) -> Result:
+        """Do one attempt."""
+        operation = self.operation(claimed)
+        if operation is None:
+            return Result(_NO_OPERATION)
+        if operation.promise == "once" and claimed.ambiguous:
+            return Result(_MAYBE_DONE)
+        left_s = (claimed.leased_until_ms - LEASE_MARGIN_MS - self.clock()) / 1000
+        if left_s <= 0:
+            return Result(_LEASE_SPENT)
+        try:
+            call = self._prepare(claimed)
+        except Exception:
+            log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
+            return Result(_NO_SECRETS)
+        return await self._within(min(self.deadline_s, left_s), operation, call, claimed)
+
+    def _prepare(self, claimed: Claimed) -> Call:
+        endpoint = claimed.endpoint
+        opened: dict[str, str] = {}
+        if endpoint.sealed:
+            opened = self.secrets.unseal(claimed.tenant_id, endpoint.provider, claimed.endpoint_id, endpoint.sealed)
+        settings: dict[str, Any] = json.loads(endpoint.settings)
+        return Call(
+            Account(claimed.tenant_id, claimed.endpoint_id, settings, opened),
+            claimed.delivery_id,
+            claimed.idempotency_key,
+            claimed.correlation_id,
+            claimed.collection,
+            claimed.record_id,
+            claimed.payload,
+            claimed.attempt,
+        )
+
+    async def _within(self, seconds: float, operation: Operation, call: Call, claimed: Claimed) -> Result:
+        try:
+            with anyio.fail_after(seconds):
+                return self._told(await _ask(operation, call, claimed))
+        except OutboundError as error:
+            return Result(classify_reason(error.reason))
+        except DeliveryError as error:
+            return Result(classify_error(error), not_before_ms=parse_retry_after(error.retry_after, self.clock()))
+        except TimeoutError as error:
+            return Result(classify_error(error))
+        except Exception as error:
+            log.exception("provider_raised", delivery_id=call.delivery_id, provider=claimed.endpoint.provider)
+            return Result(classify_error(error))
+
+    def _told(self, answer: Answer) -> Result:
+        classified = classify_status(answer.status)
+        not_before_ms = None
+        if classified.error_class in {"transient", "unknown"}:
+            not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
+        return Result(classified, answer.status, answer.reference, answer.request_id, not_before_ms)
+
+
+async def _ask(operation: Operation, call: Call, claimed: Claimed) -> Answer:
+    if operation.promise == "lookup" and operation.look_up is not None and claimed.ambiguous:
+        found = await operation.look_up(call)
+        if found is not None:
+            return found
+    return await operation.send(call)

@@ -1,0 +1,206 @@
+"""Claiming: what is due, and a lease on it.
+
+Rules:
+
+1. By state, never by a cursor: a row is due when it is pending or its lease has run out, and its time has come.
+2. A row is claimed only when no earlier row of its lane (endpoint, collection, record) holds. What is found waiting
+   behind one is parked, out of the way of later claims; the settle of the one before it brings it back at once.
+3. A claim takes a new fence and an end of the lease. Whose lease ran out may have sent: the row is then `ambiguous`.
+4. Two statements, on purpose: on PostgreSQL the second sees what was committed while the first waited for its locks.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic_core import to_json
+
+from server.storage.database import Tx
+from server.storage.statement import Statement
+from server.storage.writer import Writing
+from sync.clock import encode_instant
+
+LOOKAHEAD = 16
+"""How many more rows a claim looks at than it takes: those behind others are found and parked."""
+
+PARKED_MS = 600_000
+"""When a parked row is looked at again although nobody brought it back. It should never be needed."""
+
+# The relay serves all tenants: one of the few queries across them. One probe of the index for each busy endpoint.
+_DUE = """/* across tenants */ WITH RECURSIVE busy(endpoint_id) AS (
+         SELECT (SELECT endpoint_id FROM outbox WHERE state IN ('pending', 'leased') ORDER BY endpoint_id LIMIT 1)
+         UNION ALL
+         SELECT (SELECT o.endpoint_id FROM outbox AS o WHERE o.state IN ('pending', 'leased')
+                 AND o.endpoint_id > busy.endpoint_id ORDER BY o.endpoint_id LIMIT 1)
+         FROM busy WHERE busy.endpoint_id IS NOT NULL),
+       heads(endpoint_id, tenant_id, due_at) AS (
+         SELECT endpoint_id,
+           (SELECT o.tenant_id FROM outbox AS o WHERE o.state IN ('pending', 'leased')
+            AND o.endpoint_id = busy.endpoint_id ORDER BY o.next_attempt_at LIMIT 1),
+           (SELECT o.next_attempt_at FROM outbox AS o WHERE o.state IN ('pending', 'leased')
+            AND o.endpoint_id = busy.endpoint_id ORDER BY o.next_attempt_at LIMIT 1)
+         FROM busy WHERE busy.endpoint_id IS NOT NULL)
+       SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before FROM heads {join} WHERE NOT e.paused"""
+_OF_HEAD = "endpoints.tenant_id = heads.tenant_id AND endpoints.endpoint_id = heads.endpoint_id"
+DUE = Statement(
+    _DUE.format(join=f"JOIN endpoints AS e ON {_OF_HEAD.replace('endpoints.', 'e.')}"),
+    postgresql=_DUE.format(join=f"CROSS JOIN LATERAL (SELECT * FROM endpoints WHERE {_OF_HEAD} LIMIT 1) AS e"),
+)
+_ENDPOINT = Statement(
+    """SELECT provider, settings, sealed, paused, not_before FROM endpoints
+       WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""
+)
+_CANDIDATES_TEXT = """SELECT delivery_id FROM outbox WHERE state IN ('pending', 'leased') AND endpoint_id = :endpoint_id
+       AND next_attempt_at <= :now AND tenant_id = :tenant_id ORDER BY next_attempt_at LIMIT :most"""
+CANDIDATES = Statement(_CANDIDATES_TEXT, postgresql=_CANDIDATES_TEXT + " FOR UPDATE SKIP LOCKED")
+_IDS_LITE = "IN (SELECT value FROM json_each(:ids))"
+_IDS_POST = "= ANY (ARRAY (SELECT json_array_elements_text(:ids::json))::uuid[])"
+_BEHIND = """SELECT delivery_id FROM outbox AS mine WHERE tenant_id = :tenant_id AND delivery_id {ids}
+       AND EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.tenant_id = mine.tenant_id
+         AND earlier.endpoint_id = mine.endpoint_id AND earlier.collection = mine.collection
+         AND earlier.record_id = mine.record_id AND earlier.sequence < mine.sequence AND earlier.holds)"""
+BEHIND = Statement(_BEHIND.format(ids=_IDS_LITE), postgresql=_BEHIND.format(ids=_IDS_POST))
+_PARK_TEXT = """UPDATE outbox SET state = 'pending', ambiguous = (ambiguous OR state = 'leased'), lease_owner = NULL,
+       leased_until = NULL, next_attempt_at = :until WHERE tenant_id = :tenant_id AND delivery_id {ids}"""
+_PARK = Statement(_PARK_TEXT.format(ids=_IDS_LITE), postgresql=_PARK_TEXT.format(ids=_IDS_POST))
+_LEASE_TEXT = """UPDATE outbox SET state = 'leased', ambiguous = (ambiguous OR state = 'leased'), lease_owner = :owner,
+       leased_until = :until, next_attempt_at = :until, fence = fence + 1, attempts = attempts + 1
+       WHERE tenant_id = :tenant_id AND delivery_id {ids}
+       RETURNING tenant_id, endpoint_id, delivery_id, route, operation, collection, record_id, sequence, payload,
+         idempotency_key, correlation_id, attempts, failures, failing_since, ambiguous, fence"""
+_LEASE = Statement(_LEASE_TEXT.format(ids=_IDS_LITE), postgresql=_LEASE_TEXT.format(ids=_IDS_POST))
+_ATTEMPT = Statement(
+    """INSERT INTO attempts (tenant_id, delivery_id, attempt, started_at)
+       VALUES (:tenant_id, :delivery_id, :attempt, :started_at)"""
+)
+
+
+class Due(NamedTuple):
+    """An endpoint with something to send, and from when."""
+
+    tenant_id: str
+    endpoint_id: str
+    provider: str
+    due_at: str
+
+
+class Wanted(NamedTuple):
+    """How many deliveries of an endpoint may be taken."""
+
+    tenant_id: str
+    endpoint_id: str
+    limit: int
+
+
+class Lease(NamedTuple):
+    """Who claims, and for how long."""
+
+    owner: str
+    length_ms: int
+
+
+class Endpoint(NamedTuple):
+    """Where a claimed delivery goes."""
+
+    provider: str
+    settings: str
+    sealed: str
+
+
+class Claimed(NamedTuple):
+    """A delivery under a lease of ours. `attempt` counts this one; `ambiguous` speaks of those before."""
+
+    tenant_id: str
+    endpoint_id: str
+    delivery_id: str
+    route: str
+    operation: str
+    collection: str
+    record_id: str
+    sequence: int
+    payload: str
+    idempotency_key: str
+    correlation_id: str
+    attempt: int
+    failures: int
+    failing_since: str | None
+    ambiguous: bool
+    fence: int
+    leased_until_ms: int
+    endpoint: Endpoint
+
+
+class Taken(NamedTuple):
+    """What a claim brought. `seen` counts the due rows it looked at: with none, others are at them."""
+
+    deliveries: list[Claimed]
+    seen: int
+
+
+async def due_endpoints(tx: Tx) -> list[Due]:
+    """Every endpoint with unsettled deliveries that is not paused, and when it is due next; the longest due first."""
+    rows = await tx.fetch(DUE)
+    found = [
+        Due(tenant_id, endpoint_id, provider, max(due_at, not_before or ""))
+        for tenant_id, endpoint_id, provider, due_at, not_before in rows
+    ]
+    return sorted(found, key=lambda due: due.due_at)
+
+
+async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing) -> Taken:
+    """Take leases on what is due, inside a job of the writer."""
+    deliveries: list[Claimed] = []
+    seen = 0
+    for one in wanted:
+        taken = await _claim_one(one, lease, writing)
+        deliveries += taken.deliveries
+        seen += taken.seen
+    return Taken(deliveries, seen)
+
+
+async def _claim_one(wanted: Wanted, lease: Lease, writing: Writing) -> Taken:
+    endpoint = await _open_endpoint(wanted, writing)
+    if endpoint is None:
+        return Taken([], 0)
+    named = {"tenant_id": wanted.tenant_id, "endpoint_id": wanted.endpoint_id}
+    limits = {"now": writing.now, "most": wanted.limit + LOOKAHEAD}
+    candidates = [row[0] for row in await writing.tx.fetch(CANDIDATES, {**named, **limits})]
+    if not candidates:
+        return Taken([], 0)
+    behind = await _park_those_behind(wanted.tenant_id, candidates, writing)
+    chosen = [delivery_id for delivery_id in candidates if delivery_id not in behind][: wanted.limit]
+    deliveries = await _lease(wanted.tenant_id, chosen, lease, endpoint, writing)
+    return Taken(deliveries, len(candidates))
+
+
+async def _open_endpoint(wanted: Wanted, writing: Writing) -> Endpoint | None:
+    """The endpoint, unless it is paused or asked to be left alone."""
+    for provider, settings, sealed, paused, not_before in await writing.tx.fetch(_ENDPOINT, wanted[:2]):
+        if not paused and (not_before is None or not_before <= writing.now):
+            return Endpoint(provider, settings, sealed)
+    return None
+
+
+async def _park_those_behind(tenant_id: str, candidates: Sequence[str], writing: Writing) -> set[str]:
+    named = {"tenant_id": tenant_id, "ids": _json(candidates)}
+    behind = {row[0] for row in await writing.tx.fetch(BEHIND, named)}
+    if behind:
+        until = encode_instant(writing.now_ms + PARKED_MS)
+        await writing.tx.execute(_PARK, {"tenant_id": tenant_id, "ids": _json(sorted(behind)), "until": until})
+    return behind
+
+
+async def _lease(
+    tenant_id: str, chosen: Sequence[str], lease: Lease, endpoint: Endpoint, writing: Writing
+) -> list[Claimed]:
+    if not chosen:
+        return []
+    until_ms = writing.now_ms + lease.length_ms
+    named = {"tenant_id": tenant_id, "ids": _json(chosen), "owner": lease.owner, "until": encode_instant(until_ms)}
+    rows = await writing.tx.fetch(_LEASE, named)
+    claimed = [Claimed._make((*row[:14], bool(row[14]), row[15], until_ms, endpoint)) for row in rows]
+    await writing.tx.many(_ATTEMPT, [(tenant_id, one.delivery_id, one.attempt, writing.now) for one in claimed])
+    return claimed
+
+
+def _json(ids: Sequence[str]) -> str:
+    return to_json(list(ids)).decode()

@@ -1,0 +1,184 @@
+"""The relay: takes what is due and hands it to calls, so many at once. In `serve`, or in a process of its own.
+
+Rules:
+
+1. A claim takes only what can be sent at once: between claim and call nothing waits, so nothing learns too late that a
+   provider asked to be left alone. One endpoint gets only some of the places, so that a slow one leaves room.
+2. It is woken by commits, here and elsewhere, by the end of a call, and at the next due time. It never polls.
+3. It survives the database: a failed claim is tried again. Nothing is lost by its death at any point: leases run out,
+   and the next one to come takes over.
+4. Stopping, it takes nothing new, gives calls under way a moment to end, and gives back what is left.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+import anyio.abc
+import structlog
+
+from server.outbox.call import Caller
+from server.outbox.claim import Claimed, Due, Lease, Wanted, claim, due_endpoints
+from server.outbox.decide import Chance
+from server.outbox.deliver import Deliverer
+from server.outbox.settle import Settler
+from server.ports import Applying, Provider, Route, Secrets
+from server.resilience.backoff import Schedules
+from server.storage.database import Database, DatabaseError
+from server.storage.writer import Job, Writer
+from sync.clock import decode_instant
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LONGEST_REST_S = 60.0
+CONTENDED_S = 0.05
+TROUBLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """How much at once, and how long. A call ends at `deadline_s`, well before its lease."""
+
+    parallel: int = 32
+    per_endpoint: int = 8
+    lease_s: float = 60
+    deadline_s: float = 30
+    grace_s: float = 10
+    watch: bool = True
+    schedules: Schedules = field(default_factory=Schedules)
+
+    def __post_init__(self) -> None:
+        """Refuse a deadline that outlives the lease."""
+        if self.deadline_s >= self.lease_s:
+            raise ValueError("the deadline of a call must end before its lease")
+
+
+@dataclass(kw_only=True)
+class Relay:
+    """Delivers. `owner` is new for each process; `clock` gives milliseconds, `random` [0, 1), `sleep` takes seconds."""
+
+    database: Database
+    writer: Writer
+    routes: Sequence[Route]
+    providers: Sequence[Provider]
+    secrets: Secrets
+    applying: Applying
+    owner: str
+    clock: Callable[[], int]
+    random: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    options: RelayOptions = field(default_factory=RelayOptions)
+
+    def __post_init__(self) -> None:
+        """Nothing runs yet."""
+        routes = {route.name: route for route in self.routes}
+        self._providers = {provider.name: provider for provider in self.providers}
+        self._deliverer = Deliverer(
+            Caller(self._providers, self.secrets, self.clock, self.options.deadline_s),
+            Settler(self.writer, routes, self.applying),
+            routes,
+            Chance(self.options.schedules, self.random),
+            self.clock,
+            self.sleep,
+        )
+        self._lease = Lease(self.owner, int(self.options.lease_s * 1000))
+        self._busy: Counter[str] = Counter()
+        self._woken = anyio.Event()
+        self._stopping = False
+
+    def wake(self, _tenant_id: str | None = None) -> None:
+        """Look again: something was committed, or a place is free. For Writer.committed and Database.watch."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Deliver until stopped or cancelled."""
+        self.writer.committed.append(self.wake)
+        try:
+            async with anyio.create_task_group() as watching:
+                if self.options.watch:
+                    watching.start_soon(self.database.watch, self.wake)
+                async with anyio.create_task_group() as sending:
+                    await self._serve(sending)
+                    sending.cancel_scope.deadline = anyio.current_time() + self.options.grace_s
+                watching.cancel_scope.cancel()
+        finally:
+            self.writer.committed.remove(self.wake)
+
+    async def drain(self) -> None:
+        """Deliver what is due by now, and what becomes due by that; return when nothing is left to do at once."""
+        async with anyio.create_task_group() as sending:
+            while True:
+                self._woken = anyio.Event()
+                rest_s = await self._round(sending)
+                if rest_s == 0:
+                    continue
+                if not self._busy.total():
+                    return
+                await self._woken.wait()
+
+    async def _serve(self, sending: anyio.abc.TaskGroup) -> None:
+        while not self._stopping:
+            self._woken = anyio.Event()  # before looking, so that nothing is missed in between
+            try:
+                rest_s = await self._round(sending)
+            except DatabaseError as error:
+                log.warning("outbox_out_of_reach", error=str(error))
+                rest_s = TROUBLE_S
+            except Exception:
+                log.exception("relay_failed", alarm=True)
+                rest_s = TROUBLE_S
+            if rest_s != 0:
+                await self._rest(rest_s)
+
+    async def _rest(self, seconds: float | None) -> None:
+        async def alarm() -> None:
+            await self.sleep(LONGEST_REST_S if seconds is None else min(seconds, LONGEST_REST_S))
+            self._woken.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(alarm)
+            await self._woken.wait()
+            group.cancel_scope.cancel()
+
+    async def _round(self, sending: anyio.abc.TaskGroup) -> float | None:
+        """Take and start what is due. How many seconds to rest: none at all, or None for until woken."""
+        now_ms = self.clock()
+        wanted, next_ms = self._plan(await self.database.read(due_endpoints), now_ms)
+        if not wanted:
+            return None if next_ms is None else max(next_ms - now_ms, 1) / 1000
+        taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
+        for claimed in taken.deliveries:
+            self._busy[claimed.endpoint_id] += 1
+            sending.start_soon(self._deliver, claimed)
+        return 0 if taken.seen else CONTENDED_S
+
+    def _plan(self, due: Sequence[Due], now_ms: int) -> tuple[list[Wanted], int | None]:
+        """How many to take of each endpoint, and when the next one is due that is not yet."""
+        free = self.options.parallel - self._busy.total()
+        wanted: list[Wanted] = []
+        later: list[int] = []
+        for one in due:
+            if one.provider not in self._providers:
+                continue
+            due_ms = max(decode_instant(one.due_at), self._deliverer.not_before_ms(one.endpoint_id))
+            room = min(free, self.options.per_endpoint - self._busy[one.endpoint_id])
+            if due_ms > now_ms:
+                later.append(due_ms)
+            elif room > 0:
+                free -= room
+                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room))
+        return wanted, min(later, default=None)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            await self._deliverer.deliver(claimed)
+        finally:
+            self._busy -= Counter({claimed.endpoint_id: 1})
+            self.wake()

@@ -1,0 +1,203 @@
+"""Settling: the end of an attempt and the provider's answer, written together or not at all.
+
+Rules:
+
+1. Every settling UPDATE names the fence. Whose lease was taken over settles nothing: the job raises, and whatever else
+   it would have written is rolled back.
+2. The answer is written back to the record as a mutation of the server's in the same transaction. Its uid follows from
+   delivery and state, so that the same news is told once.
+3. A settled row that no longer holds brings the next of its lane back at once. The tenant's lock, which accepting
+   transactions take too, keeps the two from missing each other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from server.ids import derived
+from server.outbox.claim import Claimed
+from server.outbox.decide import Result, Settlement
+from server.ports import Applying, Cause, DeliveryState, Route
+from server.storage.database import Tx
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writer, Writing
+from sync.clock import encode_instant
+from sync.protocol import Mutation
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_FENCED = "WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND fence = :fence AND state = 'leased'"
+_SETTLE = Statement(
+    f"""UPDATE outbox SET state = :state, holds = :holds, next_attempt_at = :next_attempt_at, failures = :failures,
+       failing_since = :failing_since, ambiguous = :ambiguous, error_class = :error_class, error = :error,
+       reference = coalesce(:reference, reference), settled_at = :settled_at, lease_owner = NULL, leased_until = NULL
+       {_FENCED}"""  # noqa: S608  # our own text
+)
+_RELEASE = Statement(
+    f"""UPDATE outbox SET state = 'pending', next_attempt_at = :next_attempt_at, attempts = attempts - :untried,
+       ambiguous = (ambiguous OR :sent), lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608
+)
+_END_ATTEMPT = Statement(
+    """UPDATE attempts SET ended_at = :ended_at, outcome = :outcome, code = :code, status = :status,
+       request_id = :request_id WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND attempt = :attempt"""
+)
+_UNTRY = Statement(
+    "DELETE FROM attempts WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND attempt = :attempt"
+)
+_LEAVE_ALONE = Statement(
+    """UPDATE endpoints SET not_before = :not_before WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
+       AND (not_before IS NULL OR not_before < :not_before)"""
+)
+_LANE = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection AND record_id = :record_id"
+_NEXT = Statement(
+    f"""UPDATE outbox SET next_attempt_at = :now WHERE {_LANE} AND holds AND state = 'pending' AND failures = 0
+       AND next_attempt_at > :now
+       AND sequence = (SELECT min(sequence) FROM outbox WHERE {_LANE} AND holds AND sequence > :sequence)"""  # noqa: S608
+)
+_NEWER = Statement(
+    f"SELECT 1 FROM outbox WHERE {_LANE} AND holds AND sequence > :sequence AND route = :route LIMIT 1"  # noqa: S608
+)
+_GIVE_WAY = Statement(
+    f"""UPDATE outbox SET state = 'superseded', settled_at = :now WHERE {_LANE} AND state IN ('dead', 'in_doubt')
+       AND state = 'dead' AND sequence < :sequence AND route = :route"""  # noqa: S608
+)
+
+_TOLD: frozenset[DeliveryState] = frozenset(("delivered", "answered", "dead", "in_doubt"))
+"""Ends that are written back."""
+
+
+class LeaseLostError(Exception):
+    """The lease ran out and another relay has taken the delivery over."""
+
+
+async def bring_next(tx: Tx, lane: Mapping[str, Any], now: str) -> None:
+    """Make the next holding row of a lane due; `lane` names tenant, endpoint, collection, record and sequence."""
+    await tx.execute(_NEXT, {**lane, "now": now})
+
+
+def lane_of(claimed: Claimed) -> dict[str, Any]:
+    """A delivery's lane and its place in it, as statements name them."""
+    return {
+        "tenant_id": claimed.tenant_id,
+        "endpoint_id": claimed.endpoint_id,
+        "collection": claimed.collection,
+        "record_id": claimed.record_id,
+        "sequence": claimed.sequence,
+    }
+
+
+@dataclass(frozen=True)
+class Settler:
+    """Ends attempts."""
+
+    writer: Writer
+    routes: Mapping[str, Route]
+    applying: Applying
+
+    async def settle(
+        self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
+    ) -> None:
+        """Write an attempt's end. Raises LeaseLostError, DatabaseError, and what the write-back raised."""
+        run = partial(self._settle, claimed, settlement, result, write_back=write_back)
+        await self.writer.submit(Job([claimed.tenant_id], run))
+
+    async def release(self, claimed: Claimed, due_ms: int, *, sent: bool) -> None:
+        """Give a lease back without a result; what was not `sent` counts as no attempt. Raises DatabaseError."""
+        await self.writer.submit(Job([claimed.tenant_id], partial(_release, claimed, due_ms, sent=sent)))
+
+    async def _settle(
+        self, claimed: Claimed, settlement: Settlement, result: Result, writing: Writing, *, write_back: bool
+    ) -> None:
+        route = self.routes.get(claimed.route)
+        if settlement.state == "dead" and route is not None and route.on_dead == "supersede":
+            newer = await writing.tx.fetch(_NEWER, {**lane_of(claimed), "route": claimed.route})
+            settlement = settlement._replace(state="superseded") if newer else settlement
+        if not await writing.tx.execute(_SETTLE, _settled(claimed, settlement, result, writing.now)):
+            raise LeaseLostError
+        await _end_attempt(claimed, result, writing)
+        if result.not_before_ms is not None:
+            until = encode_instant(result.not_before_ms)
+            row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
+            await writing.tx.execute(_LEAVE_ALONE, row)
+        if settlement.state != "pending":
+            await self._after(claimed, settlement, route, writing)
+        if write_back and route is not None and settlement.state in _TOLD:
+            await self._write_back(claimed, settlement.state, route, result.reference, writing)
+
+    async def _after(self, claimed: Claimed, settlement: Settlement, route: Route | None, writing: Writing) -> None:
+        if not settlement.holds:
+            await bring_next(writing.tx, lane_of(claimed), writing.now)
+        if settlement.state == "delivered" and route is not None and route.on_dead == "supersede":
+            await writing.tx.execute(_GIVE_WAY, {**lane_of(claimed), "route": claimed.route, "now": writing.now})
+
+    async def _write_back(
+        self, claimed: Claimed, state: DeliveryState, route: Route, reference: str | None, writing: Writing
+    ) -> None:
+        fields = route.write_back(state, reference)
+        if not fields:
+            return
+        mutation = Mutation(
+            mutation_id=0,
+            uid=derived("delivery", claimed.tenant_id, claimed.delivery_id, state),
+            op="update",
+            collection=claimed.collection,
+            record_id=claimed.record_id,
+            timestamp=writing.now,
+            base_version=claimed.sequence,
+            fields=fields,
+        )
+        cause = Cause(claimed.correlation_id, claimed.endpoint.provider)
+        author = f"provider:{claimed.endpoint_id}"
+        for outcome in await self.applying.apply(writing, claimed.tenant_id, author, [mutation], cause):
+            if outcome.status == "rejected":
+                log.warning("write_back_rejected", delivery_id=claimed.delivery_id, code=outcome.code)
+
+
+def _settled(claimed: Claimed, settlement: Settlement, result: Result, now: str) -> dict[str, Any]:
+    failed = result.classified.error_class is not None
+    return {
+        "tenant_id": claimed.tenant_id,
+        "delivery_id": claimed.delivery_id,
+        "fence": claimed.fence,
+        "state": settlement.state,
+        "holds": settlement.holds,
+        "next_attempt_at": encode_instant(settlement.next_attempt_ms),
+        "failures": settlement.failures,
+        "failing_since": settlement.failing_since,
+        "ambiguous": settlement.ambiguous,
+        "error_class": result.classified.error_class,
+        "error": result.classified.code if failed else None,
+        "reference": result.reference,
+        "settled_at": None if settlement.state == "pending" else now,
+    }
+
+
+async def _end_attempt(claimed: Claimed, result: Result, writing: Writing) -> None:
+    named = {
+        "tenant_id": claimed.tenant_id,
+        "delivery_id": claimed.delivery_id,
+        "attempt": claimed.attempt,
+        "ended_at": writing.now,
+        "outcome": result.outcome,
+        "code": result.classified.code,
+        "status": result.status,
+        "request_id": result.request_id,
+    }
+    await writing.tx.execute(_END_ATTEMPT, named)
+
+
+async def _release(claimed: Claimed, due_ms: int, writing: Writing, *, sent: bool) -> None:
+    named = {
+        "tenant_id": claimed.tenant_id,
+        "delivery_id": claimed.delivery_id,
+        "fence": claimed.fence,
+        "next_attempt_at": encode_instant(due_ms),
+        "untried": 0 if sent else 1,
+        "sent": sent,
+    }
+    if await writing.tx.execute(_RELEASE, named) and not sent:
+        key = (claimed.tenant_id, claimed.delivery_id, claimed.attempt)
+        await writing.tx.execute(_UNTRY, key)

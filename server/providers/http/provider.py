@@ -1,0 +1,113 @@
+"""POSTs the frozen payload to an endpoint of the tenant's, signed as the Standard Webhooks specification says.
+
+`webhook-id` is the idempotency key: the same at every attempt, so that a receiver which follows the specification has
+one effect; `Idempotency-Key` repeats it for those who know that header. Body and key never change; the signature does,
+for it covers the time of sending. An answer may name what was made: `{"reference": "…"}`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from server.outbound import Outbound, Reply
+from server.ports import Answer, Call, Operation
+from server.resilience.errors import PermanentError
+
+MAX_REFERENCE = 200
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id")
+
+
+class HttpSettings(BaseModel):
+    """An endpoint's settings.
+
+    `secret` is in Standard Webhooks' own form, `whsec_` and base64; `timeout`, in seconds, bounds each step of a call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(max_length=2000)]
+    secret: SecretStr
+    timeout: Annotated[int, Field(ge=1, le=60)] = 15
+
+    @field_validator("secret")
+    @classmethod
+    def _is_usable(cls, secret: SecretStr) -> SecretStr:
+        try:
+            Webhook(secret.get_secret_value())
+        except (ValueError, RuntimeError, EmptyWebhookSecretError):
+            raise ValueError("not a Standard Webhooks secret: whsec_ and base64") from None
+        return secret
+
+
+class HttpProvider:
+    """Delivers to any HTTP endpoint."""
+
+    name = "http"
+    settings = HttpSettings
+
+    def __init__(self, outbound: Outbound, clock: Callable[[], int]) -> None:
+        """`clock` gives milliseconds since 1970."""
+        self._outbound, self._clock = outbound, clock
+        self._operations = {"post": Operation("keyed", self._post)}
+
+    def operations(self) -> Mapping[str, Operation]:
+        """`post`: the receiver honours the key."""
+        return self._operations
+
+    async def _post(self, call: Call) -> Answer:
+        settings = _settings(call)
+        headers = self._headers(call, settings)
+        reply = await self._outbound.post(settings.url, call.payload.encode(), headers, settings.timeout)
+        return _answer(reply)
+
+    def _headers(self, call: Call, settings: HttpSettings) -> dict[str, str]:
+        sent_at = datetime.fromtimestamp(self._clock() // 1000, UTC)
+        signature = Webhook(settings.secret.get_secret_value()).sign(call.idempotency_key, sent_at, call.payload)
+        return {
+            "Content-Type": "application/json",
+            "webhook-id": call.idempotency_key,
+            "webhook-timestamp": str(int(sent_at.timestamp())),
+            "webhook-signature": signature,
+            "Idempotency-Key": call.idempotency_key,
+            "X-Request-ID": call.correlation_id,
+        }
+
+
+def _settings(call: Call) -> HttpSettings:
+    try:
+        return HttpSettings.model_validate({**call.account.settings, **call.account.secrets})
+    except ValidationError:
+        raise PermanentError("bad_settings") from None
+
+
+def _answer(reply: Reply) -> Answer:
+    headers = reply.headers
+    request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+    return Answer(
+        reply.status,
+        reference=_reference(reply.body),
+        request_id=_short(request_id),
+        retry_after=headers.get("retry-after"),
+        date=headers.get("date"),
+    )
+
+
+def _reference(body: bytes | None) -> str | None:
+    """The receiver's name for what it made, where it gave one that can be kept."""
+    try:
+        document: Any = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+    return _short(document.get("reference")) if isinstance(document, dict) else None
+
+
+def _short(text: Any) -> str | None:
+    """A text both databases take, whole or not at all."""
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_REFERENCE or not text.isprintable():
+        return None
+    return text

@@ -1,0 +1,1 @@
+"""The HTTP surface, through the whole application."""
