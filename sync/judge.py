@@ -134,11 +134,11 @@ class Judge:
 
     def _filled(self, collection: Collection, mutation: Mutation) -> Mutation:
         """A creation with what its device implies: a till need not say which shop it stands in."""
-        if mutation["op"] != "create":
-            return mutation
         fields = mutation.get("fields", {})
-        implied = {k: v for k, v in self._scope.defaults.items() if k in collection.required and k not in fields}
-        return {**mutation, "fields": {**implied, **fields}} if implied else mutation
+        if mutation["op"] != "create" or fields.keys() >= collection.required:
+            return mutation
+        implied = {k: v for k, v in self._scope.defaults.items() if k in collection.required}
+        return {**mutation, "fields": {**implied, **fields}}
 
     def _new(self, mutation: Mutation | Unusable, mutation_id: int, uid: str, result: Judgement) -> KnownMutation:
         if isinstance(mutation, Unusable):
@@ -181,7 +181,7 @@ def _verdict(mutation_id: int, uid: str, outcome: Outcome, version: int | None) 
         "code": outcome.code,
         "message": outcome.message,
         "conflict_id": None,
-        "superseded": outcome.superseded,
+        "superseded": list(outcome.superseded),
         "clamped": outcome.clamped,
     }
 

@@ -14,8 +14,8 @@ Rules (the protocol's, in the order they are asked):
 A client never conflicts with itself: rule 1 sees to it, however many edits it queued offline.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sync.clock import clamp, later
@@ -54,8 +54,8 @@ class Outcome:
     record: Record | None = None
     code: str | None = None
     message: str | None = None
-    superseded: list[str] = field(default_factory=list)
-    losers: list[Loser] = field(default_factory=list)
+    superseded: Sequence[str] = ()
+    losers: Sequence[Loser] = ()
     clamped: bool = False
 
 

@@ -89,7 +89,7 @@ def shape_of(name: str, members: Mapping[str, Any], *, closed: bool) -> Any:
     return shape
 
 
-def item(name: str, *, optional: Mapping[str, WireType] | None = None, **required: WireType) -> Any:
+def item(name: str, /, *, optional: Mapping[str, WireType] | None = None, **required: WireType) -> Any:
     """The shape of one item of a list field; what is `optional` may be absent or null."""
     members: dict[str, Any] = {member: wire.check for member, wire in required.items()}
     for member, wire in (optional or {}).items():

@@ -161,9 +161,10 @@ def _difference(
     effects: Callable[[Fields], Iterable[Increment]], before: Record | None, after: Record
 ) -> dict[Counter, int]:
     """What changed in a record's contribution to the counters of others."""
-    sums: dict[Counter, int] = defaultdict(int)
+    sums: dict[Counter, int] = {}
     for record, sign in ((before, -1), (after, 1)):
         if record is not None and not record.deleted:
             for effect in effects(record.fields):
-                sums[effect.collection, effect.record_id, effect.field] += sign * effect.delta
-    return {counter: delta for counter, delta in sums.items() if delta}
+                counter = (effect.collection, effect.record_id, effect.field)
+                sums[counter] = sums.get(counter, 0) + sign * effect.delta
+    return {counter: delta for counter, delta in sums.items() if delta} if sums else sums

@@ -1,0 +1,87 @@
+"""The base: the server's records as they were last pulled. Only a pull writes here.
+
+A rebuild fills a second copy, the building side, beside the shown one, and takes its place when its round has ended:
+what a person sees is old until then, never half.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sync.client.answer import Change
+from sync.client.database import Meta
+from sync.collection import Fields
+
+_WRITE = """INSERT INTO base (side, collection, record_id, version, deleted, fields) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (side, collection, record_id) DO UPDATE
+    SET version = excluded.version, deleted = excluded.deleted, fields = excluded.fields
+    WHERE excluded.version >= version"""
+"""Versions only grow within a side, so of a record's two rows (it moved between buckets) the newer one stays."""
+
+
+class BaseRecord(NamedTuple):
+    """A record as the server had it."""
+
+    record_id: str
+    version: int
+    deleted: bool
+    fields: Fields
+
+
+class Base:
+    """Reads and writes the base inside somebody's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """All statements run on `connection`."""
+        self._connection = connection
+
+    def version(self, meta: Meta, collection: str, record_id: str) -> int:
+        """The version somebody who looks at the screen has seen; 0 where there is none, or only another epoch's."""
+        if meta.base_epoch != meta.epoch:
+            return 0
+        statement = "SELECT version FROM base WHERE side = ? AND collection = ? AND record_id = ?"
+        found = self._connection.execute(statement, (meta.shown_side, collection, record_id)).fetchone()
+        return int(found[0]) if found else 0
+
+    def records(self, meta: Meta, collection: str) -> list[BaseRecord]:
+        """All of a collection, tombstones included."""
+        statement = "SELECT record_id, version, deleted, fields FROM base WHERE side = ? AND collection = ?"
+        return [_record(row) for row in self._connection.execute(statement, (meta.shown_side, collection))]
+
+    def record(self, meta: Meta, collection: str, record_id: str) -> BaseRecord | None:
+        """One record, tombstones included."""
+        statement = """SELECT record_id, version, deleted, fields FROM base
+            WHERE side = ? AND collection = ? AND record_id = ?"""
+        found = self._connection.execute(statement, (meta.shown_side, collection, record_id)).fetchone()
+        return _record(found) if found else None
+
+    def write(self, meta: Meta, changes: Sequence[Change]) -> None:
+        """A page."""
+        side = meta.shown_side if meta.building_side is None else meta.building_side
+        rows = [
+            (side, change["collection"], change["record_id"], change["version"], change["deleted"], _text(change))
+            for change in changes
+        ]
+        self._connection.executemany(_WRITE, rows)
+
+    def start_rebuild(self, meta: Meta) -> None:
+        """Begin a second copy from nothing; one begun before is thrown away."""
+        meta.building_side = 1 - meta.shown_side
+        meta.cursor, meta.in_round = None, False
+        self._connection.execute("DELETE FROM base WHERE side = ?", (meta.building_side,))
+
+    def swap(self, meta: Meta) -> None:
+        """Show the rebuilt copy."""
+        if meta.building_side is not None:
+            self._connection.execute("DELETE FROM base WHERE side = ?", (meta.shown_side,))
+            meta.shown_side, meta.building_side, meta.base_epoch = meta.building_side, None, meta.epoch
+
+
+def _text(change: Change) -> str:
+    return json.dumps(change["fields"], separators=(",", ":"))
+
+
+def _record(row: Sequence[Any]) -> BaseRecord:
+    record_id, version, deleted, fields = row
+    return BaseRecord(record_id, version, bool(deleted), json.loads(fields))

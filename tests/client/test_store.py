@@ -1,0 +1,255 @@
+"""The store: what was written is there, is shown at once, and is nothing a server could not take."""
+
+import json
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync.client import Draft, Number, Store
+from sync.client.errors import (
+    InvalidMutationError,
+    MutationTooLargeError,
+    StoreError,
+    StoreTooNewError,
+    UnknownRejectionError,
+)
+from sync.protocol import Unusable
+from tests.client.memory_server import REGISTRY
+from tests.client.samples import product, sale
+from tests.client.support import World, judged
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+async def test_a_sale_is_on_the_screen_and_in_the_queue_at_once(world: World) -> None:
+    """No network is asked."""
+    till = world.till("a", role="terminal")
+    made = till.client.sell(sale(note="no ice"))
+    shown = till.client.records("sales")[made.record_id]
+    assert (shown.fields["receipt_no"], shown.fields["note"], shown.unsent) == (1, "no ice", 1)
+    assert till.client.status.pending == 1
+    assert till.line.sent == []
+
+
+async def test_receipts_count_on_in_each_series(world: World) -> None:
+    """Each till has its own; a new database can be told where the last one stopped, and never goes back."""
+    till = world.till("a")
+    numbers = [till.client.sell(sale(terminal_id=name)).number for name in ("c1", "c1", "c2", "c1")]
+    till.client.continue_series("c2", 41)
+    till.client.continue_series("c1", 1)
+    numbers += [till.client.sell(sale(terminal_id=name)).number for name in ("c2", "c1")]
+    assert numbers == [1, 2, 1, 3, 42, 4]
+
+
+async def test_a_number_is_not_spent_on_a_sale_that_was_not_written(world: World) -> None:
+    """The number and the sale are one transaction."""
+    till = world.till("a")
+    for bad in ({"total": 12.2}, {"note": "x" * 300_000}):
+        with pytest.raises((InvalidMutationError, MutationTooLargeError)):
+            till.client.sell(sale(**bad))
+    assert till.client.sell(sale()).number == 1
+    assert till.client.status.pending == 1
+
+
+async def test_several_drafts_are_written_together_or_not_at_all(world: World) -> None:
+    """The third is bad, so the first two are not there."""
+    till = world.till("a")
+    drafts = [Draft("products", "create", fields=product(name)) for name in ("One", "Two")]
+    with pytest.raises(InvalidMutationError):
+        till.client.mutate_all(*drafts, Draft("products", "update"))
+    assert till.client.records("products") == {}
+    assert [made.mutation_id for made in till.client.mutate_all(*drafts)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"price": 1.2},
+        {"lines": [{"total": 0.1}]},
+        {"price": Decimal("NaN")},
+        {"n": 2**53},
+        {"name": "\ud800"},
+        {"when": object()},
+        {"lines": LOOP},
+        {"deep": {1: "name"}},
+    ],
+)
+async def test_what_no_server_could_take_is_refused_when_it_is_made(world: World, fields: dict[str, Any]) -> None:
+    """A float above all; the message names the place and never the value."""
+    till = world.till("a")
+    with pytest.raises(InvalidMutationError):
+        till.client.create("products", fields)
+    assert till.client.status.pending == 0
+
+
+@pytest.mark.parametrize("delta", [1, 1.5, "1e3", "", "one", None])
+async def test_an_increment_is_a_decimal(world: World, delta: Any) -> None:
+    """As text or Decimal; nothing else adds up exactly."""
+    till = world.till("a")
+    with pytest.raises(InvalidMutationError):
+        till.client.update("products", "x", increments={"stock": delta})
+
+
+async def test_a_mutation_of_256_kib_is_taken_and_one_byte_more_is_not(world: World) -> None:
+    """The limit is the protocol's, and the whole mutation counts."""
+    till = world.till("a")
+    base = till.client.create("customers", {"name": "x"})
+    content = till.client.entries()[0].content
+    room = 256 * 1024 - 64 - len(json.dumps(content, separators=(",", ":")).encode()) + 1
+    with pytest.raises(MutationTooLargeError):
+        till.client.create("customers", {"name": "x" * (room + 1)}, record_id=base.record_id)
+    till.client.create("customers", {"name": "x" * room}, record_id=base.record_id)
+    assert till.client.status.pending == 2
+
+
+async def test_decimals_become_wire_text(world: World) -> None:
+    """Money goes in as Decimal and out as text; nothing is rounded."""
+    till = world.till("a")
+    made = till.client.create("products", product(price=Decimal("1E+1")), increments={"stock": Decimal("0.250")})
+    till.client.update("products", made.record_id, increments={"stock": "-0.125"})
+    fields = till.client.records("products")[made.record_id].fields
+    assert (fields["price"], fields["stock"]) == ("10", "0.125")
+
+
+async def test_the_view_follows_every_operation(world: World) -> None:
+    """Create, update, delete and restore, pending over base."""
+    till = world.till("a")
+    made = till.client.create("products", product(), increments={"stock": "1"})
+    seen = [till.client.record("products", made.record_id)]
+    await till.client.drain()
+    till.client.update("products", made.record_id, {"name": "Tè"}, increments={"stock": "2.5"})
+    seen.append(till.client.record("products", made.record_id))
+    till.client.delete("products", made.record_id)
+    seen.append(till.client.record("products", made.record_id))
+    assert till.client.records("products") == {}
+    till.client.restore("products", made.record_id)
+    seen.append(till.client.record("products", made.record_id))
+    assert [(one.deleted, one.fields["name"], one.fields["stock"], one.unsent) for one in seen if one is not None] == [
+        (False, "Caffè", "1", 1),
+        (False, "Tè", "3.500", 1),
+        (True, "Tè", "3.500", 2),
+        (False, "Tè", "3.500", 3),
+    ]
+    await till.client.drain()
+    world.assert_settled(till)
+
+
+async def test_an_edit_of_what_is_not_there_shows_nothing(world: World) -> None:
+    """It is queued, and the server will say what it thinks of it."""
+    till = world.till("a")
+    till.client.update("products", "01931e1e-0000-7000-8000-000000000000", {"name": "Ghost"})
+    assert till.client.records("products") == {}
+    assert till.client.record("products", "01931e1e-0000-7000-8000-000000000000") is None
+
+
+async def test_an_edit_says_which_version_it_has_seen(world: World) -> None:
+    """The base's, whatever is pending: one's own writes are seen by their author anyway."""
+    till = world.till("a")
+    made = till.client.create("products", product())
+    await till.client.drain()
+    for name in ("Two", "Three"):
+        till.client.update("products", made.record_id, {"name": name})
+    contents = [entry.content for entry in till.client.entries()]
+    assert [(content["base_version"], content["epoch"]) for content in contents] == [
+        (0, None),
+        (1, "epoch-1"),
+        (1, "epoch-1"),
+    ]
+
+
+async def test_everything_a_client_makes_is_well_formed(world: World) -> None:
+    """The server's own parser takes it, and ids sort by time."""
+    till = world.till("a", schema=4)
+    till.client.sell(sale(), actor="anna")
+    made = till.client.create("products", product(), increments={"stock": "3"})
+    till.client.delete("products", made.record_id)
+    await till.client.drain()
+    sent = [mutation for request in world.server.requests for mutation in request["mutations"]]
+    told = [(m["schema"], m.get("actor")) for m in sent if not isinstance(m, Unusable)]
+    assert told == [(4, "anna"), (4, None), (4, None)]
+    assert REGISTRY.parse_request(till.line.sent[0].content)["schema"] == 4
+    assert {uid[14] for entry in till.client.entries() for uid in (entry.uid, entry.record_id, entry.client_id)} == {
+        "7"
+    }
+
+
+async def test_what_a_person_put_aside_is_off_the_list_and_not_gone(world: World) -> None:
+    """It can be exported; it cannot be sent or put aside twice."""
+    till = world.till("a")
+    bad = till.client.create("products", product(price="expensive"))
+    await till.client.drain()
+    assert json.loads(till.client.export("rejected"))[0]["content"]["fields"]["price"] == "expensive"
+    till.client.dismiss(bad.uid)
+    assert till.client.rejected() == []
+    assert "expensive" in till.client.export()
+    for again in (lambda: till.client.dismiss(bad.uid), lambda: till.client.resend(bad.uid)):
+        with pytest.raises(UnknownRejectionError):
+            again()
+
+
+async def test_an_erased_mutation_cannot_be_sent_again(world: World) -> None:
+    """There is nothing left to send."""
+    till = world.till("a")
+    made = till.client.create("customers", {"name": "Mario"})
+    world.server.edit = judged(status="rejected", code="erased", version=None)
+    await till.client.sync_once()
+    with pytest.raises(InvalidMutationError):
+        till.client.resend(made.uid)
+
+
+async def test_a_number_field_belongs_to_its_series(world: World) -> None:
+    """Nobody gives a receipt a number of their own."""
+    till = world.till("a")
+    with pytest.raises(InvalidMutationError):
+        till.client.sell(sale(receipt_no=99))
+    assert till.client.mutate(Draft("notes", "create", fields={}, number=Number("no", "notes"))).number == 1
+
+
+def test_a_database_is_durable_by_its_settings(tmp_path: Path) -> None:
+    """WAL with synchronous=FULL: a power cut takes nothing that was returned."""
+    store = Store(tmp_path / "till.db")
+    connection = store._database.connection
+    pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    store.close()
+    assert pragmas == ["wal", 2]
+
+
+def test_two_processes_may_use_one_file(tmp_path: Path) -> None:
+    """Numbers are given under the write lock, so neither connection can give one twice."""
+    one, two = Store(tmp_path / "till.db"), Store(tmp_path / "till.db")
+    draft = Draft("sales", "create", number=Number("receipt_no", "c1"))
+    made = [store.write(draft)[0] for store in (one, two, two, one)]
+    assert [(each.mutation_id, each.number) for each in made] == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert len(one.entries()) == len(two.entries()) == 4
+    one.close()
+    two.close()
+
+
+def test_a_database_of_a_newer_app_is_left_alone(tmp_path: Path) -> None:
+    """An older app does not guess."""
+    Store(tmp_path / "till.db").close()
+    with sqlite3.connect(tmp_path / "till.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreTooNewError):
+        Store(tmp_path / "till.db")
+
+
+def test_a_database_that_refuses_is_a_typed_error(tmp_path: Path) -> None:
+    """A folder is no database, and a full disk is told as such; nothing half is kept."""
+    with pytest.raises(StoreError):
+        Store(tmp_path)
+    store = Store(tmp_path / "till.db")
+    store.write(Draft("sales", "create"))
+    (pages,) = store._database.connection.execute("PRAGMA page_count").fetchone()
+    store._database.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"):
+        store.write(Draft("sales", "create", fields={"note": "x" * 100_000}))
+    assert len(store.entries()) == 1
+    store._database.connection.execute("PRAGMA max_page_count = 1000000")
+    assert store.write(Draft("sales", "create"))[0].mutation_id == 2
+    store.close()
