@@ -52,7 +52,7 @@ class Workspace:
     """
 
     def __init__(self, registry: Registry, loaded: Mapping[Key, Record], waiting: Held | None = None) -> None:
-        """`loaded` is what the database has of what is `needed`; `waiting` the increments it holds for what is touched."""
+        """`loaded` is what the database has of what is `needed`; `waiting` the increments held for what is touched."""
         self.registry = registry
         self._records: dict[Key, Record] = dict(loaded)
         self._waiting: Held = waiting or {}
