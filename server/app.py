@@ -77,7 +77,7 @@ class Core:
 @asynccontextmanager
 async def open_core(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Core]:
     """Open the database and its writer, and close them at the end; jobs under way are finished first."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     if migrate:
         await upgrade(settings.database())
     secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None

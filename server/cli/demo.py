@@ -14,6 +14,7 @@ from server.storage.writer import Job, Writing
 from sync.protocol import Mutation
 
 _FILE = "demo-devices.json"
+_PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}
 _SHOP = "centro"
 _DEVICES = (("Cassa 1", "terminal"), ("Cassa 2", "terminal"), ("Telefono", "owner"))
 _PRODUCTS = (
@@ -42,11 +43,13 @@ async def announce(settings: Settings, host: str, port: int) -> None:
             _remember(file, devices)
     url = f"http://{host}:{port}"
     console.rule("rientro: demonstration shop")
-    console.print(f"Look at   {url}/openapi.json   {url}/health/ready", highlight=False)
-    console.print("Sign in   with a device's token, as `Authorization: Bearer …`:", highlight=False)
+    console.print(f"Look at   {url}/openapi.json", **_PLAIN)
+    console.print(f"          {url}/health/ready", **_PLAIN)
+    console.print("Sign in   with a device's token, as `Authorization: Bearer …`:", **_PLAIN)
     for device in devices:
-        console.print(f"  {device['name']:<10} {device['role']:<9} {device['token']}", highlight=False, soft_wrap=True)
-    console.print(f"Tokens    are kept in {settings.data / _FILE}; Ctrl-C ends.", highlight=False, soft_wrap=True)
+        console.print(f"  {device['name']:<10} {device['role']:<9} {device['token']}", **_PLAIN)
+    console.print(f"Try       curl {url}/v1/schema -H 'Authorization: Bearer {devices[-1]['token']}'", **_PLAIN)
+    console.print(f"Tokens    are kept in {settings.data / _FILE}; Ctrl-C ends.", **_PLAIN)
     console.rule()
 
 

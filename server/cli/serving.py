@@ -1,5 +1,6 @@
 """`rientro serve`, `rientro relay`, `rientro migrate`."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import anyio
@@ -40,7 +41,8 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run()
+    with suppress(KeyboardInterrupt):  # asked for, and everything is closed by then
+        uvicorn.Server(config).run()
 
 
 def relay(data: Data = None) -> None:
@@ -53,6 +55,6 @@ def relay(data: Data = None) -> None:
 def migrate(data: Data = None) -> None:
     """Bring the database to this version's tables; `serve` does so too."""
     settings = settings_for(data)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     plainly(lambda: anyio.run(upgrade, settings.database()))
     console.print("The database is up to date.")
