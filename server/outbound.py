@@ -83,14 +83,32 @@ class Outbound:
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float) -> Reply:
         """POST and read the answer. `timeout_s` bounds each step, the caller bounds the whole. Raises OutboundError."""
-        check_url(url, allow_loopback=self._allow_loopback)
+        self._check(url)
         try:
             request = self._client.build_request("POST", url, content=content, headers=headers, timeout=timeout_s)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise OutboundError(_reason(error)) from None
+        return await self._send(request, MAX_ANSWER_BYTES)
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> Reply:
+        """GET and read the answer, at most `limit` bytes of it. Raises OutboundError."""
+        self._check(url)
+        try:
+            request = self._client.build_request("GET", url, headers=headers, timeout=timeout_s)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise OutboundError(_reason(error)) from None
+        return await self._send(request, limit)
+
+    def _check(self, url: str) -> None:
+        check_url(url, allow_loopback=self._allow_loopback)
+
+    async def _send(self, request: httpx.Request, limit: int) -> Reply:
+        try:
             response = await self._client.send(request, stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, ValueError) as error:
             raise OutboundError(_reason(error)) from None
         try:
-            return Reply(response.status_code, response.headers, await _body(response))
+            return Reply(response.status_code, response.headers, await _body(response, limit))
         except httpx.HTTPError as error:
             raise OutboundError(_reason(error)) from None
         finally:
@@ -196,14 +214,14 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-async def _body(response: httpx.Response) -> bytes | None:
+async def _body(response: httpx.Response, limit: int) -> bytes | None:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return None
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
+        if size > limit:
             return None
         chunks.append(chunk)
     return b"".join(chunks)

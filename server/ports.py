@@ -221,6 +221,22 @@ class WebhookRefusedError(Exception):
         self.reason = reason
 
 
+TOLERANCE_S = 300
+"""How far a signature's time may lie from ours, before or after."""
+
+
+def refuse_untimely(signed_at_s: int, now_ms: int) -> None:
+    """Raise WebhookRefusedError (stale, future) for a signature of another time.
+
+    Asked after the signature itself was found good: of a forgery, nobody shall learn about our clock.
+    """
+    ahead_ms = signed_at_s * 1000 - now_ms
+    if ahead_ms < -TOLERANCE_S * 1000:
+        raise WebhookRefusedError("stale")
+    if ahead_ms > TOLERANCE_S * 1000:
+        raise WebhookRefusedError("future")
+
+
 class UnusableEventError(Exception):
     """What a vendor told cannot be used, and the same again could not either: quarantined, kept raw, for a person."""
 

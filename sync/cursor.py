@@ -7,7 +7,6 @@ the server answers with a reset.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -62,7 +61,7 @@ class CursorKeys:
         payload = [cursor.epoch, *cursor.mark, cursor.schema, cursor.target, ranges]
         text = json.dumps(payload, separators=(",", ":")).encode()
         signed = bytes([_VERSION]) + self._current + text
-        return base64.urlsafe_b64encode(signed + self._mac(self._current, signed)).rstrip(b"=").decode()
+        return _base64(signed + self._mac(self._current, signed))
 
     def decode(self, text: str) -> Cursor:
         """The cursor behind a text this server issued. Raises CursorError for anything else."""
@@ -84,11 +83,18 @@ class CursorKeys:
         return hmac.digest(self._keys[self._current], text, "sha256")[:12].hex()
 
 
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def _unbase64(text: str) -> bytes:
     try:
-        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
         raise CursorError from None
+    if _base64(raw) != text:  # unused bits, padding and the other alphabet: one cursor has one text
+        raise CursorError
+    return raw
 
 
 def _cursor(payload: Any) -> Cursor:

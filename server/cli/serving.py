@@ -7,7 +7,7 @@ import anyio
 import typer
 import uvicorn
 
-from server.app import create_app, run_relay
+from server.app import create_app, run_workers
 from server.cli.common import Data, console, plainly, settings_for
 from server.cli.demo import announce
 from server.ops.logs import set_up_logs
@@ -46,10 +46,10 @@ def serve(
 
 
 def relay(data: Data = None) -> None:
-    """Forward what waits, without serving clients; several may run at once."""
+    """Forward and take in what waits, without serving clients; several may run at once."""
     settings = settings_for(data)
     set_up_logs(settings.log_level)
-    plainly(lambda: anyio.run(run_relay, settings, backend_options={"use_uvloop": True}))
+    plainly(lambda: anyio.run(run_workers, settings, backend_options={"use_uvloop": True}))
 
 
 def migrate(data: Data = None) -> None:

@@ -62,7 +62,7 @@ _LEASE_TEXT = """UPDATE inbox SET state = 'leased', lease_owner = :owner, leased
        next_attempt_at = :until, fence = fence + 1, attempts = attempts + 1, unended = unended + 1
        WHERE tenant_id = :tenant_id AND receipt_id {ids}
        RETURNING tenant_id, endpoint_id, receipt_id, event_id, event_type, body, received_at, correlation_id, attempts,
-         failures, failing_since, fence"""
+         failures, failing_since, fence, contradicts"""
 _LEASE = Statement(
     _LEASE_TEXT.format(ids="IN (SELECT value FROM json_each(:ids))"),
     postgresql=_LEASE_TEXT.format(ids="= ANY (ARRAY (SELECT json_array_elements_text(:ids::json))::uuid[])"),
@@ -122,6 +122,7 @@ class Claimed(NamedTuple):
     failures: int
     failing_since: str | None
     fence: int
+    contradicts: bool
     leased_until_ms: int
     endpoint: Endpoint
 
@@ -189,4 +190,4 @@ async def _lease(
         "until": encode_instant(until_ms),
     }
     rows = await writing.tx.fetch(_LEASE, named)
-    return [Claimed._make((*row, until_ms, endpoint)) for row in rows]
+    return [Claimed._make((*row[:-1], bool(row[-1]), until_ms, endpoint)) for row in rows]

@@ -40,11 +40,10 @@ _DUE = """/* across tenants */ WITH RECURSIVE busy(endpoint_id) AS (
             AND o.endpoint_id = busy.endpoint_id ORDER BY o.next_attempt_at LIMIT 1)
          FROM busy WHERE busy.endpoint_id IS NOT NULL)
        SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before FROM heads {join} WHERE NOT e.paused"""
-_OF_HEAD = "endpoints.tenant_id = heads.tenant_id AND endpoints.endpoint_id = heads.endpoint_id"
-DUE = Statement(
-    _DUE.format(join=f"JOIN endpoints AS e ON {_OF_HEAD.replace('endpoints.', 'e.')}"),
-    postgresql=_DUE.format(join=f"CROSS JOIN LATERAL (SELECT * FROM endpoints WHERE {_OF_HEAD} LIMIT 1) AS e"),
-)
+_JOIN_LITE = "JOIN endpoints AS e ON e.tenant_id = heads.tenant_id AND e.endpoint_id = heads.endpoint_id"
+_JOIN_POST = """CROSS JOIN LATERAL (SELECT * FROM endpoints AS one WHERE one.tenant_id = heads.tenant_id
+       AND one.endpoint_id = heads.endpoint_id LIMIT 1) AS e"""
+DUE = Statement(_DUE.format(join=_JOIN_LITE), postgresql=_DUE.format(join=_JOIN_POST))
 _ENDPOINT = Statement(
     """SELECT provider, settings, sealed, paused, not_before FROM endpoints
        WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""

@@ -25,13 +25,13 @@ _BINDINGS = Statement(
        JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
        WHERE b.tenant_id = :tenant_id ORDER BY b.route, b.endpoint_id"""
 )
-_COLUMNS = (
+COLUMNS = (
     "tenant_id", "delivery_id", "endpoint_id", "route", "operation", "collection", "record_id", "sequence", "uid",
     "payload", "idempotency_key", "correlation_id", "state", "holds", "attempts", "failures", "ambiguous",
     "next_attempt_at", "fence", "created_at",
 )  # fmt: skip
-_INSERT = Statement(
-    f"INSERT INTO outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608
+INSERT = Statement(
+    f"INSERT INTO outbox ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
 )
 _SUPERSEDE = Statement(
     """UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now
@@ -128,7 +128,7 @@ class _Collecting:
         if not self._rows:
             return
         tx = self._writing.tx
-        await tx.copy("outbox", _COLUMNS, _INSERT, self._rows)
+        await tx.copy("outbox", COLUMNS, INSERT, self._rows)
         await tx.many(_SUPERSEDE, self._superseding)
 
     def _draft(self, route: Route, endpoint_id: str, change: Accepted, payload: str) -> None:

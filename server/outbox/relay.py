@@ -117,7 +117,7 @@ class Relay:
             while True:
                 self._woken = anyio.Event()
                 rest_s = await self._round(sending)
-                if rest_s == 0:
+                if rest_s == 0 or self._woken.is_set():
                     continue
                 if not self._busy.total():
                     return

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from server.routes import health, sync
 from server.routes.openapi import Operation, document
+from server.routes.webhooks import webhook_operation
 from sync.protocol import Registry, Verdict
 
 _OBJECT = {"type": "object"}
@@ -68,6 +69,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
             media_type="text/event-stream",
             errors=(503,),
         ),
+        webhook_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),
         Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),

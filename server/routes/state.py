@@ -10,6 +10,7 @@ from starlette.requests import Request
 from server.auth.devices import Devices
 from server.engine.exchange import Exchange
 from server.engine.live import Pokes
+from server.inbox.receive import Receiver
 from server.ports import Principal
 from server.routes.problem import UnauthenticatedError
 from server.storage.database import Database
@@ -24,6 +25,7 @@ class Services:
     registry: Registry
     devices: Devices
     exchange: Exchange
+    receiver: Receiver
     pokes: Pokes
     openapi: Mapping[str, Any]
 

@@ -21,7 +21,7 @@ from tests.support import fatture
 from tests.support.fatture import Fattura, Intestazione, Involucro, Riepilogo, Riga, Voce, element
 
 CODES = {*get_args(EnvelopeCode), *get_args(DocumentCode), *get_args(ContentCode)}
-CUSTOMER = "Bar Ai Tigli di Pròspero & C. S.n.c."
+CUSTOMER = "Bar Ai Tigli di Pròspero & C. S.n.c. (1 €)"
 OWN = {
     "ordinary.xml": fatture.invoice(Fattura(total="122.00", extra=fatture.allegato(b"%PDF-1.7"))),
     "no-total.xml": fatture.invoice(Fattura(rounding="-0.01")),
@@ -134,11 +134,17 @@ def test_simplified() -> None:
     )
     body = file.bodies[0]
     assert said(file, "format") + said(file.supplier, "name") == ["FSM10", "Ada Ferri"]
-    assert said(file.customer, "name fiscal_code") == ["None", "07643520567"]
+    assert said(file.customer, "name fiscal_code") == ["Bar Ai Tigli", "07643520567"]
     assert said(body, "total total_derived payable sign") == ["77.20", "True", "77.20", "-1"]
     shares = [" ".join(said(part, "rate natura taxable tax derived")) for part in body.summaries]
     assert shares == ["22.00 None 10.00 2.20 False", "10.00 None 54.55 5.45 True", "0 N4 5.00 0.00 True"]
     assert [line.total for line in body.lines] == ["30.00", "30.00", "12.20", "5"]
+
+
+def test_half_a_cent_goes_up() -> None:
+    """13 cents at 4 % are 12.5 net: 13, and not 12 as half-even would have it."""
+    (share,) = only(fatture.simplified(Voce(amount="0.13", rate="4.00"))).summaries
+    assert said(share, "taxable tax") == ["0.13", "0.00"]
 
 
 def test_lot_keeps_what_can_be_used() -> None:
@@ -162,6 +168,12 @@ def test_unknown_elements_are_kept() -> None:
     ]
     assert file.bodies[0].lines[0].quantity is None
     assert ("FatturaElettronicaHeader/SoggettoEmittente", "TZ") in [(found.path, found.text) for found in file.unknown]
+
+
+def test_attachment_without_all_its_padding() -> None:
+    """Base64 is read through line ends and without some of its padding."""
+    body = only(fatture.invoice(Fattura(extra=fatture.allegato(b"", encoded="Q\n Q="))))
+    assert body.attachments[0].content() == b"A"
 
 
 def test_damaged_attachment_does_not_cost_the_invoice() -> None:
@@ -202,6 +214,7 @@ def test_what_a_person_could_read(name: str) -> None:
     """No odd namespace or prefix, no undeclared encoding, no junk before the first tag or after the last hinders."""
     file = parse_file(READABLE[name])
     assert said(file.customer, "name") == [CUSTOMER]
+    assert {found.path.partition("/")[0] for found in file.unknown} == {"FatturaElettronicaHeader"}
     assert said(file, "signed signature") == (["True", "unverified"] if name == "XAdES" else ["False", "absent"])
 
 
@@ -212,7 +225,8 @@ REFUSED = {
     "bad_amount: rate": fatture.simplified(Voce(rate="-100.00")),
     "bad_date": fatture.invoice(Fattura(issued_on="2026-02-30")),
     "bad_p7m": fatture.wrapped(fatture.invoice(), "der")[:900],
-    "doctype_forbidden": b'<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>',
+    "doctype_forbidden: bare": b"<!DOCTYPE FatturaElettronica>" + fatture.simplified(),
+    "doctype_forbidden: entity": b'<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>',
     "empty": b" \r\n",
     "malformed: tags": b"<p:FatturaElettronica><a></b>",
     "malformed: no XML": b"\x89PNG",

@@ -109,7 +109,7 @@ DAMAGED = {
     "PEM of nothing": b"-----BEGIN PKCS7-----\n%%%",
     "data, not signed data": tlv(0x30, tlv(0x06, fatture.DATA) + tlv(0xA0, tlv(0x04, INVOICE))),
     "an integer for a document": unsigned_envelope(tlv(0x02, INVOICE)),
-    "a piece of another kind": unsigned_envelope(endless(0x24, tlv(0x02, INVOICE))),
+    "a piece of another kind": unsigned_envelope(endless(0x24, tlv(0x04, INVOICE) + tlv(0x02, b"\0\0"))),
     "a piece longer than all": unsigned_envelope(tlv(0x24, b"\x04\x84\xff\xff\xff\xff" + INVOICE)),
     "endless nesting": b"\x30\x80" * 100_000,
     "a length of 127 bytes": b"\x30\xff" + b"\xff" * 127,
@@ -152,7 +152,7 @@ def test_archive() -> None:
     read = dict(parse_archive(fatture.zipped(files)))
     bodies = {name: len(found.bodies) for name, found in read.items() if isinstance(found, InvoiceFile)}
     assert bodies == {"a.xml": 1, "sub/b.xml.p7m": 3}
-    assert isinstance(read["note.txt"], UnreadableInvoiceError)
+    assert {name for name, found in read.items() if isinstance(found, UnreadableInvoiceError)} == {"note.txt"}
 
 
 BOMB = fatture.zipped({"a.xml": b" " * 21 * 1024 * 1024})

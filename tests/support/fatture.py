@@ -7,7 +7,7 @@ with the process. The reader under test is not used, so what is built can be hel
 import base64
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
@@ -40,14 +40,8 @@ class Riepilogo:
     natura: str | None = None
 
     def xml(self) -> str:
-        return element(
-            "DatiRiepilogo",
-            AliquotaIVA=self.rate,
-            Natura=self.natura,
-            ImponibileImporto=self.taxable,
-            Imposta=self.tax,
-            EsigibilitaIVA=self.due,
-        )
+        amounts = {"ImponibileImporto": self.taxable, "Imposta": self.tax}
+        return element("DatiRiepilogo", AliquotaIVA=self.rate, Natura=self.natura, **amounts, EsigibilitaIVA=self.due)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +56,9 @@ class Riga:
     natura: str | None = None
 
     def xml(self, number: int) -> str:
-        return element(
-            "DettaglioLinee",
-            NumeroLinea=str(number),
-            Descrizione=self.description,
-            Quantita=self.quantity,
-            PrezzoUnitario=self.unit_price,
-            PrezzoTotale=self.total,
-            AliquotaIVA=self.rate,
-            Natura=self.natura,
-        )
+        amounts = {"Quantita": self.quantity, "PrezzoUnitario": self.unit_price, "PrezzoTotale": self.total}
+        vat = {"AliquotaIVA": self.rate, "Natura": self.natura}
+        return element("DettaglioLinee", NumeroLinea=str(number), Descrizione=self.description, **amounts, **vat)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,22 +77,14 @@ class Fattura:
     extra: str = ""
 
     def xml(self) -> str:
-        general = element(
-            "DatiGeneraliDocumento",
-            self.general,
-            TipoDocumento=self.document_type,
-            Divisa=self.currency,
-            Data=self.issued_on,
-            Numero=self.number,
-            ImportoTotaleDocumento=self.total,
-            Arrotondamento=self.rounding,
-        )
+        named = {"TipoDocumento": self.document_type, "Divisa": self.currency}
+        dated = {"Data": self.issued_on, "Numero": self.number}
+        amounts = {"ImportoTotaleDocumento": self.total, "Arrotondamento": self.rounding}
+        general = element("DatiGeneraliDocumento", self.general, **named, **dated, **amounts)
         lines = "".join(line.xml(number) for number, line in enumerate(self.lines, start=1))
         goods = lines + "".join(summary.xml() for summary in self.summaries)
-        return element(
-            "FatturaElettronicaBody",
-            element("DatiGenerali", general) + element("DatiBeniServizi", goods) + self.extra,
-        )
+        parts = element("DatiGenerali", general) + element("DatiBeniServizi", goods)
+        return element("FatturaElettronicaBody", parts + self.extra)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +109,7 @@ class Intestazione:
     supplier: str = "Torrefazione dell'Orso S.r.l."
     supplier_vat: str = "00743110157"
     supplier_fiscal_code: str | None = None
-    customer: str = "Bar Ai Tigli di Pròspero & C. S.n.c."
+    customer: str = "Bar Ai Tigli di Pròspero & C. S.n.c. (1 €)"
     customer_vat: str = "07643520567"
     progressive: str = "00A17"
     format: str = "FPR12"
@@ -160,7 +139,6 @@ class Involucro:
     prefix: str = "p:"
     declaration: str = f' xmlns:p="{NAMESPACE}"'
     encoding: str = "UTF-8"
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def element(tag: str, inner: str = "", /, **leaves: str | None) -> str:
@@ -212,13 +190,14 @@ def simplified(*items: Voce, document_type: str = "TD07") -> bytes:
     """A simplified file (FSM10) of these items (61.00 gross at 22 % when none is given)."""
     ids = element("IdFiscaleIVA", IdPaese="IT", IdCodice="00743110157")
     supplier = element("CedentePrestatore", ids, Nome="Ada", Cognome="Ferri")
-    customer_ids = element("IdentificativiFiscali", CodiceFiscale="07643520567")
+    customer = element("IdentificativiFiscali", CodiceFiscale="07643520567")
+    customer += element("AltriDatiIdentificativi", Denominazione="Bar Ai Tigli")
     sender = element("IdTrasmittente", IdPaese="IT", IdCodice="00743110157")
     header = element(
         "FatturaElettronicaHeader",
         element("DatiTrasmissione", sender, ProgressivoInvio="7", FormatoTrasmissione="FSM10")
         + supplier
-        + element("CessionarioCommittente", customer_ids),
+        + element("CessionarioCommittente", customer),
     )
     general = {"TipoDocumento": document_type, "Divisa": "EUR", "Data": "2026-02-14", "Numero": "S-9"}
     goods = "".join(item.xml() for item in items or (Voce(),))

@@ -1,0 +1,121 @@
+"""The composition root: settings become an application, or a process that only forwards."""
+
+import re
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from asgi_correlation_id import CorrelationIdMiddleware
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from server.app.core import Core, now_ms, open_core
+from server.app.providers import Adapters, make_adapters
+from server.app.workers import Workers, watching
+from server.auth.devices import Devices
+from server.collections import registry as described
+from server.engine.exchange import Exchange
+from server.engine.live import Pokes
+from server.engine.pull import Puller
+from server.engine.push import Pusher
+from server.ids import uuid7
+from server.inbox.receive import Receiver
+from server.middleware.access import AccessLog
+from server.outbound import open_outbound
+from server.routes.api import operations
+from server.routes.openapi import openapi, starlette_routes
+from server.routes.problem import HANDLERS
+from server.routes.state import Services, State
+from server.settings import Settings
+from sync.cursor import CursorKeys
+
+__all__ = ["Core", "create_app", "open_core", "run_workers"]
+
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
+    """The application; everything is opened in its lifespan."""
+    api = operations(described())
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+        async with AsyncExitStack() as opened:
+            core = await opened.enter_async_context(open_core(settings, migrate=migrate))
+            outbound = await opened.enter_async_context(open_outbound(allow_loopback=settings.allow_loopback))
+            adapters = make_adapters(outbound, now_ms)
+            workers = Workers(core, adapters) if settings.relay else None
+            services = _services(core, adapters, workers, openapi(api))
+            core.writer.committed.append(services.pokes.poke)
+            await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
+            if workers is not None:
+                await opened.enter_async_context(workers.running())
+            yield State(services=services)
+
+    return Starlette(
+        routes=starlette_routes(api),
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(CorrelationIdMiddleware, generator=_new_correlation_id, validator=_is_correlation_id),
+            Middleware(AccessLog),
+        ],
+    )
+
+
+async def run_workers(settings: Settings) -> None:
+    """Forward and take in what waits, until interrupted."""
+    async with open_core(settings) as core, open_outbound(allow_loopback=settings.allow_loopback) as outbound:
+        workers = Workers(core, make_adapters(outbound, now_ms))
+        async with watching(core, lambda _tenant: workers.wake()), workers.running():
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    break
+
+
+def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], None]:
+    def changed(tenant_id: str | None) -> None:
+        pokes.poke(tenant_id)
+        if workers is not None:
+            workers.wake()
+
+    return changed
+
+
+def _services(core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any]) -> Services:
+    puller = Puller(core.database, core.records, CursorKeys(core.vault.derive("cursors")))
+    pusher = Pusher(core.writer, core.records, core.forwarder)
+    receiver = Receiver(
+        database=core.database,
+        writer=core.writer,
+        sources={source.name: source for source in adapters.sources},
+        secrets=core.vault,
+        clock=now_ms,
+        new_id=uuid7,
+        stored=workers.processor.wake if workers is not None else _nobody,
+    )
+    return Services(
+        database=core.database,
+        registry=core.registry,
+        devices=Devices(core.database, now_ms),
+        exchange=Exchange(core.registry, pusher, puller, now_ms),
+        receiver=receiver,
+        pokes=Pokes(puller.head),
+        openapi=document,
+    )
+
+
+def _nobody() -> None:
+    """Workers in another process are told by the database."""
+
+
+def _new_correlation_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _is_correlation_id(text: str) -> bool:
+    """Whether a caller's own id can go into logs and tables as it stands."""
+    return _CORRELATION_ID.fullmatch(text) is not None

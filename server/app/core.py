@@ -1,0 +1,82 @@
+"""The core: what every way of running rientro has in common, opened and closed in the right order."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from server.app.providers import FORMS
+from server.auth.admin import Admin
+from server.collections import registry as described
+from server.collections import routes
+from server.credentials.endpoints import Endpoints
+from server.credentials.vault import Vault, open_vault
+from server.engine.apply import Applier
+from server.engine.records import Records
+from server.ids import uuid7
+from server.outbox.collect import Forwarder
+from server.settings import Settings
+from server.storage.database import Database
+from server.storage.migrate import upgrade
+from server.storage.open import open_database
+from server.storage.writer import Writer
+from sync.protocol import Registry
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970: the process's one clock."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Core:
+    """The server, the relay alone and the command line all stand on this."""
+
+    database: Database
+    registry: Registry
+    writer: Writer
+    records: Records
+    forwarder: Forwarder
+    applier: Applier
+    vault: Vault
+    admin: Admin
+    endpoints: Endpoints
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Core]:
+    """Open the database and its writer, and close them at the end; jobs under way are finished first."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if migrate:
+        await upgrade(settings.database())
+    database = open_database(settings.database())
+    core = _core(settings, database)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(core.writer.run)
+            yield core
+            tasks.cancel_scope.cancel()
+    finally:
+        await database.close()
+
+
+def _core(settings: Settings, database: Database) -> Core:
+    secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
+    vault = open_vault(settings.data, secret)
+    writer = Writer(database, clock=now_ms, nonce=lambda: secrets.token_hex(8))
+    registry = described()
+    records, forwarder = Records(registry), Forwarder(routes())
+    return Core(
+        database=database,
+        registry=registry,
+        writer=writer,
+        records=records,
+        forwarder=forwarder,
+        applier=Applier(records, forwarder),
+        vault=vault,
+        admin=Admin(database, writer, uuid7),
+        endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
+    )

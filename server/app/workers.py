@@ -1,0 +1,85 @@
+"""What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from server.app.core import Core, now_ms
+from server.app.providers import Adapters
+from server.collections import routes
+from server.ids import uuid7
+from server.inbox.poll import Polling
+from server.inbox.processor import Processor, ProcessorOptions
+from server.outbox.relay import Relay, RelayOptions
+
+_RANDOM = random.SystemRandom().random
+
+
+class Workers:
+    """The workers of a process; they are woken together, and stopped in one go."""
+
+    def __init__(self, core: Core, adapters: Adapters) -> None:
+        """Nothing runs yet."""
+        self.relay = Relay(
+            database=core.database,
+            writer=core.writer,
+            routes=routes(),
+            providers=adapters.providers,
+            secrets=core.vault,
+            applying=core.applier,
+            owner=uuid7(),
+            clock=now_ms,
+            random=_RANDOM,
+            options=RelayOptions(watch=False),
+        )
+        self.processor = Processor(
+            database=core.database,
+            writer=core.writer,
+            registry=core.registry,
+            sources=adapters.sources,
+            secrets=core.vault,
+            applying=core.applier,
+            owner=uuid7(),
+            clock=now_ms,
+            random=_RANDOM,
+            options=ProcessorOptions(watch=False),
+        )
+        self.polling = Polling(
+            database=core.database,
+            writer=core.writer,
+            sources=adapters.sources,
+            secrets=core.vault,
+            clock=now_ms,
+            random=_RANDOM,
+            new_id=uuid7,
+            found=self.processor.wake,
+        )
+
+    def wake(self) -> None:
+        """Something was committed, here or elsewhere."""
+        self.relay.wake()
+        self.processor.wake()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work until the block ends; what is under way then is given a moment to end."""
+        async with anyio.create_task_group() as polling:
+            polling.start_soon(self.polling.run)
+            async with anyio.create_task_group() as working:
+                working.start_soon(self.relay.run)
+                working.start_soon(self.processor.run)
+                yield
+                self.relay.stop()
+                self.processor.stop()
+            polling.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def watching(core: Core, changed: Callable[[str | None], None]) -> AsyncIterator[None]:
+    """Call `changed` when another process wrote."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(core.database.watch, changed)
+        yield
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,164 @@
+"""The end of an attempt, together with what it says: one transaction, guarded by the fence.
+
+Rules:
+
+1. Every ending UPDATE names the fence. Whose lease was taken over ends nothing: the job raises, and the records it
+   would have written are rolled back with it.
+2. What was told is written through the engine's door, in wire form, checked as strictly as a client's. A mutation's uid
+   follows from (provider, endpoint, version told, key), so that the same news applies once, whoever brings it again.
+3. A draft that is refused is no reason to lose the others of its event, nor to count as applied: the job raises with
+   the refused ones, and is run again without them, to end in quarantine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from pydantic_core import to_json
+
+from server.ids import derived
+from server.inbox.claim import Claimed
+from server.inbox.decide import Ending
+from server.inbox.handle import Result
+from server.inbox.identities import Identified, identify, remember
+from server.ports import Applying, Cause, Draft, UnusableEventError
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writer, Writing
+from sync.clock import encode_instant
+from sync.protocol import Mutation, Registry, Unusable
+
+_FENCED = "WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND fence = :fence AND state = 'leased'"
+_END = Statement(
+    f"""UPDATE inbox SET state = :state, next_attempt_at = :next_attempt_at, failures = :failures,
+       failing_since = :failing_since, error_class = :error_class, error = :error, reason = :reason, unended = 0,
+       fetched = coalesce(:fetched, fetched), facts = coalesce(:facts, facts), records = coalesce(:records, records),
+       ended_at = :ended_at, lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608  # our own text
+)
+_RELEASE = Statement(
+    f"""UPDATE inbox SET state = 'pending', next_attempt_at = :now, attempts = attempts - 1, unended = unended - 1,
+       lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608
+)
+_LEAVE_ALONE = Statement(
+    """UPDATE endpoints SET not_before = :not_before WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
+       AND (not_before IS NULL OR not_before < :not_before)"""
+)
+
+
+class LeaseLostError(Exception):
+    """The lease ran out and another processor has taken the event over."""
+
+
+class DraftsRefusedError(Exception):
+    """Some of what an event says breaks a rule of ours; nothing of this attempt was kept."""
+
+    def __init__(self, refused: Sequence[tuple[Draft, UnusableEventError]]) -> None:
+        """The refused drafts, each with why."""
+        super().__init__()
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Ender:
+    """Ends attempts."""
+
+    writer: Writer
+    registry: Registry
+    applying: Applying
+
+    async def end(self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft]) -> None:
+        """Write an attempt's end and apply its drafts.
+
+        Raises LeaseLostError, DraftsRefusedError, DatabaseError, UnknownTenantError, and what applying raised.
+        """
+        run = partial(self._end, claimed, ending, result, drafts)
+        await self.writer.submit(Job([claimed.tenant_id], run, weight=max(1, len(drafts))))
+
+    async def release(self, claimed: Claimed) -> None:
+        """Give a lease back as if it had not been taken. Raises DatabaseError."""
+        await self.writer.submit(Job([claimed.tenant_id], partial(_release, claimed)))
+
+    async def _end(
+        self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft], writing: Writing
+    ) -> None:
+        identified = await identify(writing.tx, claimed.tenant_id, drafts)
+        if not await writing.tx.execute(_END, _ended(claimed, ending, result, identified, writing.now)):
+            raise LeaseLostError
+        if result.not_before_ms is not None:
+            until = encode_instant(result.not_before_ms)
+            row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
+            await writing.tx.execute(_LEAVE_ALONE, row)
+        if identified:
+            await self._apply(claimed, identified, writing)
+
+    async def _apply(self, claimed: Claimed, identified: Sequence[Identified], writing: Writing) -> None:
+        parsed = [self.registry.parse_mutation(_mutation(claimed, one)) for one in identified]
+        refused = [
+            (one.draft, UnusableEventError(unusable.code, unusable.message))
+            for one, unusable in zip(identified, parsed, strict=True)
+            if isinstance(unusable, Unusable)
+        ]
+        if refused:
+            raise DraftsRefusedError(refused)
+        mutations: list[Mutation] = [one for one in parsed if not isinstance(one, Unusable)]
+        cause = Cause(claimed.correlation_id, claimed.endpoint.provider)
+        author = f"provider:{claimed.endpoint_id}"
+        outcomes = await self.applying.apply(writing, claimed.tenant_id, author, mutations, cause)
+        refused = [
+            (one.draft, UnusableEventError(outcome.code or "rejected", outcome.message or ""))
+            for one, outcome in zip(identified, outcomes, strict=True)
+            if outcome.status == "rejected"
+        ]
+        if refused:
+            raise DraftsRefusedError(refused)
+        await remember(writing.tx, claimed.tenant_id, identified)
+
+
+def _mutation(claimed: Claimed, identified: Identified) -> dict[str, Any]:
+    draft, record_id, is_new = identified
+    told = draft.version or claimed.event_id
+    if not draft.version and claimed.contradicts:  # another body under a known id: told apart from what came before
+        told = f"{told} {sha256(claimed.body).hexdigest()}"
+    return {
+        "mutation_id": 1,
+        "uid": derived("told", claimed.endpoint.provider, claimed.endpoint_id, told, draft.collection, draft.key),
+        "op": "create" if is_new else "update",
+        "collection": draft.collection,
+        "record_id": record_id,
+        "timestamp": claimed.received_at,
+        "fields": {**draft.fields, **draft.once} if is_new else draft.fields,
+    }
+
+
+def _ended(
+    claimed: Claimed, ending: Ending, result: Result, identified: Sequence[Identified], now: str
+) -> dict[str, Any]:
+    records = [{"collection": one.draft.collection, "record_id": one.record_id} for one in identified]
+    fetched = result.fetched
+    return {
+        "tenant_id": claimed.tenant_id,
+        "receipt_id": claimed.receipt_id,
+        "fence": claimed.fence,
+        "state": ending.state,
+        "next_attempt_at": encode_instant(ending.next_attempt_ms),
+        "failures": ending.failures,
+        "failing_since": ending.failing_since,
+        "error_class": ending.error_class,
+        "error": ending.error,
+        "reason": ending.reason,
+        "fetched": None if fetched is None else fetched.content,
+        "facts": None if fetched is None else to_json(dict(fetched.facts)).decode(),
+        "records": to_json(records).decode() if records else None,
+        "ended_at": None if ending.state == "pending" else now,
+    }
+
+
+async def _release(claimed: Claimed, writing: Writing) -> None:
+    named = {
+        "tenant_id": claimed.tenant_id,
+        "receipt_id": claimed.receipt_id,
+        "fence": claimed.fence,
+        "now": writing.now,
+    }
+    await writing.tx.execute(_RELEASE, named)

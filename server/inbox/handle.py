@@ -1,0 +1,103 @@
+"""Making sense of one event: fetch what it points at, read it. Outside any transaction, under a deadline.
+
+Whatever happens comes back as a Result; nothing but cancellation is raised. Reading runs in a thread: a large file must
+not hold up the process's other work.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import anyio
+import structlog
+from anyio import to_thread
+
+from server.inbox.accounts import Address, UnknownSchemeError, open_account, scheme_of
+from server.inbox.claim import Claimed
+from server.outbound import OutboundError
+from server.ports import Fetched, Reading, Secrets, Source, UnusableEventError, WebhookEvent, WebhookScheme
+from server.resilience.classify import SUCCESS, Classified, classify_error, classify_reason, classify_status
+from server.resilience.errors import DeliveryError
+from server.resilience.retry_after import parse_retry_after
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LEASE_MARGIN_MS = 200
+"""What of a lease is left for ending."""
+
+_NO_SCHEME = Classified("unknown", "no_such_scheme")
+_NO_SECRETS = Classified("unknown", "secrets_do_not_open")
+_LEASE_SPENT = Classified("transient", "lease_spent")
+
+
+class Result(NamedTuple):
+    """What an attempt brought: what was read, or why nothing was (`unusable`: and never will be).
+
+    `not_before_ms`: until when the other side asked to be left alone.
+    """
+
+    classified: Classified
+    reading: Reading = Reading()
+    unusable: UnusableEventError | None = None
+    fetched: Fetched | None = None
+    not_before_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Handler:
+    """Fetches and reads."""
+
+    sources: Mapping[str, Source]
+    secrets: Secrets
+    clock: Callable[[], int]
+    deadline_s: float
+
+    async def handle(self, claimed: Claimed) -> Result:
+        """Do one attempt."""
+        left_s = (claimed.leased_until_ms - LEASE_MARGIN_MS - self.clock()) / 1000
+        if left_s <= 0:
+            return Result(_LEASE_SPENT)
+        try:
+            scheme, event = self._prepare(claimed)
+        except UnknownSchemeError:
+            return Result(_NO_SCHEME)
+        except Exception:
+            log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
+            return Result(_NO_SECRETS)
+        return await self._within(min(self.deadline_s, left_s), scheme, event, claimed)
+
+    def _prepare(self, claimed: Claimed) -> tuple[WebhookScheme, WebhookEvent]:
+        endpoint = claimed.endpoint
+        account = open_account(Address(claimed.tenant_id, claimed.endpoint_id), endpoint, self.secrets)
+        scheme = scheme_of(self.sources.get(endpoint.provider), account.settings)
+        return scheme, WebhookEvent(account, claimed.event_id, claimed.body, claimed.received_at)
+
+    async def _within(self, seconds: float, scheme: WebhookScheme, event: WebhookEvent, claimed: Claimed) -> Result:
+        try:
+            with anyio.fail_after(seconds):
+                return await self._understand(scheme, event)
+        except UnusableEventError as error:
+            return Result(SUCCESS, unusable=error)
+        except OutboundError as error:
+            return Result(classify_reason(error.reason))
+        except DeliveryError as error:
+            return Result(classify_error(error), not_before_ms=parse_retry_after(error.retry_after, self.clock()))
+        except TimeoutError as error:
+            return Result(classify_error(error))
+        except Exception as error:
+            log.exception("source_raised", receipt_id=claimed.receipt_id, provider=claimed.endpoint.provider)
+            return Result(classify_error(error))
+
+    async def _understand(self, scheme: WebhookScheme, event: WebhookEvent) -> Result:
+        fetched = await scheme.fetch(event)
+        if fetched is not None:
+            answer = fetched.answer
+            classified = classify_status(answer.status)
+            if classified.error_class is not None:
+                not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
+                return Result(classified, not_before_ms=not_before_ms)
+        try:
+            reading = await to_thread.run_sync(scheme.read, event, fetched, abandon_on_cancel=True)
+        except UnusableEventError as error:
+            return Result(SUCCESS, unusable=error, fetched=fetched)
+        return Result(SUCCESS, reading, fetched=fetched)

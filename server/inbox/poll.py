@@ -1,0 +1,193 @@
+"""Polling backs every webhook: what was never delivered is found by asking, from where the last poll ended.
+
+Rules:
+
+1. A page's events and the cursor after it are stored together: a crash between two pages costs a page asked again.
+2. One process polls an endpoint at a time (lease and fence in the database); the others find it taken.
+3. What is found goes the way of a webhook: the same rows, the same processor. An object that came before, by whatever
+   event, is left alone, so that polling costs no second fetch.
+4. A failing poll backs off, never comes back before the other side wants it, and alarms when it goes on failing.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from pydantic_core import to_json
+
+from server.inbox.accounts import Address, Endpoint, open_account, poller_of
+from server.inbox.turn import PollLostError, Turn, claim_turn, finish_turn, store_page
+from server.outbound import OutboundError
+from server.ports import Account, Polled, Poller, Secrets, Source
+from server.resilience.backoff import Schedule
+from server.resilience.classify import Classified, classify_error, classify_reason, classify_status
+from server.resilience.retry_after import parse_retry_after
+from server.storage.database import Database, DatabaseError, Tx
+from server.storage.statement import Statement
+from server.storage.writer import Writer
+from sync.clock import decode_instant
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LONGEST_REST_S = 60.0
+TROUBLE_S = 1.0
+PARALLEL = 4
+DEADLINE_S = 60
+ALARM_AFTER = 5
+BACKOFF = Schedule(base_s=30, cap_s=3600, lasts_s=0)
+
+# Polls serve all tenants: one of the few queries across them. Endpoints never polled come first.
+_DUE = Statement(
+    """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed, p.next_poll_at,
+         p.leased_until, e.not_before FROM endpoints AS e
+       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
+       WHERE NOT e.paused AND e.provider IN (SELECT value FROM json_each(:providers))
+       ORDER BY (p.next_poll_at IS NOT NULL), p.next_poll_at LIMIT 200""",
+    postgresql="""/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed,
+         p.next_poll_at, p.leased_until, e.not_before FROM endpoints AS e
+       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
+       WHERE NOT e.paused AND e.provider = ANY (ARRAY (SELECT json_array_elements_text(:providers::json)))
+       ORDER BY (p.next_poll_at IS NOT NULL), p.next_poll_at LIMIT 200""",
+)
+
+
+class _PollFailedError(Exception):
+    """The other side did not answer as it should."""
+
+    def __init__(self, classified: Classified, not_before_ms: int | None = None) -> None:
+        super().__init__(classified.code)
+        self.classified, self.not_before_ms = classified, not_before_ms
+
+
+@dataclass(kw_only=True)
+class Polling:
+    """Polls. `found` is called when there is something to process; `new_id` gives uuids of version 7."""
+
+    database: Database
+    writer: Writer
+    sources: Sequence[Source]
+    secrets: Secrets
+    clock: Callable[[], int]
+    random: Callable[[], float]
+    new_id: Callable[[], str]
+    found: Callable[[], None]
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+    def __post_init__(self) -> None:
+        """Nothing runs yet."""
+        self._sources = {source.name: source for source in self.sources if source.pollers()}
+
+    async def run(self) -> None:
+        """Poll until cancelled: a poll that is cut off is begun again from its last page."""
+        while True:
+            try:
+                rest_s = await self.poll_due()
+            except DatabaseError as error:
+                log.warning("polls_out_of_reach", error=str(error))
+                rest_s = TROUBLE_S
+            except Exception:
+                log.exception("polling_failed", alarm=True)
+                rest_s = LONGEST_REST_S
+            await self.sleep(min(rest_s, LONGEST_REST_S))
+
+    async def poll_due(self) -> float:
+        """Poll every endpoint that is due; how many seconds until the next one is."""
+        now_ms = self.clock()
+        limiter = anyio.CapacityLimiter(PARALLEL)
+        later: list[int] = []
+        async with anyio.create_task_group() as polling:
+            for address, endpoint, due_ms in await self.database.read(self._look):
+                if due_ms > now_ms:
+                    later.append(due_ms)
+                else:
+                    polling.start_soon(self._poll, address, endpoint, limiter)
+        return max(min(later, default=now_ms + int(LONGEST_REST_S * 1000)) - self.clock(), 1000) / 1000
+
+    async def _look(self, tx: Tx) -> list[tuple[Address, Endpoint, int]]:
+        rows = await tx.fetch(_DUE, {"providers": to_json(sorted(self._sources)).decode()})
+        return [
+            (
+                Address(row[0], row[1]),
+                Endpoint(*row[2:5]),
+                max((decode_instant(at) for at in row[5:8] if at is not None), default=0),
+            )
+            for row in rows
+        ]
+
+    async def _poll(self, address: Address, endpoint: Endpoint, limiter: anyio.CapacityLimiter) -> None:
+        async with limiter:
+            try:
+                account = open_account(address, endpoint, self.secrets)
+                poller = poller_of(self._sources[endpoint.provider], account.settings)
+                if poller is not None:
+                    await self._take_turn(address, account, endpoint.provider, poller)
+            except DatabaseError as error:
+                log.warning("poll_not_stored", endpoint_id=address.endpoint_id, error=str(error))
+            except Exception:
+                log.exception("poll_broke_off", endpoint_id=address.endpoint_id, alarm=True)
+
+    async def _take_turn(self, address: Address, account: Account, provider: str, poller: Poller) -> None:
+        claimed = await claim_turn(self.writer, address)
+        if claimed is None:
+            return
+        fence, cursor, failures = claimed
+        turn = Turn(address, account, provider, poller, fence, failures, self.new_id())
+        try:
+            stored = await self._pages(turn, cursor)
+        except PollLostError:
+            log.warning("poll_lost", endpoint_id=address.endpoint_id)
+        except _PollFailedError as error:
+            await self._failed(turn, error)
+        else:
+            await finish_turn(self.writer, turn, self.clock() + poller.every_s(account) * 1000, 0, None)
+            _tell(turn, stored=stored)
+
+    async def _pages(self, turn: Turn, cursor: str | None) -> int:
+        """Page after page; how many events were new."""
+        stored, more = 0, True
+        while more:
+            polled = await self._ask(turn, cursor)
+            stored += await store_page(self.writer, turn, polled, [self.new_id() for _ in polled.found])
+            more = polled.more and polled.cursor != cursor
+            cursor = polled.cursor
+            if stored:
+                self.found()
+        return stored
+
+    async def _ask(self, turn: Turn, cursor: str | None) -> Polled:
+        try:
+            with anyio.fail_after(DEADLINE_S):
+                polled = await turn.poller.poll(turn.account, cursor, self.clock())
+        except OutboundError as error:
+            raise _PollFailedError(classify_reason(error.reason)) from None
+        except Exception as error:  # whatever it was, it has a class
+            raise _PollFailedError(classify_error(error)) from error
+        classified = classify_status(polled.answer.status)
+        if classified.error_class is not None:
+            answer = polled.answer
+            raise _PollFailedError(classified, parse_retry_after(answer.retry_after, self.clock(), answer.date))
+        return polled
+
+    async def _failed(self, turn: Turn, error: _PollFailedError) -> None:
+        failures = turn.failures + 1
+        due_ms = max(self.clock() + BACKOFF.delay_ms(failures, self.random), error.not_before_ms or 0)
+        await finish_turn(self.writer, turn, due_ms, failures, error.classified.code)
+        _tell(turn, code=error.classified.code, failures=failures)
+
+
+def _tell(turn: Turn, *, stored: int = 0, code: str | None = None, failures: int = 0) -> None:
+    """One line a poll; one that goes on failing is somebody's business."""
+    alarm = failures >= ALARM_AFTER
+    tell = log.error if alarm else log.info
+    tell(
+        "polled",
+        correlation_id=turn.correlation_id,
+        tenant_id=turn.address.tenant_id,
+        endpoint_id=turn.address.endpoint_id,
+        provider=turn.provider,
+        stored=stored,
+        code=code,
+        failures=failures,
+        alarm=alarm,
+    )

@@ -1,0 +1,114 @@
+"""A turn at polling one endpoint: its lease, its pages, its end, as they are stored.
+
+A page's events and the cursor after it are stored together, and only under the turn's fence.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+from server.inbox.accounts import Address
+from server.inbox.receive import fit_event_id
+from server.inbox.store import Incoming, is_known, store
+from server.ports import Account, Found, Polled, Poller
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writer, Writing
+from sync.clock import encode_instant
+
+LEASE_S = 120
+
+_CLAIM = Statement(
+    """INSERT INTO polls (tenant_id, endpoint_id, next_poll_at, leased_until, fence, failures)
+       VALUES (:tenant_id, :endpoint_id, :now, :until, 1, 0)
+       ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET leased_until = excluded.leased_until, fence = polls.fence + 1
+       WHERE polls.next_poll_at <= excluded.next_poll_at
+         AND (polls.leased_until IS NULL OR polls.leased_until <= excluded.next_poll_at)
+       RETURNING fence, cursor, failures"""
+)
+_FENCED = "WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND fence = :fence AND leased_until IS NOT NULL"
+_GO_ON = Statement(f"UPDATE polls SET cursor = :cursor, leased_until = :until {_FENCED}")  # noqa: S608  # our own text
+_FINISH = Statement(
+    f"""UPDATE polls SET next_poll_at = :next_poll_at, leased_until = NULL, failures = :failures, error = :error,
+       finished_at = coalesce(:finished_at, finished_at) {_FENCED}"""  # noqa: S608
+)
+
+
+class Turn(NamedTuple):
+    """One poll of one endpoint under a lease of ours."""
+
+    address: Address
+    account: Account
+    provider: str
+    poller: Poller
+    fence: int
+    failures: int
+    correlation_id: str
+
+
+class PollLostError(Exception):
+    """The lease ran out and another process polls this endpoint."""
+
+
+async def claim_turn(writer: Writer, address: Address) -> tuple[int, str | None, int] | None:
+    """Take the lease on an endpoint's polls: (fence, cursor, failures), or None where it is not to be had."""
+    return await writer.submit(Job([], partial(_claim, address)))
+
+
+async def store_page(writer: Writer, turn: Turn, polled: Polled, new_ids: list[str]) -> int:
+    """Store a page and go on; how many of its events were new. Raises PollLostError, DatabaseError.
+
+    `new_ids` has an id for each event.
+    """
+    run = partial(_store, turn, polled, new_ids)
+    return await writer.submit(Job([turn.address.tenant_id], run))
+
+
+async def finish_turn(writer: Writer, turn: Turn, due_ms: int, failures: int, code: str | None) -> None:
+    """Give the lease back, and say when the next turn is due."""
+    run = partial(_finish, turn, due_ms, failures, code)
+    await writer.submit(Job([], run))
+
+
+async def _store(turn: Turn, polled: Polled, new_ids: list[str], writing: Writing) -> int:
+    until = encode_instant(writing.now_ms + LEASE_S * 1000)
+    named = {**turn.address._asdict(), "fence": turn.fence, "cursor": polled.cursor, "until": until}
+    if not await writing.tx.execute(_GO_ON, named):
+        raise PollLostError
+    stored = 0
+    for found, receipt_id in zip(polled.found, new_ids, strict=True):
+        incoming = _incoming(turn, found)
+        if not await is_known(writing, incoming):
+            stored += (await store(writing, incoming, receipt_id)).outcome == "stored"
+    return stored
+
+
+async def _finish(turn: Turn, due_ms: int, failures: int, code: str | None, writing: Writing) -> None:
+    named = {
+        **turn.address._asdict(),
+        "fence": turn.fence,
+        "next_poll_at": encode_instant(due_ms),
+        "failures": failures,
+        "error": code,
+        "finished_at": writing.now if code is None else None,
+    }
+    await writing.tx.execute(_FINISH, named)
+
+
+async def _claim(address: Address, writing: Writing) -> tuple[int, str | None, int] | None:
+    until = encode_instant(writing.now_ms + LEASE_S * 1000)
+    rows = await writing.tx.fetch(_CLAIM, {**address._asdict(), "now": writing.now, "until": until})
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def _incoming(turn: Turn, found: Found) -> Incoming:
+    return Incoming(
+        *turn.address,
+        provider=turn.provider,
+        source="poll",
+        event_id=fit_event_id(found.event_id),
+        event_type=found.event_type,
+        object_id=fit_event_id(found.object_id),
+        body=found.body,
+        headers={},
+        verified_by="poll",
+        correlation_id=turn.correlation_id,
+    )

@@ -1,0 +1,65 @@
+"""Provider `sdi`: Italian electronic invoices, by an intermediary that tells of them and hands them over."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from server.ports import Operation, Poller, WebhookScheme
+from server.providers.sdi.api import Getting, InvoicetronicApi
+from server.providers.sdi.invoicetronic import InvoicetronicScheme
+from server.providers.sdi.poller import InvoicetronicPoller
+
+SHORTEST_SECRET = 16
+
+
+class SdiSettings(BaseModel):
+    """An endpoint's settings.
+
+    `api_key` fetches, `webhook_secret` verifies; during a rotation `previous_webhook_secret` is accepted beside it.
+    `company_id` picks one company of an account that has several. `backfill_days`: how far the first poll looks back;
+    each invoice it finds there is fetched, and counted by the intermediary.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: Annotated[str, Field(max_length=2000)] = "https://api.invoicetronic.com/v1"
+    api_key: SecretStr
+    webhook_secret: SecretStr
+    previous_webhook_secret: SecretStr | None = None
+    company_id: Annotated[int, Field(ge=1)] | None = None
+    poll_every_s: Annotated[int, Field(ge=60, le=86_400)] = 900
+    backfill_days: Annotated[int, Field(ge=0, le=730)] = 30
+    scheme: Literal["invoicetronic"] = "invoicetronic"
+
+    @field_validator("webhook_secret", "previous_webhook_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"a secret has at least {SHORTEST_SECRET} characters")
+        return secret
+
+
+class SdiProvider:
+    """Invoices by SDI."""
+
+    name = "sdi"
+    settings = SdiSettings
+
+    def __init__(self, outbound: Getting, _clock: Callable[[], int]) -> None:
+        """`outbound` makes the requests."""
+        api = InvoicetronicApi(outbound)
+        self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(api)}
+        self._pollers: dict[str, Poller] = {"invoicetronic": InvoicetronicPoller(api)}
+
+    def operations(self) -> Mapping[str, Operation]:
+        """None yet: invoices are received, not sent."""
+        return {}
+
+    def webhooks(self) -> Mapping[str, WebhookScheme]:
+        """`invoicetronic`."""
+        return self._schemes
+
+    def pollers(self) -> Mapping[str, Poller]:
+        """`invoicetronic`."""
+        return self._pollers

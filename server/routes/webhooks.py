@@ -1,0 +1,75 @@
+"""`POST /v1/webhooks/{provider}/{address}`: where providers tell us things. Bytes in, stored, acknowledged.
+
+The body is read raw, once and bounded, and never inflated or parsed here: the signature covers it as it came.
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from server.inbox.receive import MAX_BODY_BYTES, Receiver, UnknownWebhookError
+from server.ports import WebhookRefusedError
+from server.routes.openapi import Operation
+from server.routes.problem import problem
+from server.routes.state import State, current_correlation_id
+from sync.errors import TooLargeError
+
+_PATH = {"in": "path", "required": True}
+_ANSWER = {
+    "type": "object",
+    "properties": {
+        "status": {
+            "type": "string",
+            "enum": ["stored", "duplicate", "rearmed", "contradicts"],
+            "description": "Whatever it is, it was kept: sending it again changes nothing.",
+        }
+    },
+    "required": ["status"],
+}
+
+
+async def webhook(request: Request[State]) -> Response:
+    """Take one webhook in. It is acknowledged once it is stored; what becomes of it is seen in the inbox."""
+    body = await _read_raw(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    provider, address = request.path_params["provider"], request.path_params["address"]
+    try:
+        receipt = await _receiver(request).receive(provider, address, headers, body, current_correlation_id())
+    except UnknownWebhookError:
+        return problem(404, "unknown_webhook", "Nobody listens at this address: check it where it was set up.")
+    except WebhookRefusedError:  # why is in our log: who forges shall not learn how close it came
+        return problem(401, "webhook_refused", "The signature is missing, wrong, or of another time.")
+    return JSONResponse({"status": receipt.outcome})
+
+
+def webhook_operation() -> Operation:
+    """How the route is declared."""
+    return Operation(
+        "POST",
+        "/v1/webhooks/{provider}/{address}",
+        webhook,
+        "Tell of something: signed by the provider's scheme, kept raw, processed later.",
+        request={},
+        response=_ANSWER,
+        errors=(401, 404, 410, 413, 503),
+        public=True,
+        parameters=(
+            {**_PATH, "name": "provider", "schema": {"type": "string"}},
+            {**_PATH, "name": "address", "schema": {"type": "string"}, "description": "<tenant>.<endpoint>"},
+        ),
+    )
+
+
+def _receiver(request: Request[State]) -> Receiver:
+    return request.state["services"].receiver
+
+
+async def _read_raw(request: Request[State]) -> bytes:
+    """The body as it came. Raises TooLargeError."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise TooLargeError(f"at most {MAX_BODY_BYTES} bytes a webhook", limit_bytes=MAX_BODY_BYTES)
+        parts.append(part)
+    return b"".join(parts)
