@@ -31,12 +31,8 @@ class Exchange:
             pushed = await self._pusher.push(principal, request, correlation_id)
         if pushed is not None and not pushed.rewound and not request.get("collections"):
             return self._answer(pushed, self._standing(principal, request, pushed))
-        page = await self._puller.pull(principal, request, rewound=self._rewound(request, pushed))
+        page = await self._puller.pull(principal, request, rewound=pushed is not None and pushed.rewound)
         return self._answer(pushed, page)
-
-    @staticmethod
-    def _rewound(request: SyncRequest, pushed: Pushed | None) -> bool:
-        return pushed is not None and pushed.rewound and request.get("cursor") is not None
 
     def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
         """The page of somebody who only pushes: nothing read, the cursor as it was."""
