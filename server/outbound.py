@@ -187,10 +187,11 @@ def check_url(url: str, *, allow_loopback: bool) -> None:
 @asynccontextmanager
 async def open_outbound(*, allow_loopback: bool) -> AsyncIterator[Outbound]:
     """Clients for the process's life; connections are kept and shared, nothing else is."""
-    transport = httpx.AsyncHTTPTransport(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
     # httpx has no option for the network backend (encode/httpx#3749), so its pool is replaced by one that has.
     transport._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
-        ssl_context=httpx.create_ssl_context(trust_env=False),
+        ssl_context=context,
         max_connections=MAX_CONNECTIONS,
         max_keepalive_connections=MAX_CONNECTIONS // 5,
         keepalive_expiry=5,

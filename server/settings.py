@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -11,7 +11,8 @@ class Settings(BaseSettings):
 
     `data` holds the embedded database and the master key. `database_url` names PostgreSQL instead. `secret_key` (64 hex
     digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
-    tests only.
+    tests only. `lease_s`: so long after a worker's death what it had under way waits before another takes it over; calls
+    to providers end in half of it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
@@ -22,6 +23,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     allow_loopback: bool = False
     relay: bool = True
+    lease_s: float = Field(default=60, ge=2, le=3600)
     log_level: str = "INFO"
 
     def database(self) -> str:

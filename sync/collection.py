@@ -135,6 +135,8 @@ def _spec(model: type[BaseModel], name: str, hint: Any) -> FieldSpec | None:
     wire = next((mark for mark in marks if isinstance(mark, WireType)), None)
     if wire is None:
         raise TypeError(f"{model.__name__}.{name} has a policy but no wire type")
+    if policy is COUNTER and wire.kind != "decimal":
+        raise TypeError(f"{model.__name__}.{name}: a counter is a decimal")
     info: FieldInfo = model.model_fields[name]
     required = info.is_required() and policy is not COUNTER
     return FieldSpec(
@@ -144,8 +146,8 @@ def _spec(model: type[BaseModel], name: str, hint: Any) -> FieldSpec | None:
 
 def _default(info: FieldInfo, wire: WireType, policy: Policy) -> Any:
     if policy is COUNTER:
-        return canonical_decimal("0", wire.places) if wire.kind == "decimal" else 0
+        return canonical_decimal("0", wire.places)
     if info.is_required():
         return None
     value = info.get_default(call_default_factory=True)
-    return canonical_decimal(str(value), wire.places) if isinstance(value, Decimal) else value
+    return canonical_decimal(f"{value:f}", wire.places) if isinstance(value, Decimal) else value

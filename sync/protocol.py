@@ -6,24 +6,32 @@ one is not, only the envelope is parsed whole and each mutation alone: what is w
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from sync.collection import Collection, describe
 from sync.errors import MalformedError, TooLargeError, UnsupportedError
 from sync.policy import COUNTER
 from sync.version import PROTOCOL_VERSION
-from sync.wire import CODE, INSTANT, QUANTITY, UUID, shape_of
+from sync.wire import CODE, INSTANT, UUID, shape_of
 
 MAX_MUTATIONS = 1000
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_MUTATION_BYTES = 256 * 1024
 MAX_PAGE = 1000
+
+_MAX_DEPTH = 32
+_MAX_DIGITS = 100
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+"""A string, ended or not (each is looked at once, so that no text takes long), or a bracket."""
+_ABOUT_NAMES = frozenset(("extra_forbidden", "invalid_key"))
+"""Errors whose place ends in a name that the client made up."""
 
 Status = Literal["applied", "merged", "conflict", "rejected", "waiting"]
 MutationOp = Literal["create", "update", "delete", "restore", "noop"]
@@ -128,9 +136,11 @@ class Registry:
         Raises MalformedError, TooLargeError (too many mutations), UnsupportedError.
         """
         try:
-            return self._whole.validate_json(body)
+            request = self._whole.validate_json(body)
         except ValidationError:
             return self._parse_loosely(body)
+        request.setdefault("mutations", [])
+        return request
 
     def request_schema(self) -> dict[str, Any]:
         """JSON Schema of a request, every collection's mutations included."""
@@ -167,19 +177,47 @@ class Registry:
 
 
 def _decode(body: bytes) -> Any:
-    """JSON, read the forgiving way: a lone surrogate in one mutation must not hold up a whole queue."""
+    """JSON, read the forgiving way: what nobody can hold in one mutation must not hold up a whole queue.
+
+    Bytes that are no UTF-8 become lone surrogates, numbers beyond every language an object, for no field takes either;
+    what is nested too deeply becomes its own text. So all of it can be kept and stored.
+    """
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError:
-        pass
-    try:
-        return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        text = _flattened(body.decode("utf-8", "surrogateescape"))
+        return json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_unreadable)
+    except ValueError as error:
         raise MalformedError(f"the body is not JSON ({type(error).__name__})") from None
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def _flattened(text: str) -> str:
+    """The document with each value that is nested deeper than `_MAX_DEPTH` as a string of its JSON."""
+    parts: list[str] = []
+    depth = begin = done = 0
+    for token in _STRUCTURE.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            begin = token.start() if depth == _MAX_DEPTH + 1 else begin
+        elif token[0] in "]}":
+            if depth == _MAX_DEPTH + 1:
+                parts += (text[done:begin], json.dumps(text[begin : token.end()]))
+                done = token.end()
+            depth -= 1
+    if depth > _MAX_DEPTH:
+        raise ValueError("it never ends")
+    return "".join(parts) + text[done:]
+
+
+def _integer(text: str) -> Any:
+    return int(text) if len(text) <= _MAX_DIGITS else _unreadable(text)
+
+
+def _real(text: str) -> Any:
+    value = float(text)
+    return value if isfinite(value) else _unreadable(text)
+
+
+def _unreadable(text: str) -> Any:
+    return {"unreadable": text}
 
 
 def _check_limits(document: Mapping[str, Any]) -> None:
@@ -192,9 +230,9 @@ def _check_limits(document: Mapping[str, Any]) -> None:
 
 
 def _reasons(error: ValidationError) -> str:
-    """Where and why, without the offending value: it may be somebody's personal data."""
+    """Where and why, without the offending value or unknown name: it may be somebody's personal data."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    reasons = (f"{_place(e['loc'])}: {e['type']}" for e in found)
+    reasons = (f"{_place(e['loc'][: -1 if e['type'] in _ABOUT_NAMES else None])}: {e['type']}" for e in found)
     return "; ".join(list(dict.fromkeys(reasons))[:5])
 
 
@@ -216,7 +254,7 @@ def _mutation_shape(collection: Collection) -> Any:
     for spec in collection.fields.values():
         if spec.policy is not COUNTER:
             fields[spec.name] = NotRequired[spec.wire.check | None if spec.nullable else spec.wire.check]
-    increments: dict[str, Any] = {field: NotRequired[_step(collection, field)] for field in collection.counters}
+    increments: dict[str, Any] = {name: NotRequired[collection.fields[name].wire.check] for name in collection.counters}
     parts = {"Fields": fields, "Increments": increments, "Adds": {}, "Removes": {}}
     members = {
         "mutation_id": MutationId,
@@ -233,11 +271,6 @@ def _mutation_shape(collection: Collection) -> Any:
     for part, shape in parts.items():
         members[part.lower()] = NotRequired[shape_of(f"{name}{part}", shape, closed=True)]
     return shape_of(f"{name}Mutation", members, closed=False)
-
-
-def _step(collection: Collection, field: str) -> Any:
-    wire = collection.fields[field].wire
-    return wire.check if wire.kind == "decimal" else QUANTITY.check
 
 
 def _literal(value: str) -> Any:

@@ -47,7 +47,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             core = await opened.enter_async_context(open_core(settings, migrate=migrate))
             outbound = await opened.enter_async_context(open_outbound(allow_loopback=settings.allow_loopback))
             adapters = make_adapters(outbound, now_ms)
-            workers = Workers(core, adapters) if settings.relay else None
+            workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
             services = _services(core, adapters, workers, openapi(api))
             core.writer.committed.append(services.pokes.poke)
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
@@ -69,7 +69,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
 async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
     async with open_core(settings) as core, open_outbound(allow_loopback=settings.allow_loopback) as outbound:
-        workers = Workers(core, make_adapters(outbound, now_ms))
+        workers = Workers(core, make_adapters(outbound, now_ms), settings.lease_s)
         async with watching(core, lambda _tenant: workers.wake()), workers.running():
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:

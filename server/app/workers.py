@@ -20,7 +20,7 @@ _RANDOM = random.SystemRandom().random
 class Workers:
     """The workers of a process; they are woken together, and stopped in one go."""
 
-    def __init__(self, core: Core, adapters: Adapters) -> None:
+    def __init__(self, core: Core, adapters: Adapters, lease_s: float) -> None:
         """Nothing runs yet."""
         self.relay = Relay(
             database=core.database,
@@ -32,7 +32,7 @@ class Workers:
             owner=uuid7(),
             clock=now_ms,
             random=_RANDOM,
-            options=RelayOptions(watch=False),
+            options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
         )
         self.processor = Processor(
             database=core.database,
@@ -44,7 +44,7 @@ class Workers:
             owner=uuid7(),
             clock=now_ms,
             random=_RANDOM,
-            options=ProcessorOptions(watch=False),
+            options=ProcessorOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
         )
         self.polling = Polling(
             database=core.database,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from server.outbox.keys import FIRST_STEP, delivery_id, idempotency_key
+from server.outbox.keys import delivery_id, idempotency_key
 from server.ports import Cause, Collector, Route
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
@@ -132,7 +132,7 @@ class _Collecting:
         await tx.many(_SUPERSEDE, self._superseding)
 
     def _draft(self, route: Route, endpoint_id: str, change: Accepted, payload: str) -> None:
-        key = idempotency_key(self._tenant_id, change.uid, route.name, endpoint_id, FIRST_STEP)
+        key = idempotency_key(self._tenant_id, change.uid, route.name, endpoint_id, route.operation)
         lane = (change.collection.name, change.record_id, change.after.version)
         due = self._writing.now
         self._rows.append(

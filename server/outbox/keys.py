@@ -3,14 +3,13 @@
 from hashlib import sha256
 
 PREFIX = "rnt_"
-FIRST_STEP = "1"
-"""A change is one step so far; a route of several calls will number them."""
 
 
 def idempotency_key(tenant_id: str, uid: str, route: str, endpoint_id: str, step: str) -> str:
     """`rnt_` and the hex SHA-256 over the parts, each in UTF-8 after its length in 4 bytes, big end first.
 
-    `uid` is the mutation's, `endpoint_id` the one first bound: a delivery sent through another keeps its key.
+    `uid` is the mutation's, `endpoint_id` the one first bound: a delivery sent through another keeps its key. `step` is
+    the operation: a route of several calls has a key for each.
     """
     parts = [part.encode() for part in (tenant_id, uid, route, endpoint_id, step)]
     return PREFIX + sha256(b"".join([len(part).to_bytes(4, "big") + part for part in parts])).hexdigest()

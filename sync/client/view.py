@@ -75,7 +75,7 @@ def replay(found: dict[str, _Replayed], rows: Iterable[tuple[str, str, str]]) ->
 def _apply(one: _Replayed, mutation: dict[str, Any]) -> None:
     op = mutation["op"]
     if op == "create" and not one.exists:
-        one.exists, one.fields = True, {}
+        one.exists = True
     elif op == "create":
         return  # the server has it already, and knows more about it
     elif op != "update":

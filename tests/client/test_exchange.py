@@ -224,12 +224,81 @@ async def test_a_batch_is_bounded_in_count_and_bytes(world: World) -> None:
     world.assert_settled(till)
 
 
+async def test_a_mutation_over_the_byte_bound_goes_alone(world: World) -> None:
+    """Whatever the bound, the queue gets on."""
+    till = world.till("a", body_bytes=10)
+    for index in range(2):
+        till.client.create("customers", {"name": f"Nr. {index}"})
+    await till.client.drain()
+    assert [len(sent) for sent in uids(world.server.requests)] == [1, 1]
+
+
+async def test_a_verdict_told_once_more_changes_nothing(world: World) -> None:
+    """What a person has dealt with does not come back."""
+    till = world.till("a")
+    bad = till.client.create("products", product(price="?"))
+    await till.client.drain()
+    till.client.dismiss(bad.uid)
+    again = world.server.verdicts[bad.uid][0] | {"duplicate": True}
+    world.server.edit = lambda answer: answer["verdicts"].append(again)
+    assert (await till.client.sync_once()).verdicts == 0
+    assert till.client.rejected() == []
+
+
+async def test_a_record_told_twice_in_a_page_keeps_its_newest_state(world: World) -> None:
+    """One that moved between buckets comes as a tombstone of the old one as well, in any order."""
+    till = world.till("a")
+    made = till.client.create("products", product())
+    tombstone = {"collection": "products", "record_id": made.record_id, "version": 0, "deleted": True, "fields": {}}
+    world.server.edit = lambda answer: answer["changes"].append(tombstone)
+    await till.client.drain()
+    assert set(till.client.records("products")) == {made.record_id}
+
+
+async def test_a_page_that_another_process_turned_already_is_left_alone(world: World) -> None:
+    """Verdicts count whoever hears them; the page does not go on from where the client stands by now."""
+    till = world.till("a")
+    store = till.client.store
+    made = till.client.create("products", product())
+
+    def turn() -> None:
+        with store._database.transaction() as meta:
+            meta.cursor = '["epoch-1", 1, 0, null]'
+
+    till.line.before = turn
+    taken = await till.client.sync_once()
+    assert (taken.verdicts, taken.changes, store.meta().cursor) == (1, 0, '["epoch-1", 1, 0, null]')
+    till.line.before = lambda: None
+    await till.client.drain()
+    assert till.client.records("products")[made.record_id].version == 1
+
+
 async def test_a_tills_wrong_clock_is_corrected_after_the_first_answer(world: World) -> None:
     """Timestamps are in the server's time once there was an answer, and always grow."""
     till = world.till("a", skew_ms=-7_200_000)
     await till.client.sync_once()
     stamps = [till.client.create("products", product()).timestamp for _ in range(3)]
     assert stamps == ["2026-11-23T09:00:00.000Z", "2026-11-23T09:00:00.001Z", "2026-11-23T09:00:00.002Z"]
+
+
+async def test_a_clock_put_right_is_followed(world: World) -> None:
+    """Days ahead before the first answer, right afterwards: new mutations are not dated in the future for days."""
+    till = world.till("a", skew_ms=2 * 24 * 3600 * 1000)
+    assert till.client.create("products", product()).timestamp.startswith("2026-11-25")
+    await till.client.drain()
+    assert till.client.create("products", product()).timestamp == "2026-11-23T09:00:00.000Z"
+
+
+async def test_a_slow_answer_says_nothing_about_the_time(world: World) -> None:
+    """Nobody knows when in that minute it was written."""
+    till = world.till("a", skew_ms=-5000)
+
+    def dawdle() -> None:
+        world.ms += 60_000
+
+    till.line.before = dawdle
+    await till.client.sync_once()
+    assert till.client.store.meta().offset_ms == 0
 
 
 async def test_two_tills_edit_the_same_product(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sync.client.errors import UnexpectedAnswerError
 from tests.client.memory_server import uids
 from tests.client.samples import product
-from tests.client.support import Till, World, problem
+from tests.client.support import Till, World, judged, problem
 
 
 def copy_of(world: World, till: Till, folder: Path, name: str) -> Till:
@@ -34,7 +34,27 @@ async def test_a_copied_database_takes_an_id_of_its_own(world: World, tmp_path: 
     assert copied.client.store.meta().client_id != till.client.store.meta().client_id
     assert [(entry.uid, entry.mutation_id) for entry in copied.client.entries()][1:] == [(mine[0], 1), (mine[1], 2)]
     assert len(world.server.view("products")) == 4
+    assert copied.client.create("products", product("Copy 3")).mutation_id == 3
+    for one in (copied, till):
+        await one.client.drain()
     world.assert_settled(till, copied)
+
+
+async def test_what_waits_is_sent_again_under_a_new_id(world: World, tmp_path: Path) -> None:
+    """The end of its waiting would be told to the old id, so the new one asks for it."""
+    till = world.till("a")
+    made = till.client.create("products", product())
+    world.server.edit = judged(status="waiting", version=None)
+    await till.client.drain()
+    copied = copy_of(world, till, tmp_path, "copy")
+    world.server.edit = lambda _answer: None
+    till.client.create("products", product("Original"))
+    copied.client.create("products", product("Copy"))
+    await till.client.drain()
+    await copied.client.drain()
+    assert copied.client.status.waiting == 0
+    assert uids(world.server.requests)[-1][0] == made.uid
+    assert len(world.server.view("products")) == 3
 
 
 async def test_what_both_copies_had_queued_is_done_once(world: World, tmp_path: Path) -> None:
@@ -150,10 +170,33 @@ async def test_the_screen_does_not_count_twice_while_the_journal_is_sent_again(w
     till.client.update("products", made.record_id, increments={"stock": "-3"})
     await till.client.drain()
     world.server.rewind("epoch-2")
+    till.client.update("products", made.record_id, increments={"stock": "-1"})
     stocks = []
     while (await till.client.sync_once()).more or till.client.status.pending:
         stocks.append(till.client.records("products")[made.record_id].fields["stock"])
-    assert set(stocks) == {"7.000"}
+    assert set(stocks) == {"6.000"}
+    world.assert_settled(till)
+
+
+async def test_old_versions_do_not_take_new_edits_off_the_screen(world: World) -> None:
+    """The lost history had come further than the new one: its version numbers say nothing about new verdicts."""
+    till, other = world.till("a", page=1), world.till("b")
+    made = till.client.create("products", product())
+    for index in range(3):
+        till.client.create("products", product(f"Nr. {index}"))
+    await till.client.drain()
+    await other.client.drain()
+    world.server.snapshot()
+    for index in range(5):
+        other.client.update("products", made.record_id, {"note": None, "name": f"Lost {index}"})
+    await other.client.drain()
+    await till.client.drain()
+    world.server.rewind("epoch-2")
+    till.client.update("products", made.record_id, {"name": "New"})
+    names = []
+    while (await till.client.sync_once()).more or till.client.status.pending:
+        names.append(till.client.records("products")[made.record_id].fields["name"])
+    assert (set(names), len(names) > 2) == ({"New"}, True)
     world.assert_settled(till)
 
 
@@ -161,9 +204,10 @@ async def test_an_edit_made_while_the_copy_is_rebuilt_has_seen_nothing_of_the_ne
     """Versions of the lost history mean nothing in the new one."""
     till = world.till("a", page=1)
     made = till.client.create("products", product())
-    till.client.update("products", made.record_id, {"name": "Two"})
     till.client.create("products", product("Another"))
+    await till.client.drain()
     world.server.snapshot()
+    till.client.update("products", made.record_id, {"name": "Two"})
     await till.client.drain()
     world.server.rewind("epoch-2")
     await till.client.sync_once()
@@ -171,6 +215,21 @@ async def test_an_edit_made_while_the_copy_is_rebuilt_has_seen_nothing_of_the_ne
     content = till.client.entries()[-1].content
     assert (content["base_version"], content["epoch"]) == (0, "epoch-2")
     await till.client.drain()
+    world.assert_settled(till)
+
+
+async def test_a_rewind_that_nobody_noticed_is_noticed_here(world: World) -> None:
+    """The server says a lower last id than it took: it gets what came after it, also when nothing new is queued."""
+    till = world.till("a")
+    made = till.client.create("products", product(), increments={"stock": "10"})
+    await till.client.drain()
+    world.server.snapshot()
+    till.client.update("products", made.record_id, increments={"stock": "-4"})
+    await till.client.drain()
+    world.server.rewind("epoch-1")
+    world.server.forget_cursors()
+    await till.client.drain()
+    assert world.server.view("products")[made.record_id]["stock"] == "6.000"
     world.assert_settled(till)
 
 
@@ -202,9 +261,12 @@ async def test_the_journal_is_kept_until_a_backup_covers_it_and_a_month_has_pass
     second = till.client.create("products", product("Later"))
     await till.client.drain()
     assert [entry.uid for entry in till.client.entries()] == [first.uid, second.uid]
+    world.ms += 31 * 24 * 3600 * 1000
+    third = till.client.create("products", product("Last"))
+    await till.client.drain()
     world.server.safe = 2
     await till.client.drain()
-    assert [entry.uid for entry in till.client.entries()] == [second.uid]
+    assert [entry.uid for entry in till.client.entries()] == [third.uid]
 
 
 async def test_a_server_that_renumbers_for_ever_is_left_alone(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from sync.client import Draft, Number, Store
+from sync.client.answer import Change
 from sync.client.errors import (
     InvalidMutationError,
     MutationTooLargeError,
@@ -20,6 +22,11 @@ from sync.protocol import Unusable
 from tests.client.memory_server import REGISTRY
 from tests.client.samples import product, sale
 from tests.client.support import World, judged
+
+
+def _tombstone(record_id: str) -> Change:
+    return {"collection": "products", "record_id": record_id, "version": 2, "deleted": True, "fields": {}}
+
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
@@ -138,6 +145,26 @@ async def test_the_view_follows_every_operation(world: World) -> None:
     world.assert_settled(till)
 
 
+async def test_an_edit_brings_back_what_it_saw_deleted(world: World) -> None:
+    """Deleted here or known to be deleted: it returns. An edit made before the deletion arrived does not undo it."""
+    till, other = world.till("a"), world.till("b")
+    here, known, late = (till.client.create("products", product(name)).record_id for name in ("1", "2", "3"))
+    till.client.delete("products", here)
+    till.client.update("products", here, {"name": "back"})
+    assert set(till.client.records("products")) == {here, known, late}
+    await till.client.drain()
+    await other.client.drain()
+    for record_id in (known, late):
+        other.client.delete("products", record_id)
+    till.client.update("products", late, {"name": "too late to know"})
+    await other.client.drain()
+    with till.client.store._database.transaction() as meta:
+        till.client.store._base.write(meta, [_tombstone(known), _tombstone(late)])
+    assert set(till.client.records("products")) == {here}
+    till.client.update("products", known, {"name": "back"})
+    assert set(till.client.records("products")) == {here, known}
+
+
 async def test_an_edit_of_what_is_not_there_shows_nothing(world: World) -> None:
     """It is queued, and the server will say what it thinks of it."""
     till = world.till("a")
@@ -227,6 +254,25 @@ def test_two_processes_may_use_one_file(tmp_path: Path) -> None:
     assert len(one.entries()) == len(two.entries()) == 4
     one.close()
     two.close()
+
+
+def test_two_processes_writing_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """Nobody is refused, and no number is given twice."""
+
+    def sell() -> None:
+        store = Store(tmp_path / "till.db")
+        for _ in range(20):
+            store.write(Draft("sales", "create", number=Number("receipt_no", "c1")))
+        store.close()
+
+    with ThreadPoolExecutor() as pool:
+        for future in [pool.submit(sell) for _ in range(3)]:
+            future.result()
+    store = Store(tmp_path / "till.db")
+    entries = store.entries()
+    store.close()
+    assert [entry.mutation_id for entry in entries] == list(range(1, 61))
+    assert [entry.content["fields"]["receipt_no"] for entry in entries] == list(range(1, 61))
 
 
 def test_a_database_of_a_newer_app_is_left_alone(tmp_path: Path) -> None:
