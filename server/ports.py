@@ -1,7 +1,7 @@
 """What engine, outbox, inbox and providers share without knowing each other: routes, calls, Protocols."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel
@@ -123,13 +123,14 @@ class Secrets(Protocol):
         """An endpoint's secrets by name; in memory for one call only."""
 
 
-class Account(NamedTuple):
-    """An endpoint as its provider sees it: a tenant's account there."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An endpoint as its provider sees it: a tenant's account there. Shown anywhere, it keeps its secrets."""
 
     tenant_id: str
     endpoint_id: str
     settings: Mapping[str, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 class Call(NamedTuple):
@@ -153,7 +154,7 @@ class Answer(NamedTuple):
     """What the provider said. `status` is HTTP's (200 where a provider has none) and decides the class of a failure.
 
     `reference` is the provider's name for what it made, `request_id` its name for the request; `retry_after` and `date`
-    are its headers as they stand. All of it is bounded and free of personal data.
+    are its headers as they stand. What is too long to keep, or holds what no database takes, is dropped by the relay.
     """
 
     status: int

@@ -25,6 +25,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 LEASE_MARGIN_MS = 200
 """What of a lease is left for settling."""
 
+MAX_KEPT = 200
+"""What is kept of a provider's references and request ids: the columns' width."""
+
+MAX_CODE = 64
+
 _NO_OPERATION = Classified("unknown", "no_such_operation")
 _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
 _MAYBE_DONE = Classified("unknown", "maybe_done", maybe_done=True)
@@ -86,7 +91,8 @@ class Caller:
         except OutboundError as error:
             return Result(classify_reason(error.reason))
         except DeliveryError as error:
-            return Result(classify_error(error), not_before_ms=parse_retry_after(error.retry_after, self.clock()))
+            classified = classify_error(error)._replace(code=kept(error.code, MAX_CODE) or "unnamed")
+            return Result(classified, not_before_ms=parse_retry_after(error.retry_after, self.clock()))
         except TimeoutError as error:
             return Result(classify_error(error))
         except Exception as error:
@@ -98,7 +104,7 @@ class Caller:
         not_before_ms = None
         if classified.error_class in {"transient", "unknown"}:
             not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
-        return Result(classified, answer.status, answer.reference, answer.request_id, not_before_ms)
+        return Result(classified, answer.status, kept(answer.reference), kept(answer.request_id), not_before_ms)
 
 
 async def _ask(operation: Operation, call: Call, claimed: Claimed) -> Answer:
@@ -107,3 +113,8 @@ async def _ask(operation: Operation, call: Call, claimed: Claimed) -> Answer:
         if found is not None:
             return found
     return await operation.send(call)
+
+
+def kept(text: str | None, most: int = MAX_KEPT) -> str | None:
+    """A text from outside that both databases take: whole, or not at all."""
+    return text if text and len(text) <= most and text.isprintable() else None

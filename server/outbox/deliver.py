@@ -97,7 +97,8 @@ def _tell(claimed: Claimed, result: Result, settlement: Settlement, duration_ms:
     """One line an attempt; it alarms somebody when only a person can help."""
     unforeseen = result.classified.error_class == "unknown" and settlement.failures >= ESCALATE_AFTER
     alarm = settlement.state in {"dead", "in_doubt"} or unforeseen
-    tell = log.error if alarm else log.info
+    foreseen = log.warning if result.classified.error_class == "unknown" else log.info
+    tell = log.error if alarm else foreseen
     tell(
         "delivery_attempt",
         correlation_id=claimed.correlation_id,

@@ -4,7 +4,8 @@ Rules:
 
 1. A claim takes only what can be sent at once: between claim and call nothing waits, so nothing learns too late that a
    provider asked to be left alone. One endpoint gets only some of the places, so that a slow one leaves room.
-2. It is woken by commits, here and elsewhere, by the end of a call, and at the next due time. It never polls.
+2. It is woken by commits, here and elsewhere, by the end of a call, and at the next due time; unasked it looks once a
+   lease's length, should another relay have died.
 3. It survives the database: a failed claim is tried again. Nothing is lost by its death at any point: leases run out,
    and the next one to come takes over.
 4. Stopping, it takes nothing new, gives calls under way a moment to end, and gives back what is left.
@@ -32,7 +33,6 @@ from sync.clock import decode_instant
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-LONGEST_REST_S = 60.0
 CONTENDED_S = 0.05
 TROUBLE_S = 1.0
 
@@ -139,7 +139,8 @@ class Relay:
 
     async def _rest(self, seconds: float | None) -> None:
         async def alarm() -> None:
-            await self.sleep(LONGEST_REST_S if seconds is None else min(seconds, LONGEST_REST_S))
+            # A lease's length at most: on PostgreSQL another relay's claim tells nobody, and it may die.
+            await self.sleep(self.options.lease_s if seconds is None else min(seconds, self.options.lease_s))
             self._woken.set()
 
         async with anyio.create_task_group() as group:

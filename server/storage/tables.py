@@ -11,15 +11,6 @@ from sqlmodel import Field, SQLModel
 
 from server.storage.types import InstantType, JsonType, UuidType
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-SQLModel.metadata.naming_convention = NAMING
-
 
 def _uuid(*, key: bool = False, nullable: bool = False) -> Any:
     return Field(sa_type=UuidType, primary_key=key, nullable=nullable)

@@ -18,7 +18,6 @@ from server.outbound import Outbound, Reply
 from server.ports import Answer, Call, Operation
 from server.resilience.errors import PermanentError
 
-MAX_REFERENCE = 200
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 
@@ -91,23 +90,17 @@ def _answer(reply: Reply) -> Answer:
     return Answer(
         reply.status,
         reference=_reference(reply.body),
-        request_id=_short(request_id),
+        request_id=request_id,
         retry_after=headers.get("retry-after"),
         date=headers.get("date"),
     )
 
 
 def _reference(body: bytes | None) -> str | None:
-    """The receiver's name for what it made, where it gave one that can be kept."""
+    """The receiver's name for what it made, where it gave one."""
     try:
         document: Any = json.loads(body or b"")
     except (ValueError, RecursionError):
         return None
-    return _short(document.get("reference")) if isinstance(document, dict) else None
-
-
-def _short(text: Any) -> str | None:
-    """A text both databases take, whole or not at all."""
-    if not isinstance(text, str) or not 0 < len(text) <= MAX_REFERENCE or not text.isprintable():
-        return None
-    return text
+    reference = document.get("reference") if isinstance(document, dict) else None
+    return reference if isinstance(reference, str) else None
