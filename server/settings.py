@@ -11,8 +11,8 @@ class Settings(BaseSettings):
 
     `data` holds the embedded database and the master key. `database_url` names PostgreSQL instead. `secret_key` (64 hex
     digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
-    tests only. `lease_s`: so long after a worker's death another waits before it takes over what was under way; calls to
-    providers end in half of it.
+    tests only. `lease_s`: for so long after a worker's death nobody takes over what it had under way; a call to a
+    provider ends in half of it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
