@@ -80,7 +80,7 @@ def test_stamps_only_grow_whatever_the_clocks_say(history: History) -> None:
         for name in (EXISTENCE, *before.fields):
             old, new = before.clock(name), after.clock(name)
             assert new == old or (new[0] == after.version == before.version + 1 and new[1] > old[1])
-            assert new[1] <= max(at(played.now + MAX_AHEAD_MS), at(played.now + MAX_AHEAD_MS + new[0]))
+            assert new[1] <= at(played.now + MAX_AHEAD_MS + after.version)  # each write adds a millisecond at most
 
 
 @given(histories())
@@ -104,11 +104,11 @@ def test_nobody_loses_to_himself(history: History) -> None:
                 assert loser.field in played.judgement.verdicts[0]["superseded"]
 
 
-@given(histories(clients=1, records=1))
+@given(histories(clients=1))
 def test_alone_a_client_never_conflicts(history: History) -> None:
     """However it chains edits offline, with a stale base and a clock that jumps: all apply, the last one stays."""
     latest: dict[str, object] = {}
-    for played in play(MemoryServer(), history, records=1):
+    for played in play(MemoryServer(), history):
         _, after, status = conclude(played)
         assert losers(played) == []
         assert status in {"applied", "rejected"}
@@ -159,10 +159,10 @@ def clocks_of(record: Record) -> list[Clock]:
 def test_a_history_gets_somewhere() -> None:
     """The properties above would hold of nothing: here is a history with a loser, a tombstone and a rejection."""
     acts = [
-        Step(1, 1, "update", {"title": "a"}, skew_ms=50),
-        Step(2, 1, "update", {"title": "b"}, skew_ms=-2_000),
-        Step(2, 1, "update", {"kind": "other"}),
-        Step(3, 1, "delete"),
+        Step(1, "update", {"title": "a"}, skew_ms=50),
+        Step(2, "update", {"title": "b"}, skew_ms=-2_000),
+        Step(2, "update", {"kind": "other"}),
+        Step(3, "delete"),
     ]
     all_played = list(play(MemoryServer(), History("notes", acts)))
     assert [conclude(played)[2] for played in all_played] == ["applied", "merged", "rejected", "merged"]

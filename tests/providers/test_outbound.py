@@ -1,0 +1,77 @@
+"""The outbound client: nobody who names an address can make it call where it should not."""
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpcore
+import pytest
+
+from server.outbound import GuardedBackend, Outbound, OutboundError, check_url, open_outbound
+
+
+@pytest.fixture(scope="module")
+async def careful() -> AsyncIterator[Outbound]:
+    """A client as it is in production."""
+    async with open_outbound(allow_loopback=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://example.com/hook", "insecure_url"),
+        ("http://10.0.0.1/hook", "insecure_url"),
+        ("http://127.0.0.1:1/hook", "private_address"),
+        ("https://localhost/hook", "private_address"),
+        ("https://127.0.0.2/hook", "private_address"),
+        ("https://10.0.0.1/hook", "private_address"),
+        ("https://169.254.169.254/latest/meta-data", "private_address"),
+        ("https://100.64.0.1/", "private_address"),
+        ("https://[::1]/", "private_address"),
+        ("https://[::ffff:10.0.0.1]/", "private_address"),
+        ("https://[fd00::1]/", "private_address"),
+        ("https://0.0.0.0/", "private_address"),
+        ("https://2130706433/", "private_address"),
+        ("ftp://example.com/", "bad_url"),
+        ("https://user:password@example.com/", "bad_url"),
+        ("https:///nowhere", "bad_url"),
+        ("not a url", "bad_url"),
+    ],
+)
+async def test_no_tenant_makes_us_call_inside(careful: Outbound, url: str, reason: str) -> None:
+    """HTTPS to public addresses only; refused before a byte is sent, whatever the spelling."""
+    with pytest.raises(OutboundError) as raised:
+        await careful.post(url, b"{}", {}, 2)
+    assert raised.value.reason == reason
+
+
+async def test_a_name_that_leads_inside_is_refused_at_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address of a name is checked, and the one that was checked is connected to: no second look-up."""
+    looked_up: list[str] = []
+    connected: list[str] = []
+
+    async def resolve(host: str, port: int, **_options: Any) -> list[Any]:
+        looked_up.append(host)
+        addresses = {"mixed.example": ["93.184.216.34", "10.0.0.1"], "good.example": ["93.184.216.34"]}[host]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    class Recording(httpcore.AsyncMockBackend):
+        async def connect_tcp(self, host: str, *arguments: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+            connected.append(host)
+            return await super().connect_tcp(host, *arguments, **options)
+
+    monkeypatch.setattr("server.outbound.anyio.getaddrinfo", resolve)
+    backend = GuardedBackend(allow_loopback=True, inner=Recording([]))
+    with pytest.raises(httpcore.ConnectError):
+        await backend.connect_tcp("mixed.example", 443)
+    await backend.connect_tcp("good.example", 443)
+    assert (looked_up, connected) == (["mixed.example", "good.example"], ["93.184.216.34"])
+
+
+def test_a_url_can_be_checked_when_it_is_configured() -> None:
+    """The same rules, without a connection."""
+    check_url("https://example.com/hook", allow_loopback=False)
+    check_url("http://localhost:8000/hook", allow_loopback=True)
+    with pytest.raises(OutboundError, match="private_address"):
+        check_url("http://localhost:8000/hook", allow_loopback=False)
