@@ -325,7 +325,7 @@ class WebhookScheme(Protocol):
         """
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
-        """Make sense of it: pure, run in a thread. Raises UnusableEventError."""
+        """Make sense of it: pure, run in a thread where it is large. Raises UnusableEventError."""
 
 
 class Found(NamedTuple):

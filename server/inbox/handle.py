@@ -1,6 +1,6 @@
 """Making sense of one event: fetch what it points at, read it. Outside any transaction, under a deadline.
 
-Whatever happens comes back as a Result; nothing but cancellation is raised. Reading runs in a thread: a large file must
+Whatever happens comes back as a Result; nothing but cancellation is raised. What is large is read in a thread: it must
 not hold up the process's other work.
 """
 
@@ -24,6 +24,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LEASE_MARGIN_MS = 200
 """What of a lease is left for ending."""
+
+SMALL_BYTES = 16 * 1024
+"""What is read on the spot: a thread would cost more than the reading."""
 
 _NO_SCHEME = Classified("unknown", "no_such_scheme")
 _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
@@ -97,7 +100,10 @@ class Handler:
                 not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
                 return Result(classified, not_before_ms=not_before_ms)
         try:
-            reading = await to_thread.run_sync(scheme.read, event, fetched, abandon_on_cancel=True)
+            if fetched is None and len(event.body) <= SMALL_BYTES:
+                reading = scheme.read(event, None)
+            else:
+                reading = await to_thread.run_sync(scheme.read, event, fetched, abandon_on_cancel=True)
         except UnusableEventError as error:
             return Result(SUCCESS, unusable=error, fetched=fetched)
         return Result(SUCCESS, reading, fetched=fetched)

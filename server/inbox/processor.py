@@ -46,8 +46,8 @@ class ProcessorOptions:
     `most_unended`: so many deliveries in a row may end with the death of the process before an event is isolated.
     """
 
-    parallel: int = 16
-    per_endpoint: int = 8
+    parallel: int = 32
+    per_endpoint: int = 16
     lease_s: float = 60
     deadline_s: float = 30
     grace_s: float = 10

@@ -78,7 +78,7 @@ def _failed(claimed: Claimed, terms: Terms, result: Result, now_ms: int, chance:
     ambiguous = claimed.ambiguous or result.classified.maybe_done
     holds = terms.on_dead == "block"
     if terms.promise == "once" and ambiguous:
-        return _ended("in_doubt", claimed, now_ms, holds=holds)
+        return _ended("in_doubt", claimed, now_ms, holds=holds)._replace(ambiguous=True)
     since = claimed.failing_since or encode_instant(now_ms)
     schedule = chance.schedules.of(result.classified.error_class or "unknown")
     failures = claimed.failures + 1

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from server.outbound import Outbound
 from server.ports import Operation, Poller, WebhookScheme
-from server.providers.sdi.api import Getting, InvoicetronicApi
+from server.providers.sdi.api import InvoicetronicApi
 from server.providers.sdi.invoicetronic import InvoicetronicScheme
 from server.providers.sdi.poller import InvoicetronicPoller
 
@@ -46,7 +47,7 @@ class SdiProvider:
     name = "sdi"
     settings = SdiSettings
 
-    def __init__(self, outbound: Getting, _clock: Callable[[], int]) -> None:
+    def __init__(self, outbound: Outbound, _clock: Callable[[], int]) -> None:
         """`outbound` makes the requests."""
         api = InvoicetronicApi(outbound)
         self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(api)}

@@ -8,12 +8,12 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from server.outbound import Reply
+from server.outbound import Outbound, Reply
 from server.ports import Account, Answer, Fetched
 from server.resilience.errors import PermanentError, UnknownError
 
@@ -24,13 +24,6 @@ TIMEOUT_S = 15
 TOTAL_HEADER = "invoicetronic-total-count"
 _OK = 200
 _DECLARED = re.compile(r"""\A(\ufeff?<\?xml[^>]{0,200}?encoding\s*=\s*["'])([\w.-]{1,40})(["'])""")
-
-
-class Getting(Protocol):
-    """What this needs of `server.outbound`."""
-
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> Reply:
-        """GET and read the answer, at most `limit` bytes of it. Raises OutboundError."""
 
 
 def _as_text(value: Any) -> Any:
@@ -82,7 +75,7 @@ _LIST = TypeAdapter(list[Listed])
 class InvoicetronicApi:
     """Asks the intermediary."""
 
-    def __init__(self, outbound: Getting) -> None:
+    def __init__(self, outbound: Outbound) -> None:
         """`outbound` makes the requests."""
         self._outbound = outbound
 
