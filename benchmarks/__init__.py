@@ -1,0 +1,1 @@
+"""What rientro costs, beside the raw databases in the same run. Nothing here asserts a time."""

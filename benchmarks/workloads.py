@@ -1,0 +1,108 @@
+"""The work: pushes by one client and by many, a whole pull, one change and its way to another client.
+
+Every workload checks what came back: a figure for work that was not done is worth nothing.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from pydantic_core import from_json
+
+from benchmarks.figures import Figure, measured
+from benchmarks.load import Answer, Connection, encoded
+from benchmarks.peer import Queue, Record, record_of
+from benchmarks.records import chunks
+from benchmarks.target import Target
+
+BATCH, PAGE = 100, 1000
+
+
+class WrongAnswerError(Exception):
+    """The server did not do the work it was measured at."""
+
+
+class Known(NamedTuple):
+    """A pulled record and the version it had."""
+
+    record: Record
+    version: int
+
+
+class Page(NamedTuple):
+    """A pulled page."""
+
+    records: dict[str, Known]
+    cursor: str | None
+    more: bool
+
+
+async def push(target: Target, jobs: Sequence[tuple[Queue, Sequence[Record]]], batch: int = BATCH) -> Figure:
+    """Each queue pushes its records over a connection of its own, all at once."""
+    raws = [[encoded(queue.create(part)) for part in chunks(records, batch)] for queue, records in jobs]
+    count = sum(len(records) for _, records in jobs)
+    with _connections(target, len(jobs)) as connections, measured(count, target.pids) as figure:
+        sent = zip(connections, raws, strict=True)
+        answers = await asyncio.gather(*(connection.send_all(queue) for connection, queue in sent))
+    flat = [answer for one in answers for answer in one]
+    applied = sum(answer.body.count(b'"status":"applied"') for answer in flat)
+    if applied != count or any(answer.status != 200 for answer in flat):
+        raise WrongAnswerError(f"{applied} of {count} applied: {flat[-1].status} {flat[-1].body[:300]!r}")
+    figure.latencies = [answer.seconds for answer in flat]
+    return figure
+
+
+async def pull(target: Target, expected: int) -> tuple[Figure, dict[str, Known], str | None]:
+    """A fresh client pulls everything; the seconds are those of the server, without our reading of its pages."""
+    reader, found, latencies = target.queue(-1), dict[str, Known](), list[float]()
+    page = Page({}, None, more=True)
+    with _connections(target, 1) as (connection,), measured(expected, target.pids) as figure:
+        while page.more:
+            answer = await connection.send(encoded(reader.pull(page.cursor, PAGE)))
+            page = page_of(answer)
+            found |= page.records
+            latencies.append(answer.seconds)
+    if len(found) != expected:
+        raise WrongAnswerError(f"pulled {len(found)} of {expected}")
+    figure.latencies, figure.seconds = latencies, sum(latencies)
+    return figure, found, page.cursor
+
+
+async def changes(target: Target, writer: Queue, known: Sequence[Known], cursor: str | None) -> Figure:
+    """Rounds of one change by one client until another one has it; latencies are of whole rounds."""
+    reader, rounds = target.queue(-1), list[float]()
+    with _connections(target, 2) as (up, down), measured(len(known), target.pids) as figure:
+        for number, one in enumerate(known):
+            changed = {**one.record, "note": f"cambiata {number}"}
+            sent = await up.send(encoded(writer.update([(changed, one.version)])))
+            told = await down.send(encoded(reader.pull(cursor, PAGE)))
+            page = page_of(told)
+            cursor = page.cursor
+            if page.records.get(one.record["id"]) != Known(changed, one.version + 1):
+                raise WrongAnswerError(f"the change did not arrive: {sent.body[:300]!r}")
+            rounds.append(sent.seconds + told.seconds)
+    figure.latencies, figure.seconds = rounds, sum(rounds)
+    return figure
+
+
+@contextmanager
+def _connections(target: Target, count: int) -> Iterator[list[Connection]]:
+    made = [Connection(target.port) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for connection in made:
+            connection.close()
+
+
+def page_of(answer: Answer) -> Page:
+    """A pull's answer, read. Raises WrongAnswerError."""
+    if answer.status != 200:
+        raise WrongAnswerError(f"pull: {answer.status} {answer.body[:300]!r}")
+    page = from_json(answer.body)
+    found = {
+        change["record_id"]: Known(record_of(change["record_id"], change["fields"]), change["version"])
+        for change in page["changes"]
+    }
+    return Page(found, page["cursor"], page["more"])

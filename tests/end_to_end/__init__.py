@@ -1,0 +1,1 @@
+"""The whole, with real processes on real databases."""

@@ -1,0 +1,1 @@
+"""The inbox: what comes in is kept, made into records once, and never lost."""

@@ -1,0 +1,231 @@
+"""Polling finds what webhooks lost, asks in order, fetches nothing twice, and leaves alone who wants to be."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from server.inbox.poll import Polling
+from server.outbound import open_outbound
+from server.ports import Account, Answer
+from server.providers.sdi.adapter import SdiProvider
+from server.providers.sdi.api import Listed, Page
+from server.providers.sdi.poller import InvoicetronicPoller
+from sync.clock import encode_instant
+from tests.inbox.mailroom import DICE, Mailroom, OpenSecrets, nap, open_mailroom
+from tests.providers.test_sdi_webhook import tell
+from tests.support import fatture
+from tests.support.fatture import Fattura
+from tests.support.intermediary import Intermediary, intermediary_process
+from tests.support.shop import START_MS
+
+_companies = iter(range(1, 1000))
+
+
+@pytest.fixture(scope="module")
+async def intermediary(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intermediary]:
+    """One process for all; each test is a company of its own."""
+    async with intermediary_process(tmp_path_factory.mktemp("intermediary")) as process:
+        yield process
+
+
+@dataclass
+class Company:
+    """A company's invoices at the intermediary."""
+
+    intermediary: Intermediary
+    company_id: int
+
+    async def add(self, *bodies: Fattura, **more: Any) -> int:
+        """A received file; the id it is fetched by."""
+        return await self.intermediary.add(fatture.invoice(*bodies), company_id=self.company_id, **more)
+
+    async def lists(self) -> int:
+        """How often its list was asked for."""
+        calls = await self.intermediary.calls("/v1/receive")
+        return len([call for call in calls if call["query"].get("company_id") == str(self.company_id)])
+
+    async def fetches(self, *resources: int) -> int:
+        """How often these files were fetched."""
+        return sum([len(await self.intermediary.calls(f"/v1/receive/{resource}")) for resource in resources])
+
+
+@pytest.fixture
+async def company(intermediary: Intermediary) -> AsyncIterator[Company]:
+    """A new one; the intermediary behaves well again in the end."""
+    yield Company(intermediary, next(_companies))
+    await intermediary.behave("well")
+
+
+@pytest.fixture
+async def post(database_url: str, company: Company) -> AsyncIterator[Mailroom]:
+    """A shop that receives invoices; its clock is today's, for so is the intermediary's."""
+    settings = {**company.intermediary.settings, "backfill_days": 30, "company_id": company.company_id}
+    async with (
+        open_outbound(allow_loopback=True) as outbound,
+        open_mailroom(database_url, SdiProvider(outbound, lambda: 0)) as room,
+    ):
+        room.shop.clock.ms = int(datetime.now(UTC).timestamp() * 1000)
+        await room.add("sdi", settings, company.intermediary.secrets)
+        yield room
+
+
+def address(room: Mailroom) -> str:
+    """Where the intermediary tells the shop."""
+    return f"{room.shop.tenant_id.replace('-', '')}.{room.endpoints['sdi'].replace('-', '')}"
+
+
+def polling(room: Mailroom) -> Polling:
+    """What polls, of this process."""
+    return Polling(
+        database=room.shop.database,
+        writer=room.shop.writer,
+        sources=room.sources,
+        secrets=OpenSecrets(),
+        clock=room.shop.clock,
+        random=lambda: DICE,
+        new_id=room.shop.new_id,
+        found=room._wake,
+        sleep=nap,
+    )
+
+
+async def numbers(room: Mailroom) -> list[str]:
+    """The numbers of the invoices on the owner's phone."""
+    return sorted(fields["number"] for fields in await room.records("invoices"))
+
+
+async def test_what_no_webhook_told_is_found(post: Mailroom, company: Company) -> None:
+    """Within the month that a new endpoint looks back, and then whatever is new; each fetched once."""
+    files = [
+        await company.add(Fattura(number=number), age_s=days * 86_400)
+        for days, number in ((40, "too old"), (20, "old"), (0, "new"), (0, "told"))
+    ]
+    await tell(post, address(post), files[-1])
+    await polling(post).poll_due()
+    await post.processor().drain()
+    assert await numbers(post) == ["new", "old", "told"]
+    assert [event.source for event in await post.events()] == ["webhook", "poll", "poll"]
+    files.append(await company.add(Fattura(number="later")))
+    await polling(post).poll_due()
+    assert await numbers(post) == ["new", "old", "told"]
+    await post.pass_time(61)
+    await polling(post).poll_due()
+    await post.processor().drain()
+    assert await numbers(post) == ["later", "new", "old", "told"]
+    assert await company.fetches(*files) == 4
+    ((failures, error),) = await post.fetch("SELECT failures, error FROM polls")
+    assert (failures, error) == (0, None)
+
+
+async def test_a_webhook_after_the_poll_makes_no_second_invoice(post: Mailroom, company: Company) -> None:
+    """It is processed as any event, and says nothing new."""
+    resource = await company.add(*(Fattura(number=str(n)) for n in (1, 2, 3)), identifier="63")
+    await polling(post).poll_due()
+    await post.processor().drain()
+    await tell(post, address(post), resource)
+    await post.processor().drain()
+    assert await post.states() == {"done": 2}
+    assert await numbers(post) == ["1", "2", "3"]
+
+
+async def test_many_pages_are_read_in_order_and_whole(
+    post: Mailroom, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where many have the same moment, and where the first attempt failed."""
+    monkeypatch.setattr("server.providers.sdi.poller.PAGE_SIZE", 3)
+    same = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    for place in range(5):
+        await company.add(Fattura(number=f"a{place}"), last_update=same)
+    for place in range(5):
+        await company.add(Fattura(number=f"b{place}"), age_s=3600 - place)
+    await company.intermediary.behave("status", status=503, times=1)
+    await polling(post).poll_due()
+    ((failures, error),) = await post.fetch("SELECT failures, error FROM polls")
+    assert (failures, error) == (1, "server_error")
+    await post.pass_time(31)
+    await polling(post).poll_due()
+    await post.processor().drain()
+    assert len(await numbers(post)) == 10
+
+
+async def test_a_failing_poll_backs_off_and_honours_retry_after(post: Mailroom, company: Company) -> None:
+    """Nothing is asked before it is due, by whatever process."""
+    await company.intermediary.behave("status", status=429, headers={"retry-after": "500"})
+    await polling(post).poll_due()
+    for _ in range(3):
+        await post.pass_time(120)
+        await polling(post).poll_due()
+    assert await company.lists() == 1
+    await company.intermediary.behave("well")
+    await post.pass_time(150)
+    await polling(post).poll_due()
+    assert await company.lists() == 2
+
+
+async def test_one_process_polls_at_a_time(post: Mailroom, company: Company) -> None:
+    """A turn that is taken is left alone until its lease is over; then another takes it up."""
+    await polling(post).poll_due()
+    now = post.shop.clock()
+    past, until = encode_instant(now - 100_000), encode_instant(now + 100_000)
+    await post.execute("UPDATE polls SET next_poll_at = :past, leased_until = :until", past, until)
+    await polling(post).poll_due()
+    assert await company.lists() == 1
+    await post.pass_time(101)
+    await polling(post).poll_due()
+    assert await company.lists() == 2
+
+
+async def test_a_paused_endpoint_is_not_polled(post: Mailroom, company: Company) -> None:
+    """What is paused is left alone altogether."""
+    await post.execute("UPDATE endpoints SET paused = true")
+    await polling(post).poll_due()
+    assert await company.lists() == 0
+
+
+class Moving:
+    """An API whose list moves while it is read: a stand-in, because no server lets itself be stopped between pages."""
+
+    def __init__(self) -> None:
+        begin = datetime(2025, 11, 24, 9, tzinfo=UTC)
+        self.items = {n: begin + timedelta(minutes=n) for n in range(10)}
+        self.queries: list[dict[str, str]] = []
+
+    async def page(self, _account: Account, query: dict[str, str]) -> Page:
+        self.queries.append(query)
+        since = datetime.fromisoformat(query["last_update_from"])
+        found = sorted((at, n) for n, at in self.items.items() if at >= since)
+        size, place = int(query["page_size"]), int(query["page"])
+        shown = [Listed(id=n, last_update=at) for at, n in found[(place - 1) * size : place * size]]
+        first = min(self.items, key=lambda n: self.items[n])  # somebody reads the oldest: it goes to the end
+        self.items[first] = max(self.items.values()) + timedelta(minutes=1)
+        return Page(Answer(200), shown, len(found))
+
+
+async def test_a_list_that_moves_while_it_is_read_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page begins where the one before ended, not so many items on."""
+    monkeypatch.setattr("server.providers.sdi.poller.PAGE_SIZE", 3)
+    api: Any = Moving()
+    poller, account = InvoicetronicPoller(api), Account("t", "e", {"backfill_days": 1}, {})
+    found: set[str] = set()
+    cursor, more = None, True
+    while more:
+        polled = await poller.poll(account, cursor, START_MS)
+        found |= {one.object_id for one in polled.found}
+        cursor, more = polled.cursor, polled.more
+        assert len(api.queries) < 20
+    assert found == {f"receive/{n}" for n in range(10)}
+
+
+async def test_a_moment_to_come_does_not_hide_what_comes_until_then() -> None:
+    """The cursor never runs ahead of our own clock."""
+
+    class Ahead:
+        async def page(self, _account: Account, _query: dict[str, str]) -> Page:
+            return Page(Answer(200), [Listed(id=1, last_update=datetime(2031, 1, 1, tzinfo=UTC))], 1)
+
+    api: Any = Ahead()
+    polled = await InvoicetronicPoller(api).poll(Account("t", "e", {}, {}), None, START_MS)
+    assert "2031" not in (polled.cursor or "")
