@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -162,6 +163,10 @@ async def test_an_edit_brings_back_what_it_saw_deleted(world: World) -> None:
         till.client.store._base.write(meta, [_tombstone(known), _tombstone(late)])
     assert set(till.client.records("products")) == {here}
     till.client.update("products", known, {"name": "back"})
+    till.client.delete("products", here)
+    till.client.update("products", here, {"name": "back again"})
+    with till.client.store._database.transaction() as meta:
+        till.client.store._base.write(meta, [{**_tombstone(here), "version": 9, "deleted": False}])
     assert set(till.client.records("products")) == {here, known}
 
 
@@ -199,9 +204,8 @@ async def test_everything_a_client_makes_is_well_formed(world: World) -> None:
     told = [(m["schema"], m.get("actor")) for m in sent if not isinstance(m, Unusable)]
     assert told == [(4, "anna"), (4, None), (4, None)]
     assert REGISTRY.parse_request(till.line.sent[0].content)["schema"] == 4
-    assert {uid[14] for entry in till.client.entries() for uid in (entry.uid, entry.record_id, entry.client_id)} == {
-        "7"
-    }
+    made_up = [uid for entry in till.client.entries() for uid in (entry.uid, entry.record_id, entry.client_id)]
+    assert {(uuid.UUID(uid).version, uuid.UUID(uid).variant) for uid in made_up} == {(7, uuid.RFC_4122)}
 
 
 async def test_what_a_person_put_aside_is_off_the_list_and_not_gone(world: World) -> None:
@@ -252,6 +256,16 @@ def test_two_processes_may_use_one_file(tmp_path: Path) -> None:
     made = [store.write(draft)[0] for store in (one, two, two, one)]
     assert [(each.mutation_id, each.number) for each in made] == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert len(one.entries()) == len(two.entries()) == 4
+    one.close()
+    two.close()
+
+
+def test_a_transaction_takes_the_write_lock_before_it_reads(tmp_path: Path) -> None:
+    """Else both would read the same last number."""
+    one, two = Store(tmp_path / "till.db"), Store(tmp_path / "till.db")
+    two._database.connection.execute("PRAGMA busy_timeout = 0")
+    with one._database.transaction(), pytest.raises(StoreError, match="locked"), two._database.transaction():
+        pytest.fail("both are in")
     one.close()
     two.close()
 

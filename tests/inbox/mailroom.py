@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,30 +11,19 @@ from typing import Any
 import anyio
 from standardwebhooks import Webhook
 
+from server.inbox.claim import Claimed, Lease, Wanted, claim
 from server.inbox.listing import Event, Filter, list_events
 from server.inbox.processor import Processor, ProcessorOptions
 from server.inbox.receive import Receiver
 from server.inbox.store import Receipt
 from server.inbox.work import PAUSE_S
-from server.ports import (
-    Account,
-    Answer,
-    Applying,
-    Draft,
-    Fetched,
-    Poller,
-    Reading,
-    Received,
-    Recognised,
-    Source,
-    WebhookEvent,
-    WebhookRefusedError,
-)
+from server.ports import Applying, Source
 from server.providers.pos.provider import PosProvider
 from server.resilience.backoff import Schedule, Schedules
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
+from tests.inbox.scripted import Scripted
 from tests.support.shop import Shop, Till, open_shop
 
 POS_SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
@@ -48,9 +37,6 @@ _ENDPOINT = Statement(
        VALUES (:tenant_id, :endpoint_id, :provider, 'test', :settings, :sealed, false, :created_at)"""
 )
 
-Fetching = Callable[[WebhookEvent], Fetched | Awaitable[Fetched | None] | None]
-Reader = Callable[[WebhookEvent, Fetched | None], Reading]
-
 
 class OpenSecrets:
     """Secrets that were never sealed: the vault has tests of its own."""
@@ -60,54 +46,9 @@ class OpenSecrets:
         return opened
 
 
-class Scripted:
-    """A stand-in for a source, where what matters is order and time and not a vendor's format.
-
-    A body is `{"name": …}`; read, it makes a customer of that name, unless a test says otherwise.
-    """
-
-    name = "scripted"
-    kept_headers = frozenset(("x-event",))
-
-    def __init__(self, fetch: Fetching | None = None, read: Reader | None = None) -> None:
-        self.fetching: Fetching = fetch or (lambda _event: None)
-        self.reading: Reader = read or self.customer
-        self.fetched: list[str] = []
-
-    def webhooks(self) -> Mapping[str, "Scripted"]:
-        return {"scripted": self}
-
-    def pollers(self) -> Mapping[str, Poller]:
-        return {}
-
-    def verify(self, _account: Account, received: Received) -> Recognised:
-        if "x-event" not in received.headers:
-            raise WebhookRefusedError("unsigned")
-        return Recognised(received.headers["x-event"], "customer.told", None, "secret")
-
-    async def fetch(self, event: WebhookEvent) -> Fetched | None:
-        self.fetched.append(event.event_id)
-        await anyio.lowlevel.checkpoint()
-        fetched = self.fetching(event)
-        return await fetched if isinstance(fetched, Awaitable) else fetched
-
-    def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
-        return self.reading(event, fetched)
-
-    def customer(self, event: WebhookEvent, _fetched: Fetched | None) -> Reading:
-        """A customer of the name that the body says."""
-        name = json.loads(event.body)["name"]
-        return Reading([Draft("customers", f"{event.account.endpoint_id}:{name}", "", {"name": name})])
-
-
 async def nap(seconds: float) -> None:
     """Rest, but not for a pause between two tries to store something."""
     await anyio.sleep(seconds if seconds > PAUSE_S else 0)
-
-
-def answering(status: int, **more: Any) -> Fetching:
-    """A fetch that is answered so."""
-    return lambda _event: Fetched(Answer(status, **more), b"{}")
 
 
 @dataclass
@@ -275,3 +216,18 @@ async def open_mailroom(url: str, *sources: Source, seed: int = 1) -> AsyncItera
         known: list[Source] = [PosProvider(None, shop.clock), Scripted(), *sources]  # type: ignore[arg-type]  # it asks nobody
         last = {source.name: source for source in known}
         yield Mailroom(shop, list(last.values()), owner)
+
+
+def scripted(room: Mailroom) -> Scripted:
+    """The scripted source of a room."""
+    (source,) = [one for one in room.sources if isinstance(one, Scripted)]
+    return source
+
+
+async def submit_claim(room: Mailroom, wanted: list[Wanted], lease: Lease) -> list[Claimed]:
+    """Claim as a processor does."""
+
+    async def job(writing: Writing) -> list[Claimed]:
+        return await claim(wanted, lease, writing)
+
+    return await room.shop.writer.submit(Job([], job))

@@ -6,8 +6,8 @@ import pytest
 
 from server.inbox.admin import Filter, InboxError, list_events, replay, replay_one, show_event
 from server.storage.writer import UnknownTenantError
-from tests.inbox.mailroom import Mailroom, Scripted, answering, sale
-from tests.inbox.test_processor import scripted
+from tests.inbox.mailroom import Mailroom, sale, scripted
+from tests.inbox.scripted import Scripted, answering
 
 
 async def broken(room: Mailroom, count: int) -> Scripted:

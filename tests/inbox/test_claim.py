@@ -8,8 +8,8 @@ from server.storage.database import Tx
 from server.storage.open import open_database
 from server.storage.statement import Statement
 from server.storage.writer import Writer
-from tests.inbox.mailroom import Mailroom, Scripted, open_mailroom, sale
-from tests.inbox.test_processor import scripted, submit_claim
+from tests.inbox.mailroom import Mailroom, open_mailroom, sale, scripted, submit_claim
+from tests.inbox.scripted import Scripted
 
 
 async def test_many_processors_share_the_work_and_do_nothing_twice(room: Mailroom, database_url: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from server.inbox.receive import UnknownWebhookError
 from server.ports import Fetched, Reading, UnusableEventError, WebhookEvent, WebhookRefusedError
 from server.resilience.errors import PermanentError
-from tests.inbox.mailroom import OTHER_SECRET, POS_SECRET, Mailroom, sale
-from tests.inbox.test_processor import Failing, raising, scripted
+from tests.inbox.mailroom import OTHER_SECRET, POS_SECRET, Mailroom, sale, scripted
+from tests.inbox.scripted import Failing, raising
 
 CANARY = "Canarino-Giallo-4711"
 
