@@ -14,7 +14,7 @@ from server.storage.writer import Writing
 from sync.judge import Judge, Scope
 from sync.merge import Outcome
 from sync.merge import Writer as Author
-from sync.protocol import Mutation, verdict
+from sync.protocol import Mutation, Unusable, verdict
 
 _SERVER = Scope("server", frozenset())
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -33,8 +33,10 @@ class Applier:
     ) -> list[Outcome]:
         """Apply mutations inside the caller's transaction; one whose uid was here before is not applied again.
 
-        Raises UnknownTenantError when the job did not name the tenant.
+        Values are checked as strictly as a client's. Raises UnknownTenantError when the job did not name the tenant,
+        ValueError for a mutation the wire would not take: that is a defect of whoever made it.
         """
+        mutations = [self._checked(mutation) for mutation in mutations]
         tenant = writing.tenant(tenant_id)
         looking = Writing(writing.tx, writing.now_ms, writing.now, look=True, tenants=writing.tenants)
         workspace = await self._records.workspace(looking, tenant_id, mutations, {})
@@ -53,6 +55,13 @@ class Applier:
         await collector.store()
         await self._remember(writing, tenant_id, new, outcomes)
         return [outcomes.get(mutation["uid"]) or Outcome("applied") for mutation in mutations]
+
+    def _checked(self, mutation: Mutation) -> Mutation:
+        """The mutation with every value in its one form: what is stored as it stands must be canonical."""
+        checked = self._records.registry.parse_mutation({**mutation, "mutation_id": 1})
+        if isinstance(checked, Unusable):
+            raise ValueError(f"{checked.code}: {checked.message}")  # noqa: TRY004  # of its values, not its type
+        return checked
 
     async def _remember(
         self, writing: Writing, tenant_id: str, new: Sequence[Mutation], outcomes: dict[str, Outcome]

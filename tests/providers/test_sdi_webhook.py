@@ -21,7 +21,6 @@ from tests.support.fatture import Fattura, Intestazione, Riepilogo, Riga
 from tests.support.intermediary import SECRET, Intermediary, intermediary_process, signed
 from tests.support.shop import TIMESTAMP
 
-
 logs = _logs
 
 
