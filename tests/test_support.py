@@ -151,7 +151,7 @@ def test_a_stray_task_fails_its_test_and_no_other(tmp_path: Path) -> None:
     command += ["--disable-plugin-autoload", "-p", "anyio"]  # others take seconds to load
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "4 passed, 1 error" in outcome.stdout
-    assert "left running: <coroutine object wander" in outcome.stdout
+    assert "left running: wander" in outcome.stdout
 
 
 async def test_each_test_has_a_database_of_its_own(database_url: str) -> None:
