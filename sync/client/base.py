@@ -4,10 +4,11 @@ A rebuild fills a second copy, the building side, beside the shown one, and take
 what a person sees is old until then, never half.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from sync.client.answer import Change
 from sync.client.database import Meta
@@ -79,9 +80,9 @@ class Base:
 
 
 def _text(change: Change) -> str:
-    return json.dumps(change["fields"], separators=(",", ":"))
+    return to_json(change["fields"]).decode()
 
 
 def _record(row: Sequence[Any]) -> BaseRecord:
     record_id, version, deleted, fields = row
-    return BaseRecord(record_id, version, bool(deleted), json.loads(fields))
+    return BaseRecord(record_id, version, bool(deleted), from_json(fields))

@@ -33,6 +33,8 @@ CREATE TABLE mutations (
 CREATE INDEX mutations_pending ON mutations (mutation_id) WHERE state = 'pending';
 CREATE INDEX mutations_taken ON mutations (client_id, mutation_id) WHERE state IN ('settled', 'waiting');
 CREATE INDEX mutations_shown ON mutations (collection, place) WHERE shown = 1;
+CREATE INDEX mutations_returning ON mutations (collection, record_id) WHERE shown = 1 AND state = 'settled';
+CREATE INDEX mutations_waiting ON mutations (place) WHERE state = 'waiting';
 CREATE INDEX mutations_rejected ON mutations (place) WHERE state = 'rejected';
 CREATE INDEX mutations_record ON mutations (collection, record_id, place);
 CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);

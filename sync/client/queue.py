@@ -12,10 +12,11 @@ A mutation is in one state:
 still holds its effect). Only a verdict moves a mutation out of pending, whatever else happens.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from sync.client.database import Meta
 from sync.protocol import Verdict
@@ -25,9 +26,12 @@ _ADD = """INSERT INTO mutations (uid, client_id, mutation_id, collection, record
 _BATCH = "SELECT mutation_id, body FROM mutations WHERE state = 'pending' ORDER BY mutation_id LIMIT ?"
 _SETTLE = """UPDATE mutations SET state = ?, shown = iif(?, shown, 0), version = ?, verdict = ?, settled_at = ?
     WHERE uid = ? AND state IN ('pending', 'waiting')"""
-_LEAVE = """UPDATE mutations SET shown = 0 WHERE shown = 1 AND state = 'settled' AND version <= (
-    SELECT base.version FROM base WHERE base.side = ?
+_LEAVE = """UPDATE mutations INDEXED BY mutations_returning SET shown = 0
+    WHERE shown = 1 AND state = 'settled' AND version <= (SELECT base.version FROM base WHERE base.side = ?
     AND base.collection = mutations.collection AND base.record_id = mutations.record_id)"""
+_COUNTS = """SELECT (SELECT count(*) FROM mutations WHERE state = 'pending'),
+    (SELECT count(*) FROM mutations WHERE state = 'waiting'), (SELECT count(*) FROM mutations WHERE state = 'rejected'),
+    (SELECT made_at FROM mutations WHERE state = 'pending' ORDER BY mutation_id LIMIT 1)"""
 _LAST_TAKEN = """SELECT max(mutation_id) FROM mutations WHERE client_id = ? AND state IN ('settled', 'waiting')"""
 _NEXT = """INSERT INTO series (name, last) VALUES (?, 1)
     ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last"""
@@ -119,13 +123,7 @@ class Queue:
 
     def counts(self) -> Counts:
         """How many are in the states a person cares about."""
-        statement = "SELECT count(*) FROM mutations WHERE state = ?"
-        pending, waiting, rejected = (
-            self._connection.execute(statement, (state,)).fetchone()[0] for state in ("pending", "waiting", "rejected")
-        )
-        oldest = "SELECT made_at FROM mutations WHERE state = 'pending' ORDER BY mutation_id LIMIT 1"
-        row = self._connection.execute(oldest).fetchone()
-        return Counts(pending, waiting, rejected, row[0] if row else None)
+        return Counts(*self._connection.execute(_COUNTS).fetchone())
 
     def _erase(self, uid: str) -> None:
         """A record was erased for good (GDPR): nothing of it stays here, but the numbers of what is queued do."""
@@ -149,4 +147,4 @@ def _settled(verdict: Verdict, now: str) -> Sequence[object]:
         state, stays = "rejected", False
     else:
         state, stays = "settled", version is not None
-    return state, stays, version, json.dumps(verdict), now, verdict["uid"]
+    return state, stays, version, to_json(verdict).decode(), now, verdict["uid"]

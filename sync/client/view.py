@@ -4,12 +4,13 @@ The overlay is small on purpose: fields are simply set, increments added. Who wi
 say, and comes back with the next pull; until then a person sees what they did.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from sync.client.base import Base, BaseRecord
 from sync.client.database import Meta
@@ -68,7 +69,7 @@ def replay(found: dict[str, _Replayed], rows: Iterable[tuple[str, str, str]]) ->
     """Replay mutations (record id, JSON, state) over records, in the order they were made."""
     for record_id, body, state in rows:
         one = found.setdefault(record_id, _Replayed(0, deleted=False, fields={}, exists=False))
-        _apply(one, json.loads(body))
+        _apply(one, from_json(body))
         one.unsent += state != "settled"
 
 

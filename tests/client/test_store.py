@@ -249,6 +249,28 @@ def test_a_database_is_durable_by_its_settings(tmp_path: Path) -> None:
     assert pragmas == ["wal", 2]
 
 
+async def test_no_exchange_reads_the_whole_journal(world: World) -> None:
+    """Every statement of the daily way finds its rows by an index, however long the journal has grown."""
+    till = world.till("a")
+    connection = till.client.store._database.connection
+    statements: set[str] = set()
+    connection.set_trace_callback(statements.add)
+    for price in ("1.00", "?"):
+        till.client.create("products", product(price=price))
+    await till.client.drain()
+    assert till.client.status.rejected == 1
+    till.client.record("products", "x")
+    connection.set_trace_callback(None)
+    plans = {
+        step
+        for statement in statements
+        if statement.startswith(("SELECT", "UPDATE", "INSERT"))
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    }
+    assert "SEARCH mutations USING INDEX sqlite_autoindex_mutations_1 (uid=?)" in plans
+    assert [step for step in plans if step.startswith(("SCAN mutations", "SCAN base")) and "USING" not in step] == []
+
+
 def test_two_processes_may_use_one_file(tmp_path: Path) -> None:
     """Numbers are given under the write lock, so neither connection can give one twice."""
     one, two = Store(tmp_path / "till.db"), Store(tmp_path / "till.db")

@@ -15,8 +15,8 @@ from tests.demo.stage import OFFICE, Stage
 
 async def take_audit(stage: Stage) -> None:
     """Look at everything from outside, once all is quiet, and write it down."""
-    office = Observer(stage.server.url, stage.tokens[OFFICE])
-    await office.pull()
+    async with Observer(stage.server.url, stage.tokens[OFFICE]) as office:
+        await office.pull()
     verdicts: dict[str, Mapping[str, Any]] = {}
     for name, client in stage.clients.items():
         verdicts |= await verdicts_again(stage.server.url, Sender(client.journal, stage.tokens[name]))

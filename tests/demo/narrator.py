@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
 
 _PLAIN_WIDTH = 118
 
@@ -31,7 +32,9 @@ class Narrator:
 
     def say(self, text: str) -> None:
         """Something happened."""
-        self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {text}", highlight=False)
+        line = Table.grid(padding=(0, 2))
+        line.add_row(f"[dim]{self.seconds:6.1f} s[/dim]", text)
+        self._console.print(line)
 
     @contextmanager
     def bars(self, totals: Mapping[str, int]) -> Iterator[None]:

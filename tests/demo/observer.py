@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import httpx
 
@@ -33,18 +33,26 @@ class Observer:
         self.records: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._url, self._token, self._client_id = url, token, new_client_id()
         self._cursor: str | None = None
+        self._http = httpx.AsyncClient(trust_env=False, timeout=10)
+
+    async def __aenter__(self) -> Self:
+        """Nothing is pulled yet."""
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Hang up."""
+        await self._http.aclose()
 
     async def pull(self) -> None:
         """Everything since the last time. Raises httpx.HTTPError."""
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
-            more = True
-            while more:
-                asked = {"client_id": self._client_id, "cursor": self._cursor, "collections": COLLECTIONS}
-                answer = await ask(http, self._url, self._token, {**asked, "mutations": []})
-                if answer["reset"]:
-                    self.records.clear()
-                self.records |= {(one["collection"], one["record_id"]): one for one in answer["changes"]}
-                self._cursor, more = answer["cursor"], answer["more"]
+        more = True
+        while more:
+            asked = {"client_id": self._client_id, "cursor": self._cursor, "collections": COLLECTIONS}
+            answer = await ask(self._http, self._url, self._token, {**asked, "mutations": []})
+            if answer["reset"]:
+                self.records.clear()
+            self.records |= {(one["collection"], one["record_id"]): one for one in answer["changes"]}
+            self._cursor, more = answer["cursor"], answer["more"]
 
 
 async def verdicts_again(url: str, sender: Sender) -> dict[str, Mapping[str, Any]]:

@@ -145,7 +145,7 @@ class Story:
         taken, refused = await kiosk.sell(), await kiosk.forge()
         self._say(f"a kiosk tells of its sale twice {_answered(taken)}; somebody forges another {_answered(refused)}")
         told = await tell_of_invoices(stage.intermediary, stage.webhooks["sdi"])
-        self._kill("intermediary", stage.intermediary.process)
+        self._kill("sdi", stage.intermediary.process)
         self._say(
             f"the intermediary tells twice {_answered(told)} of a file with {BODIES} invoices, and is killed before "
             "anybody can fetch it"
@@ -166,6 +166,7 @@ class Story:
 
     async def _deliveries_settled(self) -> None:
         """Wait until the server knows all that the provider does."""
+        await self._until(lambda: self._meters.delivered > self._plan.total, "every sale told that it was delivered")
         deadline = anyio.current_time() + _LATEST_S
         while count := len(await list_waiting(self._stage.installation, self._stage.tenant_id)):
             if anyio.current_time() > deadline:

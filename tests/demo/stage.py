@@ -90,10 +90,13 @@ async def open_stage(plan: Plan, folder: Path, narrator: Narrator) -> AsyncItera
         tenant_id = (await installation.command("tenant", "add", "Bar Dimostrazione"))["tenant_id"]
         tokens = await _add_devices(installation, tenant_id)
         webhooks = await _add_providers(installation, tenant_id, lines[1].url, intermediary)
-        narrator.say("`rientro tenant|device|provider add` have set up a shop with two tills and a phone")
+        narrator.say(
+            "the command line has set up a shop with two tills, a phone, and accounts at those two and at a kiosk"
+        )
         clients = _clients(plan, folder, lines[0].url, tokens)
         await opened.enter_async_context(clients_running(*clients.values()))
-        meters = Meters(folder, CLIENTS, Observer(server.url, tokens[OFFICE]), narrator.show)
+        observer = await opened.enter_async_context(Observer(server.url, tokens[OFFICE]))
+        meters = Meters(folder, CLIENTS, observer, narrator.show)
         tasks.start_soon(meters.run)
         yield Stage(
             plan=plan,
