@@ -170,10 +170,10 @@ def test_unknown_elements_are_kept() -> None:
     assert ("FatturaElettronicaHeader/SoggettoEmittente", "TZ") in [(found.path, found.text) for found in file.unknown]
 
 
-def test_attachment_without_all_its_padding() -> None:
-    """Base64 is read through line ends and without some of its padding."""
-    body = only(fatture.invoice(Fattura(extra=fatture.allegato(b"", encoded="Q\n Q="))))
-    assert body.attachments[0].content() == b"A"
+@pytest.mark.parametrize("encoded", ["QQ==", "QQ", "Q\n Q=", "QQ====="])
+def test_attachment_with_careless_base64(encoded: str) -> None:
+    """Base64 is read through line ends, and with too little or too much padding."""
+    assert only(fatture.invoice(Fattura(extra=fatture.allegato(b"", encoded=encoded)))).attachments[0].content() == b"A"
 
 
 def test_damaged_attachment_does_not_cost_the_invoice() -> None:

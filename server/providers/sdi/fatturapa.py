@@ -52,6 +52,12 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
     """
     xml, signature = unwrap(data, max_bytes=max_bytes, expect_p7m=(filename or "").lower().endswith("p7m"))
     root = _parse_tree(decode_xml(xml))
+    if root.find("Signature") is not None and signature == "absent":
+        signature = "unverified"  # XAdES, inside the document
+    return _file(root, filename=filename, signature=signature, sha256=hashlib.sha256(xml).hexdigest())
+
+
+def _file(root: Element, *, filename: str | None, signature: model.SignatureState, sha256: str) -> InvoiceFile:
     reader = _Reader()
     header = _below(root, "FatturaElettronicaHeader")
     transmission = reader.read(model.Transmission, _below(header, "DatiTrasmissione"))
@@ -59,8 +65,6 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
     if supplier is None:
         raise UnreadableInvoiceError("no_supplier", "The invoice does not say who issued it.")
     bodies, unreadable = _bodies(reader, root)
-    if root.find("Signature") is not None and signature == "absent":
-        signature = "unverified"  # XAdES, inside the document
     return InvoiceFile(
         filename=filename,
         format=root.get("versione", "").strip() or transmission.format or "unknown",
@@ -69,7 +73,7 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
         customer=_party(reader, header, "CessionarioCommittente"),
         bodies=bodies,
         unreadable=unreadable,
-        sha256=hashlib.sha256(xml).hexdigest(),
+        sha256=sha256,
         signed=signature != "absent",
         signature=signature,
         unknown=tuple(reader.unknown(root, but=("FatturaElettronicaBody", "Signature"))),
