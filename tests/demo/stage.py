@@ -48,6 +48,16 @@ class Plan:
         return self.sales // VOID_EVERY * len(TILLS)
 
     @property
+    def sales_in_all(self) -> int:
+        """With the kiosk's."""
+        return self.total + 1
+
+    @property
+    def deliveries(self) -> int:
+        """What the provider is to be told: each sale, and each void."""
+        return self.sales_in_all + self.voids
+
+    @property
     def batch(self) -> int:
         """Mutations a request, so that a short run has many requests too."""
         return max(self.sales // 20, 5)
