@@ -45,6 +45,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
 }
 
 _MOST_RENUMBERINGS = 5
+_STUCK = Taken(0, 0, more=True)
 
 
 class Moment(NamedTuple):
@@ -162,6 +163,8 @@ class SyncLoop:
             raise UnexpectedAnswerError("the queue was numbered anew again and again")
         if outgoing.mutations and not taken.verdicts and not taken.renumbered:
             raise UnexpectedAnswerError("the mutations got no verdict")
+        if taken == _STUCK and self._store.meta().cursor == outgoing.cursor:
+            raise UnexpectedAnswerError("there is said to be more, and it does not come")
         self._behind = (self._behind or bool(outgoing.mutations)) and not outgoing.starts_round
         return taken
 

@@ -341,6 +341,15 @@ async def test_an_answer_that_is_not_the_protocols_changes_nothing(world: World,
     assert till.client.status.pending == 1
 
 
+async def test_a_round_that_does_not_get_on_is_trouble(world: World) -> None:
+    """More, says the server, and gives nothing and the same cursor: it is not asked again without a pause."""
+    till = world.till("a")
+    await till.client.sync_once()
+    world.server.edit = lambda answer: answer.update(more=True)
+    with pytest.raises(UnexpectedAnswerError, match="does not come"):
+        await till.client.sync_once()
+
+
 async def test_an_answer_without_verdicts_is_trouble_and_not_an_endless_loop(world: World) -> None:
     """A server that never gets on is left alone for a while, and the queue is kept."""
     till = world.till("a")
