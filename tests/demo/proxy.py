@@ -34,12 +34,16 @@ _Turn = Callable[[_Connection, bytes], bytes | None]
 
 @dataclass
 class Proxy:
-    """A line to a port of this machine. `up`: the network is there; `rough`: it fails now and then."""
+    """A line to a port of this machine. `up`: the network is there; `rough`: it fails now and then.
+
+    A request takes `delay_s` on its way.
+    """
 
     target: int
     seed: int
     up: bool = True
     rough: bool = True
+    delay_s: float = 0
     port: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -95,6 +99,7 @@ class Proxy:
     async def _pump(self, connection: _Connection, source: SocketStream, sink: SocketStream, turn: _Turn) -> None:
         try:
             while (data := turn(connection, await source.receive(_CHUNK))) is not None:
+                await anyio.sleep(0 if connection.answered else self.delay_s)
                 await sink.send(data)
                 if connection.fate == "cut_answer" and connection.answered:
                     break

@@ -26,6 +26,8 @@ CLIENTS = (*TILLS, PHONE)
 VOID_EVERY = 25
 SHOP = "centro"
 OFFICE = "office"
+_SHOP_DELAY_S = 0.05
+"""A telephone's network; without it a fast machine would be done before anything could go wrong."""
 _ROLES = {**dict.fromkeys(TILLS, "terminal"), PHONE: "owner", OFFICE: "owner"}
 
 
@@ -93,7 +95,7 @@ async def open_stage(plan: Plan, folder: Path, narrator: Narrator) -> AsyncItera
         intermediary = await opened.enter_async_context(intermediary_process(folder))
         tasks = await opened.enter_async_context(anyio.create_task_group())
         opened.callback(tasks.cancel_scope.cancel)
-        lines = [await _line(tasks, url, plan.seed) for url in (server.url, provider.process.url)]
+        lines = await _lines(tasks, {server.url: _SHOP_DELAY_S, provider.process.url: 0}, plan.seed)
         narrator.say(
             "a server, a provider and an intermediary run; `rientro` sets up a shop with two tills and a phone"
         )
@@ -126,12 +128,12 @@ async def open_stage(plan: Plan, folder: Path, narrator: Narrator) -> AsyncItera
         )
 
 
-async def _line(tasks: anyio.abc.TaskGroup, url: str, seed: int) -> Proxy:
-    port = urlsplit(url).port
-    assert port is not None
-    line = Proxy(port, seed, rough=False)
-    await tasks.start(line.serve)
-    return line
+async def _lines(tasks: anyio.abc.TaskGroup, delays: Mapping[str, float], seed: int) -> list[Proxy]:
+    """Lines to these addresses; they are smooth at first."""
+    lines = [Proxy(urlsplit(url).port or 0, seed, rough=False, delay_s=delay_s) for url, delay_s in delays.items()]
+    for line in lines:
+        await tasks.start(line.serve)
+    return lines
 
 
 async def _add_devices(installation: Installation, tenant_id: str) -> Mapping[str, str]:

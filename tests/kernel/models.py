@@ -83,5 +83,19 @@ class Ticket(BaseModel):
     flags: Annotated[list[str], TAGS, SERVER_OWNED] = Field(default_factory=list)
 
 
-REGISTRY = Registry((Note, Shelf, Ticket))
+def reserve(reservation: Fields) -> Iterable[Increment]:
+    """What a reservation keeps from its shelf."""
+    yield Increment("shelves", reservation["shelf_id"], "stock", -units_of(reservation["quantity"], QUANTITY.places))
+
+
+class Reservation(BaseModel):
+    """No fact, so it can be deleted; its shelf and its quantity may change, and the effect with them."""
+
+    sync: ClassVar[SyncOptions] = SyncOptions("reservations", may=MAY, effects=reserve)
+
+    shelf_id: Annotated[str, UUID, LAST_WRITER]
+    quantity: Annotated[Decimal, QUANTITY, LAST_WRITER]
+
+
+REGISTRY = Registry((Note, Shelf, Ticket, Reservation))
 NOTES, SHELVES, TICKETS = (REGISTRY.collections[name] for name in ("notes", "shelves", "tickets"))

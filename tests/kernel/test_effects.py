@@ -130,6 +130,26 @@ def test_an_effect_moves_the_shelf_on_the_way_down() -> None:
     assert server.records[SHELF_KEY].version == 8
 
 
+def test_an_effect_follows_its_record() -> None:
+    """Changed, moved to another shelf, deleted, changed as a tombstone, restored: each shelf has what stands."""
+    server, other = MemoryServer(), ("shelves", record_id(2))
+    server.records |= {SHELF_KEY: shelf(), other: shelf()}
+    chain: list[tuple[str, dict[str, str], list[str]]] = [
+        ("create", {"shelf_id": record_id(1), "quantity": "2.000"}, ["-2.000", "0.000"]),
+        ("update", {"quantity": "3.000"}, ["-3.000", "0.000"]),
+        ("update", {"shelf_id": record_id(2)}, ["0.000", "-3.000"]),
+        ("delete", {}, ["0.000", "0.000"]),
+        ("delete", {}, ["0.000", "0.000"]),
+        ("restore", {}, ["0.000", "-3.000"]),
+        ("delete", {}, ["0.000", "0.000"]),
+        ("update", {"quantity": "1.000", "shelf_id": record_id(1)}, ["-1.000", "0.000"]),
+    ]
+    for number, (op, fields, stocks) in enumerate(chain, 1):
+        made = mutation(op, collection="reservations", record=9, mutation_id=number, uid=uuid(1, number), fields=fields)
+        assert server.push(client(1), [made]).verdicts[0]["status"] == "applied"
+        assert [server.records[key].fields["stock"] for key in (SHELF_KEY, other)] == stocks
+
+
 def test_an_effect_beyond_the_column_is_held_and_comes_back() -> None:
     """A sale too large to count is accepted and flagged; with its void the stock is as it was, to the unit."""
     server = MemoryServer()

@@ -71,6 +71,9 @@ def test_an_instant_is_a_day_and_a_time(day: date, hour: int, minute: int, secon
         "2026-11-23t09:14:58.201z",
         "2026-W48-1T09:14:58.201Z",
         "2026-02-30T09:14:58.201Z",
+        "2026-11-23T24:00:00.000Z",
+        "2026-11-23T23:60:00.000Z",
+        "2026-11-23T23:59:60.000Z",
         "2026-11-23T09:14:58.201Z\n",
         "2026-11-23T09:14:58.201Z\x00",
         "\x002026-11-23T09:14:58.201Z",
@@ -98,7 +101,9 @@ def test_a_day_has_one_form(value: Any) -> None:
 def test_an_id_is_lower_case_with_dashes(uuid: Any) -> None:
     """Equal ids are equal text: no other spelling of the same id is taken."""
     written = str(uuid)
-    others = (written.upper(), written.replace("-", ""), f"{{{written}}}", f"urn:uuid:{written}", f"{written}\n")
+    parts = written.split("-")
+    shouted = ["-".join([*parts[:n], parts[n].upper(), *parts[n + 1 :]]) for n in range(5)]
+    others = (*shouted, written.replace("-", ""), f"{{{written}}}", f"urn:uuid:{written}", f"{written}\n")
     assert takes(UUID, written)
     assert not any(takes(UUID, other) for other in others if other != written)
 
