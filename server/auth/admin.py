@@ -22,7 +22,9 @@ _DEVICE = Statement(
     """INSERT INTO devices (tenant_id, device_id, name, role, shop, secret_hash, created_at)
        VALUES (:tenant_id, :device_id, :name, :role, :shop, :secret_hash, :created_at)"""
 )
-_TENANTS = Statement("SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id")  # every tenant
+_TENANTS = Statement(
+    "/* across tenants */ SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id"
+)
 _DEVICES = Statement(
     """SELECT device_id, name, role, shop, created_at, revoked_at FROM devices WHERE tenant_id = :tenant_id
        ORDER BY created_at, device_id"""

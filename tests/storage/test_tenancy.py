@@ -1,0 +1,58 @@
+"""No query without its tenant: every statement of the server names it, or is on the short list of those that may not.
+
+Statements are found by importing everything and looking at what modules and the collections hold, so a new one cannot
+be forgotten. What serves all tenants says so in its own text, `/* across tenants */`, and stands on the list here.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+
+import server
+from server.collections import registry
+from server.engine.records import Records
+from server.storage.statement import DialectName, Statement
+
+MARK = "/* across tenants */"
+DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
+ACROSS = {
+    "server.auth.admin._TENANTS",
+    "server.inbox.claim.DUE",
+    "server.inbox.claim.LAPSED",
+    "server.inbox.poll._DUE",
+    "server.outbox.claim.DUE",
+}
+_TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
+_NAMES_ITS_TENANT = re.compile(r"\btenant_id = |\bINSERT INTO [a-z_]+ \((?:[a-z_]+, )*tenant_id\b")
+"""A condition on it, or a row that begins with it; merely selecting it is not enough."""
+
+
+def _statements() -> Iterator[tuple[str, Statement]]:
+    for found in pkgutil.walk_packages(server.__path__, "server."):
+        if ".migrations" in found.name or found.name == "server.__main__":
+            continue
+        for name, value in vars(importlib.import_module(found.name)).items():
+            if isinstance(value, Statement):
+                yield f"{found.name}.{name}", value
+    for name, sql in Records(registry()).sql.items():
+        for part in ("load_statement", "insert_statement", "update_statement", "page_statement"):
+            yield f"{name}.{part}", getattr(sql, part)
+
+
+def test_every_statement_names_its_tenant_or_is_on_the_list() -> None:
+    """On both databases."""
+    wrong = [
+        (name, dialect)
+        for name, statement in _statements()
+        for dialect in DIALECTS
+        if _TOUCHES_A_TABLE.search(text := statement.sql(dialect))
+        and MARK not in text
+        and not _NAMES_ITS_TENANT.search(text)
+    ]
+    assert wrong == []
+
+
+def test_what_serves_all_tenants_says_so_and_is_a_short_list() -> None:
+    """The relay's and the processor's look at what is due, and the operator's own list."""
+    assert {name for name, statement in _statements() if MARK in statement.sql("sqlite")} == ACROSS
