@@ -50,9 +50,9 @@ class Core:
 async def open_core(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Core]:
     """Open the database and its writer, and close them at the end; jobs under way are finished first."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = open_database(settings.database())  # connects to nothing yet, but refuses what it does not know
     if migrate:
         await upgrade(settings.database())
-    database = open_database(settings.database())
     core = _core(settings, database)
     try:
         async with anyio.create_task_group() as tasks:

@@ -97,6 +97,8 @@ def plainly(run: Callable[[], T]) -> T:
 def fail(error: BaseException | str) -> NoReturn:
     """Say what is wrong and end with 1."""
     text = error if isinstance(error, str) else (str(error) or (type(error).__doc__ or "").strip())
+    if isinstance(error, DatabaseError):
+        text = f"the database cannot be used ({text}): is it there, is RIENTRO_DATABASE_URL right, is the disk full?"
     errors.print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 

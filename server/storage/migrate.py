@@ -6,7 +6,10 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from server.storage.database import DatabaseError
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -17,7 +20,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
 
 async def run(url: str, name: str, *arguments: Any, **options: Any) -> Any:
-    """Run an Alembic command, such as upgrade, check or revision."""
+    """Run an Alembic command, such as upgrade, check or revision. Raises DatabaseError where there is no database."""
 
     def call(connection: Connection) -> Any:
         if connection.dialect.name == "postgresql":
@@ -28,6 +31,8 @@ async def run(url: str, name: str, *arguments: Any, **options: Any) -> Any:
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(call)
+    except (OSError, DBAPIError) as error:
+        raise DatabaseError(type(getattr(error, "orig", None) or error).__name__, transient=True) from error
     finally:
         await engine.dispose()
 

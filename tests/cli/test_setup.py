@@ -16,7 +16,7 @@ from tests.support.processes import server_process
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def _rientro(data: Path, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+def _rientro(data: Path, *arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
     command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(
@@ -24,7 +24,7 @@ def _rientro(data: Path, *arguments: str, given: str = "") -> "subprocess.Comple
         capture_output=True,
         text=True,
         input=given,
-        env={**environment, "RIENTRO_DATA": str(data), "COLUMNS": "200"},
+        env={**environment, "RIENTRO_DATA": str(data), "COLUMNS": "200", **settings},
         timeout=60,
         check=False,
     )
@@ -89,3 +89,15 @@ def test_what_cannot_be_done_is_said_in_plain_words(tmp_path: Path, arguments: S
     assert done.returncode in {1, 2}
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("postgresql+asyncpg://u:geheim@127.0.0.1:1/x", "cannot be used"), ("mysql://u:geheim@h/x", "kind mysql")],
+)
+def test_a_database_that_is_not_there_is_said_without_its_password(tmp_path: Path, url: str, says: str) -> None:
+    """One line for whoever is on call."""
+    done = _rientro(tmp_path, "tenant", "list", RIENTRO_DATABASE_URL=url)
+    assert (done.returncode, says in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr + done.stdout
