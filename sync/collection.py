@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sync.policy import COUNTER, SERVER_OWNED, Policy
+from sync.policy import COUNTER, SERVER_OWNED, TAG_SET, Policy
 from sync.wire import WireType, canonical_decimal
 
 Op = Literal["create", "update", "delete", "restore"]
@@ -98,6 +98,7 @@ class Collection:
     required: frozenset[str] = field(init=False)
     defaults: Mapping[str, Any] = field(init=False)
     counters: Mapping[str, int] = field(init=False)
+    tag_sets: tuple[str, ...] = field(init=False)
     server_owned: frozenset[str] = field(init=False)
     json_names: tuple[str, ...] = field(init=False)
 
@@ -110,6 +111,7 @@ class Collection:
         self._set("required", frozenset(spec.name for spec in specs if spec.required))
         self._set("defaults", {spec.name: spec.default for spec in specs if not spec.required})
         self._set("counters", {spec.name: spec.wire.places for spec in specs if spec.policy is COUNTER})
+        self._set("tag_sets", tuple(spec.name for spec in specs if spec.policy is TAG_SET))
         self._set("server_owned", frozenset(spec.name for spec in specs if spec.policy is SERVER_OWNED))
         self._set("json_names", tuple(spec.name for spec in specs if spec.wire.kind == "json"))
 

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from sync.collection import Collection, describe
 from sync.errors import MalformedError, TooLargeError, UnsupportedError
-from sync.policy import COUNTER
+from sync.policy import COUNTER, TAG_SET
 from sync.version import PROTOCOL_VERSION
 from sync.wire import CODE, INSTANT, UUID, shape_of
 
@@ -53,6 +53,8 @@ class Mutation(TypedDict):
     actor: NotRequired[str | None]
     fields: NotRequired[dict[str, Any]]
     increments: NotRequired[dict[str, str]]
+    adds: NotRequired[dict[str, list[str]]]
+    removes: NotRequired[dict[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +254,11 @@ def _mutation_shape(collection: Collection) -> Any:
     name = collection.model.__name__
     fields: dict[str, Any] = {}
     for spec in collection.fields.values():
-        if spec.policy is not COUNTER:
+        if spec.policy not in (COUNTER, TAG_SET):
             fields[spec.name] = NotRequired[spec.wire.check | None if spec.nullable else spec.wire.check]
     increments: dict[str, Any] = {name: NotRequired[collection.fields[name].wire.check] for name in collection.counters}
-    parts = {"Fields": fields, "Increments": increments, "Adds": {}, "Removes": {}}
+    tags: dict[str, Any] = {name: NotRequired[collection.fields[name].wire.check] for name in collection.tag_sets}
+    parts = {"Fields": fields, "Increments": increments, "Adds": tags, "Removes": tags}
     members = {
         "mutation_id": MutationId,
         "uid": UUID.check,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictBool, StrictInt, StringConstraints
 from typing_extensions import TypedDict
 
 Kind = Literal["uuid", "instant", "day", "decimal", "text", "code", "flag", "integer", "json"]
@@ -101,6 +101,9 @@ def json_of(shape: Any, *, most: int = 1000) -> WireType:
     """A list of items (a shape made by `item`, or a wire type's check), stored as one JSON text."""
     return WireType("json", Annotated[list[shape], Field(max_length=most)])
 
+
+JSON = WireType("json", JsonValue)
+"""Any JSON value, of something that was checked as what it is before."""
 
 UUID = WireType("uuid", _pattern(UUID_PATTERN), length=36)
 INSTANT = WireType("instant", _pattern(INSTANT_PATTERN), length=24)

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from server.collections.conflicts import Conflict
 from server.collections.customers import Customer
 from server.collections.invoices import Invoice
 from server.collections.products import Product
@@ -10,7 +11,7 @@ from server.collections.sales import Sale
 from server.ports import Route
 from sync.protocol import Registry
 
-MODELS = (Sale, Product, Customer, Invoice)
+MODELS = (Sale, Product, Customer, Invoice, Conflict)
 
 
 @cache

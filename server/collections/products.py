@@ -7,8 +7,10 @@ from server.collections.roles import MANAGED
 from server.storage.synced import Synced
 from server.storage.types import column
 from sync.collection import SyncOptions
-from sync.policy import COUNTER, LAST_WRITER
-from sync.wire import CODE, FLAG, MONEY, QUANTITY, RATE, text
+from sync.policy import COUNTER, LAST_WRITER, TAG_SET
+from sync.wire import CODE, FLAG, MONEY, QUANTITY, RATE, json_of, text
+
+TAGS = json_of(text(50, least=1).check, most=100)
 
 
 class Product(Synced, table=True):
@@ -23,4 +25,7 @@ class Product(Synced, table=True):
     category: Annotated[str | None, text(100), LAST_WRITER] = column(text(100), default=None, nullable=True)
     barcode: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
     active: Annotated[bool, FLAG, LAST_WRITER] = column(FLAG, default=True)
+    tags: Annotated[list[str], TAGS, TAG_SET] = column(
+        TAGS, default_factory=list, sa_column_kwargs={"server_default": "[]"}
+    )
     stock: Annotated[Decimal, QUANTITY, COUNTER] = column(QUANTITY, default=Decimal(0))

@@ -14,3 +14,6 @@ MANAGED: Mapping[str, frozenset[Op]] = {"owner": EVERYTHING, "clerk": EVERYTHING
 
 READ_MARK: Mapping[str, frozenset[Op]] = {"owner": frozenset(("update",)), "clerk": frozenset(("update",))}
 """The server writes; people may touch the one field that is theirs."""
+
+CONFLICTS: Mapping[str, frozenset[Op]] = {role: frozenset(("update",)) for role in ROLES}
+"""Whoever sees one may decide it: its bucket holds only those who may write the field."""

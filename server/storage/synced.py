@@ -34,8 +34,12 @@ class Synced(SQLModel):
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:  # noqa: N805  # a class attribute worked out per table
-        """Pulls read one audience in sequence."""
-        return (sa.Index(None, "tenant_id", "audience", "seq"),)
+        """Pulls read one audience in sequence; the tombstones to collect are found by theirs."""
+        name, living = f"ix_{cls.__tablename__}_tombstones", sa.text("deleted AND seq > 0")
+        return (
+            sa.Index(None, "tenant_id", "audience", "seq"),
+            sa.Index(name, "tenant_id", "seq", sqlite_where=living, postgresql_where=living),
+        )
 
 
 def table_of(model: type[SQLModel]) -> sa.Table:

@@ -28,6 +28,10 @@ def _big(*, key: bool = False, nullable: bool = False) -> Any:
     return Field(sa_type=sa.BigInteger, primary_key=key, nullable=nullable)
 
 
+def _zero() -> Any:
+    return Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
 def _json(*, nullable: bool = False) -> Any:
     return Field(sa_type=JsonType, nullable=nullable)
 
@@ -37,7 +41,10 @@ def _partial(name: str, *columns: str, where: str) -> sa.Index:
 
 
 class TenantRow(SQLModel, table=True):
-    """A merchant. Its row is the lock all its writers take."""
+    """A merchant. Its row is the lock all its writers take.
+
+    `horizon`: tombstones up to this place of the sequence may have been collected; who pulled less must start anew.
+    """
 
     __tablename__ = "tenants"
     tenant_id: str = _uuid(key=True)
@@ -45,6 +52,7 @@ class TenantRow(SQLModel, table=True):
     seq: int = _big()
     epoch: str = _text(36)
     revision: int = _big()
+    horizon: int = _zero()
     created_at: str = _instant()
 
 
@@ -89,6 +97,9 @@ class ClientRow(SQLModel, table=True):
     device_id: str = _uuid()
     last_mutation_id: int = _big()
     purged_through: int = _big()
+    safe_mutation_id: int = _zero()
+    checkpoint_id: int = _zero()
+    checkpoint_at: str | None = _instant(nullable=True)
     created_at: str = _instant()
 
 
@@ -119,13 +130,18 @@ class RejectedRow(SQLModel, table=True):
     body: str = Field(sa_type=sa.Text)
     correlation_id: str = _text(64)
     received_at: str = _instant()
+    resolved_at: str | None = _instant(nullable=True)
+    resolved_by: str | None = _uuid(nullable=True)
 
 
 class SupersededRow(SQLModel, table=True):
     """A value that lost against a concurrent one; listed, and can be restored."""
 
     __tablename__ = "superseded"
-    __table_args__: ClassVar[tuple[Any, ...]] = (sa.Index(None, "tenant_id", "collection", "record_id"),)
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        sa.Index(None, "tenant_id", "collection", "record_id"),
+        sa.Index(None, "tenant_id", "noted_at"),
+    )
     tenant_id: str = _uuid(key=True)
     uid: str = _uuid(key=True)
     field: str = _text(64, key=True)
@@ -157,7 +173,57 @@ class DepartureRow(SQLModel, table=True):
     seq: int = _big(key=True)
     collection: str = _text(64)
     record_id: str = _uuid()
+    version: int = _zero()
     audience: str = _text(80)
+
+
+class DigestRow(SQLModel, table=True):
+    """The sum of a bucket's hashes (`sync.digest`), kept by whoever writes a record of it."""
+
+    __tablename__ = "digests"
+    tenant_id: str = _uuid(key=True)
+    collection: str = _text(64, key=True)
+    audience: str = _text(80, key=True)
+    sum: int = _big()
+
+
+class WaitingRow(SQLModel, table=True):
+    """A mutation that waits for its record's creation, with the rights its sender had on arrival.
+
+    `verdict` and `resolved_seq` are set at its end; the verdict is told until the client's cursor has passed that.
+    """
+
+    __tablename__ = "waiting"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        _partial("ix_waiting_record", "tenant_id", "collection", "record_id", where="resolved_seq IS NULL"),
+        _partial("ix_waiting_told", "tenant_id", "client_id", "resolved_seq", where="resolved_seq IS NOT NULL"),
+    )
+    tenant_id: str = _uuid(key=True)
+    uid: str = _uuid(key=True)
+    client_id: str = _uuid()
+    device_id: str = _uuid()
+    mutation_id: int = _big()
+    collection: str = _text(64)
+    record_id: str = _uuid()
+    role: str = _text(32)
+    audiences: str = _json()
+    body: str = _json()
+    correlation_id: str = _text(64)
+    place: int = _big()
+    received_at: str = _instant()
+    resolved_seq: int | None = _big(nullable=True)
+    verdict: str | None = _json(nullable=True)
+
+
+class HoleRow(SQLModel, table=True):
+    """Mutations a client had no more of when the server, gone back in time, asked for them again."""
+
+    __tablename__ = "holes"
+    tenant_id: str = _uuid(key=True)
+    client_id: str = _uuid(key=True)
+    first_id: int = _big(key=True)
+    last_id: int = _big()
+    noted_at: str = _instant()
 
 
 class EndpointRow(SQLModel, table=True):

@@ -54,7 +54,6 @@ VALUES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "colour": st.none() | WORDS,
         "pinned": st.booleans(),
         "price": st.sampled_from(("1.50", "2.00")),
-        "tags": st.lists(WORDS, max_size=2),
     },
     "shelves": {"name": st.sampled_from(("a", "b", "c", "a", "b", "c", "forbidden")), "colour": st.none() | WORDS},
 }

@@ -118,8 +118,8 @@ def test_an_error_does_not_tell_what_was_sent(more: dict[str, Any]) -> None:
 
 def test_an_error_says_where_and_why() -> None:
     """By the names of the protocol."""
-    bad = the_bad_one(body(made(1), made(2, fields={"title": 1, "tags": ["a", 2], "x": 3}), made(3)))
-    assert bad.message == "fields.title: string_type; fields.tags.1: string_type; fields: extra_forbidden"
+    bad = the_bad_one(body(made(1), made(2, fields={"title": 1, "x": 3}, adds={"tags": ["a", 2]}), made(3)))
+    assert bad.message == "fields.title: string_type; fields: extra_forbidden; adds.tags.1: string_type"
 
 
 def test_a_collection_nobody_has_is_one_mutations_trouble() -> None:
