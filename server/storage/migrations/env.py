@@ -39,7 +39,6 @@ context.configure(
     render_as_batch=connection.dialect.name == "sqlite",
     compare_type=_same_type,
     compare_server_default=False,  # they only fill old rows; PostgreSQL cannot compare JSON
-    compare_server_default=True,
     render_item=_render,
 )
 with context.begin_transaction():
