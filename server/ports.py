@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from server.storage.writer import Tenant, Writing
 from sync.collection import Fields
-from sync.judge import Accepted, Scope
-from sync.merge import Outcome
+from sync.judge import Accepted
+from sync.outcome import Outcome
 from sync.protocol import Mutation
+from sync.scope import Scope
 
 
 class Principal(NamedTuple):

@@ -13,12 +13,19 @@ from typing import Any, Literal, get_args, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sync.policy import COUNTER, SERVER_OWNED, TAG_SET, Policy
+from sync.policy import COUNTER, LAST_WRITER, MANUAL, SERVER_OWNED, TAG_SET, Policy
+from sync.scope import narrowing
 from sync.wire import WireType, canonical_decimal
 
 Op = Literal["create", "update", "delete", "restore"]
 Fields = dict[str, Any]
 """A record's values in wire form: decimals, instants and ids as canonical text, lists as parsed JSON."""
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Lifts a raw mutation over one change of its collection; gets one it may change, and gives it back.
+
+What it is given was checked by nobody: KeyError, TypeError, ValueError and AttributeError mean that it is no mutation.
+"""
 
 EVERYTHING: frozenset[Op] = frozenset(("create", "update", "delete", "restore"))
 WRITE_ONLY: frozenset[Op] = frozenset(("create", "update"))
@@ -59,7 +66,11 @@ class SyncOptions:
     `effects` gives what a live record contributes to other records' counters; the difference between before and after
     is applied in the same transaction, so that whatever undoes a record undoes its effects. `references` maps a field
     to the collection its id names: what is missing there is flagged, never refused. `rule` returns a reason where
-    values contradict each other. A `fact` (a sale, a payment) happened: it can be voided, not deleted.
+    values contradict each other. A `fact` (a sale, a payment) happened: it can be voided, not deleted. `units` names
+    fields that must agree: they win or lose together.
+
+    `schema` is the app's schema in which this collection last changed; `upcasters` maps such a schema to what lifts a
+    mutation of an older app over the change. Fields are only ever added, with defaults, and no upcaster is removed.
     """
 
     name: str
@@ -70,7 +81,9 @@ class SyncOptions:
     effects: Callable[[Fields], Iterable[Increment]] | None = None
     references: Mapping[str, str] = field(default_factory=dict)
     rule: Callable[[Fields | None, Fields], str | None] | None = None
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = 1
+    upcasters: Mapping[int, Upcaster] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,11 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class Collection:
-    """A described collection; everything that hot paths ask of it is worked out here once."""
+    """A described collection; everything that hot paths ask of it is worked out here once.
+
+    `manual` are the labels a conflict can have beside the whole record: fields and units a person decides about.
+    `writers` are the roles that may update, as an audience narrows to them.
+    """
 
     options: SyncOptions
     model: type[BaseModel]
@@ -99,6 +116,10 @@ class Collection:
     defaults: Mapping[str, Any] = field(init=False)
     counters: Mapping[str, int] = field(init=False)
     tag_sets: tuple[str, ...] = field(init=False)
+    adding: tuple[str, ...] = field(init=False)
+    unit_of: Mapping[str, str] = field(init=False)
+    manual: tuple[str, ...] = field(init=False)
+    writers: str = field(init=False)
     server_owned: frozenset[str] = field(init=False)
     json_names: tuple[str, ...] = field(init=False)
 
@@ -112,6 +133,11 @@ class Collection:
         self._set("defaults", {spec.name: spec.default for spec in specs if not spec.required})
         self._set("counters", {spec.name: spec.wire.places for spec in specs if spec.policy is COUNTER})
         self._set("tag_sets", tuple(spec.name for spec in specs if spec.policy is TAG_SET))
+        self._set("adding", (*self.counters, *self.tag_sets))
+        self._set("unit_of", {name: unit for unit, names in self.options.units.items() for name in names})
+        labels = [self.unit_of.get(spec.name, spec.name) for spec in specs if spec.policy is MANUAL]
+        self._set("manual", tuple(dict.fromkeys(labels)))
+        self._set("writers", narrowing(role for role, ops in self.options.may.items() if "update" in ops))
         self._set("server_owned", frozenset(spec.name for spec in specs if spec.policy is SERVER_OWNED))
         self._set("json_names", tuple(spec.name for spec in specs if spec.wire.kind == "json"))
 
@@ -126,7 +152,19 @@ def describe(model: type[BaseModel]) -> Collection:
         raise TypeError(f"{model.__name__} has no `sync` options")
     hints = get_type_hints(model, include_extras=True)
     found = {name: _spec(model, name, hints[name]) for name in model.model_fields if name in hints}
-    return Collection(options, model, {name: spec for name, spec in found.items() if spec is not None})
+    collection = Collection(options, model, {name: spec for name, spec in found.items() if spec is not None})
+    _check_units(model, collection)
+    return collection
+
+
+def _check_units(model: type[BaseModel], collection: Collection) -> None:
+    units = collection.options.units
+    for unit, names in units.items():
+        policies = {collection.policies.get(name) for name in names}
+        if len(policies) != 1 or not policies <= {LAST_WRITER, MANUAL} or unit in collection.fields:
+            raise TypeError(f"{model.__name__}: the unit {unit} needs a name of its own and fields of one policy")
+    if len(collection.unit_of) != sum(map(len, units.values())):
+        raise TypeError(f"{model.__name__}: a field is in one unit at most")
 
 
 def _spec(model: type[BaseModel], name: str, hint: Any) -> FieldSpec | None:

@@ -5,31 +5,30 @@ Rules:
 1. Mutations are judged in order, each alone: what is wrong with one is rejected and kept, and the queue goes on.
 2. An id at or below `last_mutation_id` with the same uid is a duplicate: its stored verdict is the answer, whatever the
    records look like now. A uid known under another client id (a copied database that renumbered) is answered the same
-   way.
-3. An id at or below `last_mutation_id` with another uid is a fork, an id that skips one is a gap: both end the batch,
-   and what came before is kept.
+   way. Where no verdict is kept any more the answer is `verdict_expired`, which a person looks at.
+3. An id at or below `last_mutation_id` that was used for another uid is a fork, an id that skips one is a gap: both end
+   the batch, and what came before is kept.
 4. A record outside the caller's scope answers exactly like one that does not exist.
+5. A mutation of a record that is not here waits for it. When the record comes, it is judged with the rights its sender
+   had on arrival, in the order of arrival.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from sync.clock import clamp
 from sync.collection import Collection
-from sync.merge import Loser, Outcome, Writer, merge, rejected
+from sync.conflicts import CONFLICTS, About, opened, subject
+from sync.decide import decide
+from sync.merge import merge
+from sync.outcome import Loser, Outcome, Writer, rejected
 from sync.protocol import Mutation, Registry, Unusable, Verdict, verdict
 from sync.record import Record
+from sync.scope import Scope
 from sync.workspace import Key, Workspace
 
 Trouble = Literal["gap", "fork"]
-
-
-class Scope(NamedTuple):
-    """What a caller may touch: a role, the audiences it belongs to, and what its creations are filled in with."""
-
-    role: str
-    audiences: frozenset[str]
-    defaults: Mapping[str, str] = {}
 
 
 class Accepted(NamedTuple):
@@ -47,17 +46,40 @@ class KnownMutation(NamedTuple):
 
     version: int | None
     verdict: Verdict | None
+    client_id: str = ""
+    mutation_id: int = 0
+
+
+class Lost(NamedTuple):
+    """A losing value of a record, and the uid of the mutation that brought it or did it in."""
+
+    uid: str
+    collection: str
+    record_id: str
+    loser: Loser
+
+
+class Queued(NamedTuple):
+    """How far a client's queue came: the last number consumed, and up to where verdicts are no longer kept."""
+
+    last_mutation_id: int
+    purged_through: int = 0
 
 
 @dataclass(slots=True)
 class Judgement:
-    """What became of a batch. `remembered` are rows to store: (uid, mutation id, version, verdict or None)."""
+    """What became of a batch. `remembered` are rows to store: (uid, mutation id, version, verdict or None).
+
+    `waiting` came for records that are not here; `readdressed` are uids that wait already, sent again.
+    """
 
     last_mutation_id: int
     verdicts: list[Verdict] = field(default_factory=list)
     remembered: list[tuple[str, int, int | None, Verdict | None]] = field(default_factory=list)
     refused: list[tuple[Verdict, Any]] = field(default_factory=list)
-    losers: list[tuple[Mutation, Loser]] = field(default_factory=list)
+    waiting: list[Mutation] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    readdressed: list[str] = field(default_factory=list)
     trouble: Trouble | None = None
 
 
@@ -72,96 +94,167 @@ class Judge:
         scope: Scope,
         accepted: Callable[[Accepted], None],
     ) -> None:
-        """`accepted` is called for every change to a record, in order, while the change is fresh."""
-        self._collections = registry.collections
-        self._workspace, self._writer, self._scope, self._accepted = workspace, writer, scope, accepted
+        """`accepted` is called for every change to a record, in order, while the change is fresh.
+
+        `lost` gathers the values that lost on the way.
+        """
+        self.registry, self.workspace, self.writer, self.scope = registry, workspace, writer, scope
+        self.lost: list[Lost] = []
+        self._accepted = accepted
 
     def batch(
-        self, mutations: Sequence[Mutation | Unusable], last_mutation_id: int, known: dict[str, KnownMutation]
+        self, mutations: Sequence[Mutation | Unusable], queued: Queued, known: dict[str, KnownMutation]
     ) -> Judgement:
         """Verdicts for a batch in the order of its ids; `known` are the uids seen before, and grows."""
-        result = Judgement(last_mutation_id)
+        result = Judgement(queued.last_mutation_id, lost=self.lost)
         for mutation in mutations:
             mutation_id, uid = _identity(mutation)
             seen = known.get(uid)
             if mutation_id > result.last_mutation_id + 1:
                 result.trouble = "gap"
-            elif mutation_id <= result.last_mutation_id and seen is None:
+            elif mutation_id <= result.last_mutation_id and self._forked(mutation_id, seen, queued):
                 result.trouble = "fork"
             if result.trouble:
                 break
+            if seen is None and mutation_id <= result.last_mutation_id:
+                result.verdicts.append(_expired(mutation_id, uid))
+                continue
             result.last_mutation_id = max(result.last_mutation_id, mutation_id)
             if seen is not None:
-                result.verdicts.append(_again(mutation_id, uid, seen))
+                self._again(mutation_id, uid, seen, result)
             else:
                 known[uid] = self._new(mutation, mutation_id, uid, result)
         return result
+
+    def late(self, mutation: Mutation) -> Verdict | None:
+        """The verdict of a mutation whose record has come; None where that is still out of its sender's sight."""
+        outcome = self.one(mutation)
+        if outcome.status == "waiting":
+            return None
+        return _verdict(mutation["mutation_id"], mutation["uid"], outcome, self._version(mutation, outcome))
 
     def one(self, mutation: Mutation) -> Outcome:
         """Apply one mutation: rights, merge, and the change taken into the workspace."""
         if mutation["op"] == "noop":
             return Outcome("applied")
-        collection = self._collections[mutation["collection"]]
+        collection = self.registry.collections[mutation["collection"]]
         key: Key = (collection.name, mutation["record_id"])
-        have = self._workspace.get(key)
-        if not self._writer.server:
+        have = self.workspace.get(key)
+        if not self.writer.server:
             refusal = self._right(collection, have, mutation)
             if refusal is not None:
                 return refusal
             mutation = self._filled(collection, mutation)
-        outcome = merge(collection, None if self._hidden(have) else have, mutation, self._writer)
-        if outcome.record is None:
-            return outcome
-        if (
-            not self._writer.server
-            and collection.options.audience.of(outcome.record.fields) not in self._scope.audiences
-        ):
-            return rejected("out_of_scope", "this record would belong to somebody else")
-        self._workspace.put(key, outcome.record, collection)
-        self._accepted(Accepted(collection, mutation["record_id"], mutation["uid"], have, outcome.record))
+        hidden = have is not None and self.hides(have)
+        if collection.name == CONFLICTS and have is not None and not hidden:
+            return self._decide(key, have, mutation)
+        outcome = merge(collection, None if hidden else have, mutation, self.writer)
+        return self.took(collection, mutation, have, outcome)
+
+    def took(self, collection: Collection, mutation: Mutation, have: Record | None, outcome: Outcome) -> Outcome:
+        """Take an outcome into the workspace, where it leaves the record in its writer's sight."""
+        record_id, record = mutation["record_id"], outcome.record
+        if record is not None:
+            if not self.writer.server and not self.scope.sees(collection.options.audience.of(record.fields)):
+                return rejected("out_of_scope", "this record would belong to somebody else")
+            self.workspace.put((collection.name, record_id), record, collection)
+            self._accepted(Accepted(collection, record_id, mutation["uid"], have, record))
+        for loser in outcome.losers:
+            self.lost.append(Lost(mutation["uid"], collection.name, record_id, loser))
+        if outcome.clashes:
+            self._clash(collection, mutation, have, outcome)
         return outcome
+
+    def _decide(self, key: Key, have: Record, mutation: Mutation) -> Outcome:
+        """End a conflict: what it does to the record it is about comes first, and may be refused."""
+        name, record_id = subject(have)
+        collection, target = self.registry.collections[name], self.workspace.get(subject(have))
+        may = self.writer.server or "update" in collection.options.may.get(self.scope.role, ())
+        if target is None or self.hides(target) or not may:
+            return rejected("forbidden", f"a {self.scope.role} may not decide about {name}")
+        result = decide(self.registry, have, target, mutation, self.writer)
+        if result.target is not None:
+            about: Mutation = {**mutation, "collection": name, "record_id": record_id}
+            outcome = self.took(collection, about, target, result.target)
+            if outcome.status == "rejected":
+                return outcome
+        if result.conflict.record is not None:
+            self.workspace.take(key, result.conflict.record)
+        self.lost += [Lost(uid, name, record_id, loser) for uid, loser in result.lost]
+        return result.conflict
+
+    def hides(self, have: Record) -> bool:
+        """Whether a record is none of the writer's business."""
+        return not self.writer.server and not self.scope.sees(have.audience)
+
+    def _clash(self, collection: Collection, mutation: Mutation, have: Record | None, outcome: Outcome) -> None:
+        """Open a conflict for each value that a person must weigh."""
+        record = outcome.record or have
+        if record is None or CONFLICTS not in self.registry.collections:
+            return
+        stamp, _ = clamp(mutation["timestamp"], self.writer.now)
+        about = About(collection, mutation["record_id"], record.audience, mutation, stamp)
+        for clash in outcome.clashes:
+            key = (CONFLICTS, about.conflict_id(clash.label))
+            conflict, left = opened(self.workspace.get(key), about, clash, self.writer)
+            self.workspace.take(key, conflict)
+            self.lost += [Lost(uid, collection.name, about.record_id, loser) for uid, loser in left]
+            outcome.conflict_id = outcome.conflict_id or key[1]
 
     def _right(self, collection: Collection, have: Record | None, mutation: Mutation) -> Outcome | None:
         op = mutation["op"]
-        if op not in collection.options.may.get(self._scope.role, ()):
-            return rejected("forbidden", f"a {self._scope.role} may not {op} {collection.name}")
-        if op == "create" and self._hidden(have):
+        if op not in collection.options.may.get(self.scope.role, ()):
+            return rejected("forbidden", f"a {self.scope.role} may not {op} {collection.name}")
+        if op == "create" and have is not None and self.hides(have):
             return rejected("already_exists", "this id already names another record")
         return None
-
-    def _hidden(self, have: Record | None) -> bool:
-        return have is not None and not self._writer.server and have.audience not in self._scope.audiences
 
     def _filled(self, collection: Collection, mutation: Mutation) -> Mutation:
         """A creation with what its device implies: a till need not say which shop it stands in."""
         fields = mutation.get("fields", {})
         if mutation["op"] != "create" or fields.keys() >= collection.required:
             return mutation
-        implied = {k: v for k, v in self._scope.defaults.items() if k in collection.required}
+        implied = {k: v for k, v in self.scope.defaults.items() if k in collection.required}
         return {**mutation, "fields": {**implied, **fields}}
+
+    def _forked(self, mutation_id: int, seen: KnownMutation | None, queued: Queued) -> bool:
+        """Whether an old number names another mutation than the one that was consumed under it."""
+        if seen is None:
+            return mutation_id > queued.purged_through
+        return seen.client_id == self.writer.author and seen.mutation_id != mutation_id
+
+    def _again(self, mutation_id: int, uid: str, seen: KnownMutation, result: Judgement) -> None:
+        if seen.verdict is None:
+            answer = verdict(mutation_id, uid, "applied", duplicate=True, version=seen.version)
+        else:
+            answer = {**seen.verdict, "mutation_id": mutation_id, "duplicate": True}
+        if answer["status"] == "waiting":
+            result.readdressed.append(uid)
+        result.verdicts.append(answer)
 
     def _new(self, mutation: Mutation | Unusable, mutation_id: int, uid: str, result: Judgement) -> KnownMutation:
         if isinstance(mutation, Unusable):
             outcome = rejected(mutation.code, mutation.message)
         else:
             outcome = self.one(mutation)
-            result.losers += [(mutation, loser) for loser in outcome.losers]
+            if outcome.status == "waiting":
+                result.waiting.append(mutation)
         version = self._version(mutation, outcome)
         answer = _verdict(mutation_id, uid, outcome, version)
         plain = outcome.status == "applied" and not outcome.clamped
         if outcome.status == "rejected":
             result.refused.append((answer, mutation.raw if isinstance(mutation, Unusable) else mutation))
         result.verdicts.append(answer)
-        kept = KnownMutation(version, None if plain else answer)
-        result.remembered.append((uid, mutation_id, *kept))
+        kept = KnownMutation(version, None if plain else answer, self.writer.author, mutation_id)
+        result.remembered.append((uid, mutation_id, version, kept.verdict))
         return kept
 
     def _version(self, mutation: Mutation | Unusable, outcome: Outcome) -> int | None:
         if outcome.record is not None:
             return outcome.record.version
-        if outcome.status == "rejected" or isinstance(mutation, Unusable):
+        if outcome.status in {"rejected", "waiting"} or isinstance(mutation, Unusable):
             return None
-        have = self._workspace.get((mutation["collection"], mutation["record_id"]))
+        have = self.workspace.get((mutation["collection"], mutation["record_id"]))
         return have.version if have is not None else None
 
 
@@ -180,13 +273,12 @@ def _verdict(mutation_id: int, uid: str, outcome: Outcome, version: int | None) 
         "version": version,
         "code": outcome.code,
         "message": outcome.message,
-        "conflict_id": None,
+        "conflict_id": outcome.conflict_id,
         "superseded": list(outcome.superseded),
         "clamped": outcome.clamped,
     }
 
 
-def _again(mutation_id: int, uid: str, seen: KnownMutation) -> Verdict:
-    if seen.verdict is None:
-        return verdict(mutation_id, uid, "applied", duplicate=True, version=seen.version)
-    return {**seen.verdict, "mutation_id": mutation_id, "duplicate": True}
+def _expired(mutation_id: int, uid: str) -> Verdict:
+    told = "it was taken so long ago that what became of it is no longer known: compare it with what is there"
+    return verdict(mutation_id, uid, "rejected", duplicate=True, code="verdict_expired", message=told)

@@ -5,17 +5,16 @@ one is not, only the envelope is parsed whole and each mutation alone: what is w
 (`Unusable`), and the queue goes on. Only `mutation_id` and `uid` belong to the envelope.
 """
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from sync.collection import Collection, describe
+from sync.decode import decode_json
 from sync.errors import MalformedError, TooLargeError, UnsupportedError
 from sync.policy import COUNTER, TAG_SET
 from sync.version import PROTOCOL_VERSION
@@ -26,10 +25,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_MUTATION_BYTES = 256 * 1024
 MAX_PAGE = 1000
 
-_MAX_DEPTH = 32
-_MAX_DIGITS = 100
-_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
-"""A string, ended or not (each is looked at once, so that no text takes long), or a bracket."""
+_NO_MUTATION = (KeyError, TypeError, ValueError, AttributeError)
+"""What an upcaster raises for something that is none: it gets what nobody checked."""
+
 _ABOUT_NAMES = frozenset(("extra_forbidden", "invalid_key"))
 """Errors whose place ends in a name that the client made up."""
 
@@ -123,7 +121,9 @@ class Registry:
         self.collections: Mapping[str, Collection] = {collection.name: collection for collection in described}
         if len(self.collections) != len(described):
             raise TypeError("two collections share a name")
-        self.schema = sum(collection.options.schema for collection in described)
+        self.schema = max((collection.options.schema for collection in described), default=1)
+        self.narrowings = frozenset(c.writers for c in described if c.manual or c.options.rule is not None)
+        self._lifts = {c.name: sorted(c.options.upcasters.items()) for c in described if c.options.upcasters}
         shapes = {collection.name: _mutation_shape(collection) for collection in described}
         self._one = {name: TypeAdapter[Mutation](shape) for name, shape in shapes.items()}
         union: Any = Annotated[_union(tuple(shapes.values())), Field(discriminator="collection")]
@@ -141,15 +141,20 @@ class Registry:
             request = self._whole.validate_json(body)
         except ValidationError:
             return self._parse_loosely(body)
-        request.setdefault("mutations", [])
+        mutations = request.setdefault("mutations", [])
+        if self._lifts and any(self._is_old(mutation, request) for mutation in mutations):
+            return self._parse_loosely(body)
         return request
 
     def request_schema(self) -> dict[str, Any]:
         """JSON Schema of a request, every collection's mutations included."""
         return self._whole.json_schema(ref_template="#/$defs/{model}")
 
-    def parse_mutation(self, raw: Any) -> Mutation | Unusable:
-        """One mutation judged alone. Raises MalformedError when not even its envelope can be read."""
+    def parse_mutation(self, raw: Any, schema: int | None = None) -> Mutation | Unusable:
+        """One mutation judged alone, lifted to today's schema from the one it names, or else from `schema`.
+
+        Raises MalformedError when not even its envelope can be read.
+        """
         try:
             envelope = self._envelope.validate_python(raw)
         except ValidationError as error:
@@ -162,64 +167,40 @@ class Registry:
         if adapter is None:
             return Unusable(mutation_id, uid, "unknown_collection", "no such collection", raw)
         try:
-            return adapter.validate_python(raw)
+            return adapter.validate_python(self._lifted(name, raw, schema))
         except ValidationError as error:
             return Unusable(mutation_id, uid, "invalid", _reasons(error), raw)
+        except _NO_MUTATION:
+            return Unusable(mutation_id, uid, "invalid", "it is no mutation of the schema it names", raw)
 
     def _parse_loosely(self, body: bytes) -> SyncRequest:
-        document = _decode(body)
+        document = decode_json(body)
         if isinstance(document, dict):
             _check_limits(document)
         try:
             request = self._loose.validate_python(document)
         except ValidationError as error:
             raise MalformedError(f"the request is not the protocol's: {_reasons(error)}") from None
-        request["mutations"] = [self.parse_mutation(raw) for raw in request.get("mutations", ())]
+        schema = request.get("schema")
+        request["mutations"] = [self.parse_mutation(raw, schema) for raw in request.get("mutations", ())]
         return request
 
+    def _is_old(self, mutation: Any, request: SyncRequest) -> bool:
+        lifts = self._lifts.get(mutation["collection"]) if mutation["op"] != "noop" else None
+        made = mutation.get("schema", request.get("schema", self.schema))
+        return lifts is not None and bool(made < lifts[-1][0])
 
-def _decode(body: bytes) -> Any:
-    """JSON, read the forgiving way: what nobody can hold in one mutation must not hold up a whole queue.
-
-    Bytes that are no UTF-8 become lone surrogates, numbers beyond every language an object, for no field takes either;
-    what is nested too deeply becomes its own text. So all of it can be kept and stored.
-    """
-    try:
-        text = _flattened(body.decode("utf-8", "surrogateescape"))
-        return json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_unreadable)
-    except ValueError as error:
-        raise MalformedError(f"the body is not JSON ({type(error).__name__})") from None
-
-
-def _flattened(text: str) -> str:
-    """The document with each value that is nested deeper than `_MAX_DEPTH` as a string of its JSON."""
-    parts: list[str] = []
-    depth = begin = done = 0
-    for token in _STRUCTURE.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            begin = token.start() if depth == _MAX_DEPTH + 1 else begin
-        elif token[0] in "]}":
-            if depth == _MAX_DEPTH + 1:
-                parts += (text[done:begin], json.dumps(text[begin : token.end()]))
-                done = token.end()
-            depth -= 1
-    if depth > _MAX_DEPTH:
-        raise ValueError("it never ends")
-    return "".join(parts) + text[done:]
-
-
-def _integer(text: str) -> Any:
-    return int(text) if len(text) <= _MAX_DIGITS else _unreadable(text)
-
-
-def _real(text: str) -> Any:
-    value = float(text)
-    return value if isfinite(value) else _unreadable(text)
-
-
-def _unreadable(text: str) -> Any:
-    return {"unreadable": text}
+    def _lifted(self, name: str, raw: dict[str, Any], schema: int | None) -> dict[str, Any]:
+        """A raw mutation of an older app as today's app would send it."""
+        lifts = self._lifts.get(name)
+        made = raw.get("schema", schema)
+        if lifts is None or not isinstance(made, int) or made >= lifts[-1][0]:
+            return raw
+        lifted = deepcopy(raw)
+        for since, lift in lifts:
+            if made < since:
+                lifted = lift(lifted)
+        return lifted
 
 
 def _check_limits(document: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 `clocks` is None while every field still has the clock of the record's creation (version 1, `stamp`, `author`); once
 fields diverge it maps a field to `[version, stamp, author]` of its last write. Existence is a field too, under
-`EXISTENCE`.
+`EXISTENCE`; a tag is one under its own name (`sync.tags`).
 """
 
 from dataclasses import dataclass, replace
@@ -11,6 +11,8 @@ from typing import Any
 from sync.collection import Fields
 
 EXISTENCE = "@"
+NEW = -1
+"""The `seq` of a record that was never stored."""
 
 Clock = list[Any]
 """`[version, stamp, author]` of a field's last write; a list, because it is stored as JSON."""
@@ -18,7 +20,10 @@ Clock = list[Any]
 
 @dataclass(slots=True)
 class Record:
-    """One record of one collection. `seq` is its place in the tenant's sequence, `version` its own counter."""
+    """One record of one collection. `seq` is its place in the tenant's sequence, `version` its own counter.
+
+    A collected tombstone is at place 0, where no pull reads: its id stays taken, its values are gone.
+    """
 
     seq: int
     version: int
@@ -28,6 +33,11 @@ class Record:
     author: str
     clocks: dict[str, Clock] | None
     fields: Fields
+
+    @property
+    def collected(self) -> bool:
+        """Whether this is what is left of a record deleted long ago."""
+        return self.deleted and self.seq == 0
 
     def clock(self, field: str) -> Clock:
         """The last write of a field."""
@@ -45,3 +55,8 @@ class Record:
         if self.clocks is None:
             self.clocks = {}
         self.clocks[field] = clock
+
+    def forget(self, field: str) -> None:
+        """Drop a clock: what it told of is gone."""
+        if self.clocks is not None:
+            self.clocks.pop(field, None)

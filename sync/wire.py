@@ -28,7 +28,10 @@ CODE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
 
 @dataclass(frozen=True, slots=True)
 class WireType:
-    """A field's form on the wire. `check` is a pydantic annotation; digits and places are those of a decimal."""
+    """A field's form on the wire. `check` is a pydantic annotation; digits and places are those of a decimal.
+
+    `length` is the most characters of a text, the most items of a list.
+    """
 
     kind: Kind
     check: Any
@@ -98,8 +101,8 @@ def item(name: str, /, *, optional: Mapping[str, WireType] | None = None, **requ
 
 
 def json_of(shape: Any, *, most: int = 1000) -> WireType:
-    """A list of items (a shape made by `item`, or a wire type's check), stored as one JSON text."""
-    return WireType("json", Annotated[list[shape], Field(max_length=most)])
+    """A list of at most `most` items (a shape made by `item`, or a wire type's check), stored as one JSON text."""
+    return WireType("json", Annotated[list[shape], Field(max_length=most)], length=most)
 
 
 JSON = WireType("json", JsonValue)

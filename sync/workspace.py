@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sync.collection import Collection, Fields, Increment
-from sync.merge import increment
+from sync.conflicts import CONFLICTS, aims, conflict_id, labels, subject
+from sync.merging import increment
+from sync.outcome import WHOLE
 from sync.protocol import Mutation, Registry, Unusable
 from sync.record import Record
+from sync.scope import narrow
 
 Key = tuple[str, str]
 """(collection, record id)."""
@@ -24,13 +27,21 @@ Held = dict[Counter, int]
 """Sums of increments, in the counter's smallest unit, that wait for their record."""
 
 
-def needed(mutations: Iterable[Mutation | Unusable], *, look: bool) -> set[Key]:
-    """The records mutations name; without `look`, a creation is taken for new (the unique key tells)."""
-    return {
-        (mutation["collection"], mutation["record_id"])
-        for mutation in mutations
-        if not isinstance(mutation, Unusable) and mutation["op"] != "noop" and (look or mutation["op"] != "create")
-    }
+def needed(registry: Registry, mutations: Iterable[Mutation | Unusable], *, look: bool) -> set[Key]:
+    """The records mutations name, and the conflicts they could open or move.
+
+    Without `look`, a creation is taken for new: the unique key tells.
+    """
+    keys: set[Key] = set()
+    for mutation in mutations:
+        if isinstance(mutation, Unusable) or mutation["op"] == "noop" or (mutation["op"] == "create" and not look):
+            continue
+        name, record_id = mutation["collection"], mutation["record_id"]
+        keys.add((name, record_id))
+        if mutation["op"] == "update":
+            collection = registry.collections[name]
+            keys.update((CONFLICTS, conflict_id(name, record_id, label)) for label in labels(collection, mutation))
+    return keys if CONFLICTS in registry.collections else {key for key in keys if key[0] != CONFLICTS}
 
 
 def _targets(collection: Collection, fields: Fields) -> Iterable[Key]:
@@ -47,46 +58,65 @@ class Workspace:
     """Records in hand.
 
     `changed` holds those to store, in the order of their last change; `created` those among them to insert; `moved` the
-    audiences that records left. `held` are increments to keep for records not here yet, `joined` those whose record
-    came.
+    audiences that records left, each with the record's version then. `held` are increments to keep for records not here
+    yet, `joined` those whose record came.
     """
 
     def __init__(self, registry: Registry, loaded: Mapping[Key, Record], waiting: Held | None = None) -> None:
         """`loaded` is what the database has of what is `needed`; `waiting` the increments held for what is touched."""
         self.registry = registry
         self._records: dict[Key, Record] = dict(loaded)
+        self._asked: set[Key] = set(loaded)
         self._waiting: Held = waiting or {}
         self.changed: dict[Key, Record] = {}
         self.created: set[Key] = set()
-        self.moved: list[tuple[Key, str]] = []
+        self.moved: list[tuple[Key, str, int]] = []
         self.held: Held = defaultdict(int)
         self.joined: list[Counter] = []
 
     def targets(self, mutations: Iterable[Mutation | Unusable], implied: Mapping[str, Any]) -> set[Key]:
-        """Records that the named ones touch, as they stand or as they would become, and that are not loaded yet.
+        """Records that the named ones touch, as they stand or as they would become, and that were not asked for yet.
 
-        `implied` are fields that a creation may leave out.
+        `implied` are fields that a creation may leave out. What is loaded may touch more: ask until there is nothing.
         """
         fields: dict[Key, Fields] = {key: record.fields for key, record in self._records.items()}
         keys: set[Key] = set()
         for mutation in mutations:
             if isinstance(mutation, Unusable) or mutation["op"] == "noop":
                 continue
-            collection = self.registry.collections[mutation["collection"]]
-            if collection.options.effects is None and not collection.options.references:
-                continue
-            key = (collection.name, mutation["record_id"])
-            before = fields.get(key) or {**collection.defaults}
-            after = {**implied, **before, **mutation.get("fields", {})}
-            if after.keys() >= collection.required:
-                keys.update(_targets(collection, after))
-                keys.update(_targets(collection, before) if key in fields else ())
-                fields[key] = after
-        return keys - self._records.keys()
+            key, said = (mutation["collection"], mutation["record_id"]), mutation.get("fields", {})
+            if key[0] != CONFLICTS:
+                self._touched(key, said, implied, fields, keys)
+            elif key in self._records:
+                keys.add(subject(self._records[key]))
+                for aim in aims(self._records[key], said):
+                    self._touched(subject(self._records[key]), aim, {}, fields, keys)
+        return self.missing(keys)
 
-    def add_loaded(self, loaded: Mapping[Key, Record]) -> None:
-        """What was loaded in a second step."""
-        self._records.update(loaded)
+    def missing(self, keys: Iterable[Key]) -> set[Key]:
+        """Those that were not asked for yet; from now on they were."""
+        missing = set(keys) - self._asked - self._records.keys()
+        self._asked |= missing
+        return missing
+
+    def _touched(
+        self, key: Key, said: Fields, implied: Mapping[str, Any], fields: dict[Key, Fields], keys: set[Key]
+    ) -> None:
+        """Add to `keys` what a record refers to and has effects on, before and after it is written; note it so."""
+        collection = self.registry.collections[key[0]]
+        if collection.options.effects is None and not collection.options.references:
+            return
+        before = fields.get(key) or {**collection.defaults}
+        after = {**implied, **before, **said}
+        if after.keys() >= collection.required:
+            keys.update(_targets(collection, after))
+            keys.update(_targets(collection, before) if key in fields else ())
+            fields[key] = after
+
+    def add_loaded(self, loaded: Mapping[Key, Record], waiting: Held) -> None:
+        """What was loaded in a further step; what is here already has moved on."""
+        self._records = {**loaded, **self._records}
+        self._waiting = {**waiting, **self._waiting}
 
     def get(self, key: Key) -> Record | None:
         """The record as it stands now in this transaction."""
@@ -96,15 +126,32 @@ class Workspace:
         """Take over a new state, with its effects and flags."""
         before = self._records.get(key)
         record.audience = collection.options.audience.of(record.fields)
+        self.take(key, record)
         if before is None:
-            self.created.add(key)
             self._join(key, record, collection)
         elif before.audience != record.audience:
-            self.moved.append((key, before.audience))
-        self._store(key, record)
+            self._move_conflicts(key, record, collection)
         flags = self._apply_effects(collection, before, record) + self._dangling(collection, record)
         if flags and "flags" in collection.fields:
             record.fields["flags"] = sorted({*record.fields["flags"], *flags})
+
+    def take(self, key: Key, record: Record) -> None:
+        """Take over a new state as it is."""
+        before = self._records.get(key)
+        if before is None:
+            self.created.add(key)
+        elif before.audience != record.audience:
+            self.moved.append((key, before.audience, record.version))
+        self._store(key, record)
+
+    def _move_conflicts(self, key: Key, record: Record, collection: Collection) -> None:
+        for label in (*collection.manual, WHOLE):
+            conflict = (CONFLICTS, conflict_id(*key, label))
+            have = self._records.get(conflict)
+            if have is not None:
+                moved = have.copy()
+                moved.version, moved.audience = have.version + 1, narrow(record.audience, collection.writers)
+                self.take(conflict, moved)
 
     def _store(self, key: Key, record: Record) -> None:
         self._records[key] = record

@@ -7,14 +7,17 @@ once.
 
 from collections.abc import Sequence
 
+from server.engine.late import Ended, Late
 from server.engine.mutations import Memory
 from server.engine.records import Records
+from server.engine.waiting import WaitingRoom
 from server.ports import Cause, Forwarding
 from server.storage.writer import Writing
-from sync.judge import Judge, Scope
-from sync.merge import Outcome
-from sync.merge import Writer as Author
+from sync.judge import Judge
+from sync.outcome import Outcome
+from sync.outcome import Writer as Author
 from sync.protocol import Mutation, Unusable, verdict
+from sync.scope import Scope
 
 _SERVER = Scope("server", frozenset())
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -26,7 +29,7 @@ class Applier:
     def __init__(self, records: Records, forwarding: Forwarding) -> None:
         """Both are shared with the rest of the process."""
         self._records, self._forwarding = records, forwarding
-        self._memory = Memory()
+        self._memory, self._room, self._late = Memory(), WaitingRoom(), Late(records)
 
     async def apply(
         self, writing: Writing, tenant_id: str, author: str, mutations: Sequence[Mutation], cause: Cause
@@ -51,9 +54,14 @@ class Applier:
         )
         new = [mutation for mutation in mutations if mutation["uid"] not in known]
         outcomes = {mutation["uid"]: judge.one(mutation) for mutation in new}
+        ended = Ended()
+        if workspace.created and await self._room.any(writing.tx, tenant_id):
+            ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
+        await self._memory.supersede(writing.tx, tenant_id, judge.lost, writing.now)
         await self._remember(writing, tenant_id, new, outcomes)
+        await self._late.store(writing, tenant, ended)
         return [outcomes.get(mutation["uid"]) or Outcome("applied") for mutation in mutations]
 
     def _checked(self, mutation: Mutation) -> Mutation:
@@ -69,8 +77,6 @@ class Applier:
         rows = []
         for mutation in new:
             outcome = outcomes[mutation["uid"]]
-            for loser in outcome.losers:
-                await self._memory.supersede(writing.tx, tenant_id, mutation, loser, writing.now)
             told = None
             if outcome.status != "applied":
                 told = verdict(0, mutation["uid"], outcome.status, code=outcome.code, message=outcome.message)

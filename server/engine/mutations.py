@@ -6,30 +6,31 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.engine.waiting import WAITS
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
-from sync.judge import KnownMutation
-from sync.merge import Loser
+from sync.judge import KnownMutation, Lost, Queued
 from sync.protocol import Mutation, Unusable, Verdict
 
 _CLIENT = Statement(
-    "SELECT device_id, last_mutation_id FROM clients WHERE tenant_id = :tenant_id AND client_id = :client_id"
+    f"""SELECT c.device_id, c.last_mutation_id, c.purged_through, {WAITS}
+       FROM (SELECT 1 AS one) AS o LEFT JOIN clients AS c ON c.tenant_id = :tenant_id AND c.client_id = :client_id"""  # noqa: S608
 )
 _MEET = Statement(
     """INSERT INTO clients (tenant_id, client_id, device_id, last_mutation_id, created_at, purged_through)
-       VALUES (:tenant_id, :client_id, :device_id, :last_mutation_id, :created_at, 0)"""
+       VALUES (:tenant_id, :client_id, :device_id, 0, :created_at, 0)"""
 )
 _ADVANCE = Statement(
     """UPDATE clients SET last_mutation_id = :last_mutation_id
        WHERE tenant_id = :tenant_id AND client_id = :client_id AND last_mutation_id < :last_mutation_id"""
 )
 _KNOWN = Statement(
-    """SELECT uid, version, verdict FROM mutations
+    """SELECT uid, version, verdict, client_id, mutation_id FROM mutations
        WHERE tenant_id = :tenant_id AND uid IN (SELECT value FROM json_each(:uids))""",
-    postgresql="""SELECT m.uid, m.version, m.verdict FROM json_array_elements_text(:uids::json) AS wanted(one)
-       CROSS JOIN LATERAL (SELECT * FROM mutations WHERE tenant_id = :tenant_id AND uid = wanted.one::uuid LIMIT 1) AS
-       m""",
+    postgresql="""SELECT m.uid, m.version, m.verdict, m.client_id, m.mutation_id
+       FROM json_array_elements_text(:uids::json) AS wanted(one) CROSS JOIN LATERAL
+       (SELECT * FROM mutations WHERE tenant_id = :tenant_id AND uid = wanted.one::uuid LIMIT 1) AS m""",
 )
 _COLUMNS = ("tenant_id", "uid", "client_id", "mutation_id", "version", "verdict")
 _REMEMBER = Statement(
@@ -48,23 +49,27 @@ _REFUSE = Statement(
 
 
 class Client(NamedTuple):
-    """A known client: the device it is bound to, and its last consumed mutation."""
+    """A client as it is known here: the device it is bound to (None: it is new), and how far its queue has come.
 
-    device_id: str
-    last_mutation_id: int
+    `waits`: something of this tenant's waits for its record.
+    """
+
+    device_id: str | None
+    queued: Queued
+    waits: bool
 
 
 class Memory:
     """Reads and writes what is remembered, inside somebody's transaction."""
 
-    async def client(self, tx: Tx, tenant_id: str, client_id: str) -> Client | None:
-        """A client, if it was here before."""
-        rows = await tx.fetch(_CLIENT, (tenant_id, client_id))
-        return Client(*rows[0]) if rows else None
+    async def client(self, tx: Tx, tenant_id: str, client_id: str) -> Client:
+        """A client."""
+        ((device_id, last, purged, waits),) = await tx.fetch(_CLIENT, (tenant_id, client_id))
+        return Client(device_id, Queued(last or 0, purged or 0), bool(waits))
 
-    async def meet(self, tx: Tx, row: tuple[str, str, str, int, str]) -> None:
-        """Bind a new client: (tenant, client, device, last mutation id, now)."""
-        await tx.execute(_MEET, row)
+    async def meet(self, tx: Tx, tenant_id: str, client_id: str, device_id: str, now: str) -> None:
+        """Bind a new client to its device."""
+        await tx.execute(_MEET, (tenant_id, client_id, device_id, now))
 
     async def advance(self, tx: Tx, tenant_id: str, client_id: str, last_mutation_id: int) -> None:
         """Note how far a client came."""
@@ -80,7 +85,10 @@ class Memory:
             return {}
         named = {"tenant_id": tenant_id, "uids": to_json(uids).decode()}
         rows = await writing.tx.fetch(_KNOWN, named)
-        return {uid: KnownMutation(version, verdict and json.loads(verdict)) for uid, version, verdict in rows}
+        return {
+            uid: KnownMutation(version, verdict and json.loads(verdict), client_id, mutation_id)
+            for uid, version, verdict, client_id, mutation_id in rows
+        }
 
     async def remember(
         self, tx: Tx, tenant_id: str, client_id: str, rows: Sequence[tuple[str, int, int | None, Verdict | None]]
@@ -100,20 +108,23 @@ class Memory:
             ]
             await tx.copy("mutations", _COLUMNS, _REMEMBER, stored)
 
-    async def supersede(self, tx: Tx, tenant_id: str, mutation: Mutation, loser: Loser, now: str) -> None:
-        """Keep a value that lost."""
-        named = {
-            "tenant_id": tenant_id,
-            "uid": mutation["uid"],
-            "field": loser.field,
-            "collection": mutation["collection"],
-            "record_id": mutation["record_id"],
-            "value": to_json(loser.value).decode(),
-            "stamp": loser.stamp,
-            "author": loser.author,
-            "noted_at": now,
-        }
-        await tx.execute(_SUPERSEDE, named)
+    async def supersede(self, tx: Tx, tenant_id: str, lost: Sequence[Lost], now: str) -> None:
+        """Keep values that lost."""
+        rows = [
+            {
+                "tenant_id": tenant_id,
+                "uid": one.uid,
+                "field": one.loser.field,
+                "collection": one.collection,
+                "record_id": one.record_id,
+                "value": to_json(one.loser.value).decode(),
+                "stamp": one.loser.stamp,
+                "author": one.loser.author,
+                "noted_at": now,
+            }
+            for one in lost
+        ]
+        await tx.many(_SUPERSEDE, rows)
 
     async def refuse(self, tx: Tx, verdict: Verdict, raw: Any, about: dict[str, str]) -> None:
         """Keep a rejected mutation whole; ASCII JSON, for it may hold text that no database takes."""

@@ -16,14 +16,17 @@ from typing import NamedTuple
 
 import structlog
 
+from server.engine.late import Ended, Late
 from server.engine.mutations import Memory
 from server.engine.records import Records
+from server.engine.sides import name_sides
+from server.engine.waiting import Sender, WaitingRoom
 from server.ports import Cause, Forwarding, Principal
 from server.storage.database import DatabaseError
 from server.storage.writer import Job, Tenant, Writer, Writing
 from sync.errors import ClientForkedError, ForeignClientError, MutationGapError, QueueError, SyncError
 from sync.judge import Judge, Judgement
-from sync.merge import Writer as Author
+from sync.outcome import Writer as Author
 from sync.protocol import Mutation, SyncRequest, Unusable, Verdict
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -61,7 +64,7 @@ class Pusher:
     def __init__(self, writer: Writer, records: Records, forwarding: Forwarding) -> None:
         """All three are shared with the rest of the process."""
         self._writer, self._records, self._forwarding = writer, records, forwarding
-        self._memory = Memory()
+        self._memory, self._room, self._late = Memory(), WaitingRoom(), Late(records)
 
     async def push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
         """Apply a request's mutations.
@@ -113,9 +116,9 @@ class Pusher:
     async def _apply(self, batch: _Batch, writing: Writing) -> Pushed | SyncError:
         tenant = writing.tenant(batch.principal.tenant_id)
         client = await self._memory.client(writing.tx, tenant.tenant_id, batch.client_id)
-        if client is not None and client.device_id != batch.principal.device_id:
+        if client.device_id not in (None, batch.principal.device_id):
             return ForeignClientError()
-        last = client.last_mutation_id if client is not None else 0
+        last = client.queued.last_mutation_id
         if batch.epoch is not None and batch.epoch != tenant.epoch:
             return Pushed(tenant.epoch, tenant.seq, last, [], rewound=True)
         scope = batch.principal.scope()
@@ -124,17 +127,28 @@ class Pusher:
         collector = await self._forwarding.collector(writing, tenant, Cause(batch.correlation_id))
         author = Author(batch.client_id, tenant.epoch, writing.now)
         judge = Judge(self._records.registry, workspace, author, scope, collector.accepted)
-        judgement = judge.batch(batch.mutations, last, known)
+        judgement = judge.batch(batch.mutations, client.queued, known)
+        if client.device_id is None:
+            device_id = batch.principal.device_id
+            await self._memory.meet(writing.tx, tenant.tenant_id, batch.client_id, device_id, writing.now)
+        ended = Ended()
+        if client.waits:
+            ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
+        await name_sides(writing.tx, tenant.tenant_id, workspace)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
-        await self._remember(batch, writing, judgement, is_new=client is None)
+        await self._memory.supersede(writing.tx, tenant.tenant_id, judge.lost, writing.now)
+        await self._remember(batch, writing, judgement)
+        await self._late.store(writing, tenant, ended)
         return _answer(judgement, tenant)
 
-    async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement, *, is_new: bool) -> None:
+    async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement) -> None:
         tx, tenant_id, client_id = writing.tx, batch.principal.tenant_id, batch.client_id
         await self._memory.remember(tx, tenant_id, client_id, judgement.remembered)
-        for mutation, loser in judgement.losers:
-            await self._memory.supersede(tx, tenant_id, mutation, loser, writing.now)
+        if judgement.waiting:
+            sender = Sender(client_id, batch.principal.device_id, batch.correlation_id, batch.principal.scope())
+            await self._room.wait(writing, writing.tenant(tenant_id), judgement.waiting, sender)
+        await self._room.readdress(tx, tenant_id, judgement.readdressed, client_id)
         for verdict, raw in judgement.refused:
             about = {
                 "tenant_id": tenant_id,
@@ -144,11 +158,7 @@ class Pusher:
                 "received_at": writing.now,
             }
             await self._memory.refuse(tx, verdict, raw, about)
-        if is_new:
-            row = (tenant_id, client_id, batch.principal.device_id, judgement.last_mutation_id, writing.now)
-            await self._memory.meet(tx, row)
-        else:
-            await self._memory.advance(tx, tenant_id, client_id, judgement.last_mutation_id)
+        await self._memory.advance(tx, tenant_id, client_id, judgement.last_mutation_id)
 
 
 def _answer(judgement: Judgement, tenant: Tenant) -> Pushed | SyncError:

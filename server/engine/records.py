@@ -9,6 +9,7 @@ from server.storage.database import Tx
 from server.storage.record_sql import RecordSql
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
+from sync.conflicts import CONFLICTS
 from sync.protocol import Mutation, Registry, Unusable
 from sync.record import Record
 from sync.workspace import Held, Key, Workspace, needed
@@ -31,8 +32,8 @@ _RELEASE = Statement(
        AND record_id = :record_id AND field = :field"""
 )
 _DEPART = Statement(
-    """INSERT INTO departures (tenant_id, seq, collection, record_id, audience)
-       VALUES (:tenant_id, :seq, :collection, :record_id, :audience)"""
+    """INSERT INTO departures (tenant_id, seq, collection, record_id, version, audience)
+       VALUES (:tenant_id, :seq, :collection, :record_id, :version, :audience)"""
 )
 
 
@@ -49,12 +50,31 @@ class Records:
     ) -> Workspace:
         """Everything these mutations touch, loaded; `implied` are fields their creations may leave out."""
         tx = writing.tx
-        loaded = await self.load(tx, tenant_id, needed(mutations, look=writing.look))
+        loaded = await self.load(tx, tenant_id, needed(self.registry, mutations, look=writing.look))
         workspace = Workspace(self.registry, loaded, await self.load_held(tx, tenant_id, _created(mutations)))
-        missing = workspace.targets(mutations, implied)
-        if missing:
-            workspace.add_loaded(await self.load(tx, tenant_id, missing))
+        await self._load_targets(tx, tenant_id, workspace, mutations, implied)
         return workspace
+
+    async def extend(
+        self, tx: Tx, tenant_id: str, workspace: Workspace, mutations: Sequence[Mutation | Unusable]
+    ) -> None:
+        """Load what further mutations touch into a workspace that is at work."""
+        missing = workspace.missing(needed(self.registry, mutations, look=True))
+        workspace.add_loaded(await self.load(tx, tenant_id, missing), {})
+        await self._load_targets(tx, tenant_id, workspace, mutations, {})
+
+    async def _load_targets(
+        self,
+        tx: Tx,
+        tenant_id: str,
+        workspace: Workspace,
+        mutations: Sequence[Mutation | Unusable],
+        implied: Mapping[str, str],
+    ) -> None:
+        while missing := workspace.targets(mutations, implied):
+            loaded = await self.load(tx, tenant_id, missing)
+            workspace.add_loaded(loaded, await self.load_held(tx, tenant_id, loaded))
+            mutations = [one for one in mutations if not isinstance(one, Unusable) and one["collection"] == CONFLICTS]
 
     async def load(self, tx: Tx, tenant_id: str, keys: Iterable[Key]) -> dict[Key, Record]:
         """Those of the records that exist."""
@@ -67,10 +87,10 @@ class Records:
                 found[name, record_id] = record
         return found
 
-    async def load_held(self, tx: Tx, tenant_id: str, created: Iterable[Key]) -> Held:
-        """Increments that wait for records about to be created."""
+    async def load_held(self, tx: Tx, tenant_id: str, keys: Iterable[Key]) -> Held:
+        """Increments that wait for these records: for their creation, or for a sum that is back in its range."""
         wanted: dict[str, list[str]] = defaultdict(list)
-        for name, record_id in created:
+        for name, record_id in keys:
             if self.registry.collections[name].counters:
                 wanted[name].append(record_id)
         held: Held = {}
@@ -83,7 +103,9 @@ class Records:
         """Give each changed record its place in the sequence and store it."""
         new: dict[str, dict[str, Record]] = defaultdict(dict)
         old: dict[str, dict[str, Record]] = defaultdict(dict)
-        left = [(tenant.tenant_id, tenant.next_seq(), *key, audience) for key, audience in workspace.moved]
+        left = [
+            (tenant.tenant_id, tenant.next_seq(), *key, version, audience) for key, audience, version in workspace.moved
+        ]
         for (name, record_id), record in workspace.changed.items():
             record.seq = tenant.next_seq()
             (new if (name, record_id) in workspace.created else old)[name][record_id] = record

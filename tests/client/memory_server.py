@@ -14,10 +14,11 @@ from server.collections import registry
 from sync.clock import encode_instant
 from sync.collection import Fields
 from sync.errors import ClientForkedError, ForeignClientError, MutationGapError, SyncError
-from sync.judge import Judge, Judgement, KnownMutation, Scope
-from sync.merge import Writer
+from sync.judge import Judge, Judgement, KnownMutation, Queued
+from sync.outcome import Writer
 from sync.protocol import MAX_BODY_BYTES, SyncRequest, Unusable, Verdict
 from sync.record import Record
+from sync.scope import Scope
 from sync.workspace import Held, Key, Workspace
 from tests.client.samples import SHOP
 
@@ -112,7 +113,9 @@ class MemoryServer:
         writer = Writer(client_id, self.epoch, self._now())
         known = {m: self.known[m] for m in map(_uid, mutations) if m in self.known}
         seen = set(known)
-        judgement = Judge(REGISTRY, workspace, writer, scope, lambda _change: None).batch(mutations, last, known)
+        judgement = Judge(REGISTRY, workspace, writer, scope, lambda _change: None).batch(
+            mutations, Queued(last), known
+        )
         self._store(workspace)
         self.clients[client_id] = (device, judgement.last_mutation_id)
         self.known |= known

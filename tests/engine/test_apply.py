@@ -7,7 +7,7 @@ import pytest
 
 from server.ports import Cause
 from server.storage.writer import Job, Writing
-from sync.merge import Outcome
+from sync.outcome import Outcome
 from sync.protocol import Mutation
 from tests.support.shop import TIMESTAMP, Shop, product_fields
 

@@ -21,7 +21,7 @@ from server.ports import (
     WebhookRefusedError,
 )
 from server.storage.writer import Writing
-from sync.merge import Outcome
+from sync.outcome import Outcome
 from sync.protocol import Mutation
 
 Fetching = Callable[[WebhookEvent], Fetched | Awaitable[Fetched | None] | None]

@@ -9,7 +9,7 @@ import pytest
 from server.inbox.processor import ProcessorOptions
 from server.ports import Cause, WebhookEvent
 from server.storage.writer import Writing
-from sync.merge import Outcome
+from sync.outcome import Outcome
 from sync.protocol import Mutation
 from tests.inbox.mailroom import Mailroom, open_mailroom, sale, scripted
 from tests.inbox.scripted import answering

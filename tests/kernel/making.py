@@ -3,10 +3,10 @@
 from typing import Any, cast
 
 from sync.clock import encode_instant
-from sync.judge import Scope
-from sync.merge import Writer
+from sync.outcome import Writer
 from sync.protocol import Mutation
 from sync.record import Record
+from sync.scope import Scope
 
 NOON_MS = 1_795_435_200_000
 """2026-11-23T12:00:00Z: the server's clock where a test does not say otherwise."""
@@ -61,11 +61,11 @@ def note(version: int = 1, *, deleted: bool = False, author: int = 9, stamp: int
     clocks = more.pop("clocks", None)
     fields: dict[str, Any] = NOTE | {"colour": None, "pinned": False, "price": "1.50", "tags": [], "status": None}
     fields |= {"seen": "0.000", "paid": "0.00"} | more
-    return Record(0, version, "shop:bar", deleted, at(stamp), client(author), clocks, fields)
+    return Record(1, version, "shop:bar", deleted, at(stamp), client(author), clocks, fields)
 
 
 def shelf(version: int = 1, *, deleted: bool = False, author: int = 9, stamp: int = -60_000, **more: Any) -> Record:
     """A shelf as the server holds it; `clocks` and fields may be given."""
     clocks = more.pop("clocks", None)
     fields: dict[str, Any] = SHELF | {"colour": None, "stock": "0.000"} | more
-    return Record(0, version, "tenant", deleted, at(stamp), client(author), clocks, fields)
+    return Record(1, version, "tenant", deleted, at(stamp), client(author), clocks, fields)

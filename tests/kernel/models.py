@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from sync.collection import EVERYTHING, FOR_SHOP, WRITE_ONLY, Fields, Increment, SyncOptions
 from sync.policy import COUNTER, IMMUTABLE, LAST_WRITER, MANUAL, SERVER_OWNED, TAG_SET
 from sync.protocol import Registry
-from sync.wire import CODE, FLAG, MONEY, QUANTITY, UUID, choice, json_of, text, units_of
+from sync.wire import CODE, FLAG, INSTANT, INTEGER, JSON, MONEY, QUANTITY, UUID, choice, json_of, text, units_of
 
 MAY = {"owner": EVERYTHING, "clerk": WRITE_ONLY}
 COLOUR = text(20)
@@ -62,6 +62,11 @@ def check_ticket(before: Fields | None, after: Fields) -> str | None:
     return "a void ticket stays void" if reopened else None
 
 
+def check_offer(_before: Fields | None, after: Fields) -> str | None:
+    """Who closes has opened before."""
+    return "it closes before it opens" if after["closes"] < after["opens"] else None
+
+
 class Ticket(BaseModel):
     """A fact with an effect on a shelf."""
 
@@ -97,5 +102,39 @@ class Reservation(BaseModel):
     quantity: Annotated[Decimal, QUANTITY, LAST_WRITER]
 
 
-REGISTRY = Registry((Note, Shelf, Ticket, Reservation))
-NOTES, SHELVES, TICKETS = (REGISTRY.collections[name] for name in ("notes", "shelves", "tickets"))
+class Offer(BaseModel):
+    """Fields that must agree: one unit a person decides about, one where the later writer wins."""
+
+    sync: ClassVar[SyncOptions] = SyncOptions(
+        "offers", may=MAY, units={"pricing": ("price", "rate"), "place": ("street", "town")}, rule=check_offer
+    )
+
+    price: Annotated[Decimal, MONEY, MANUAL] = Decimal("1.5")
+    rate: Annotated[Decimal, MONEY, MANUAL] = Decimal(10)
+    street: Annotated[str, COLOUR, LAST_WRITER] = ""
+    town: Annotated[str, COLOUR, LAST_WRITER] = ""
+    opens: Annotated[int, INTEGER, LAST_WRITER] = 0
+    closes: Annotated[int, INTEGER, LAST_WRITER] = 24
+
+
+class Conflict(BaseModel):
+    """What people must weigh."""
+
+    sync: ClassVar[SyncOptions] = SyncOptions("conflicts", may={"owner": WRITE_ONLY, "clerk": WRITE_ONLY})
+
+    collection: Annotated[str, CODE, SERVER_OWNED]
+    record_id: Annotated[str, UUID, SERVER_OWNED]
+    field: Annotated[str, CODE, SERVER_OWNED]
+    status: Annotated[str, CODE, SERVER_OWNED]
+    current: Annotated[Any, JSON, SERVER_OWNED]
+    candidates: Annotated[Any, JSON, SERVER_OWNED]
+    opened_at: Annotated[str, INSTANT, SERVER_OWNED]
+    decision: Annotated[str | None, choice("mine", "theirs", "value"), LAST_WRITER] = None
+    candidate: Annotated[str | None, UUID, LAST_WRITER] = None
+    value: Annotated[Any, JSON, LAST_WRITER] = None
+    decided_by: Annotated[str | None, CODE, SERVER_OWNED] = None
+    decided_at: Annotated[str | None, INSTANT, SERVER_OWNED] = None
+
+
+REGISTRY = Registry((Note, Shelf, Ticket, Reservation, Offer, Conflict))
+NOTES, SHELVES, TICKETS, OFFERS = (REGISTRY.collections[n] for n in ("notes", "shelves", "tickets", "offers"))

@@ -16,7 +16,7 @@ from tests.kernel.models import MAY, NOTES, REGISTRY, Note
 EVERY = [*REGISTRY.collections.values(), *registry().collections.values()]
 
 
-@pytest.mark.parametrize("collection", EVERY, ids=lambda collection: collection.name)
+@pytest.mark.parametrize("collection", EVERY, ids=lambda one: f"{one.model.__name__}-{one.model.__module__}")
 def test_a_default_is_what_the_wire_would_take(collection: Collection) -> None:
     """A record that was filled in looks like one that was sent: the same canonical form."""
     for name, value in collection.defaults.items():

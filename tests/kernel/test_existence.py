@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.merge import Loser, Outcome, merge
+from sync.merge import merge
+from sync.outcome import Loser, Outcome
 from sync.record import EXISTENCE, Record
 from tests.kernel.making import at, client, mutation, note, shelf, writer
 from tests.kernel.models import NOTES, SHELVES, TICKETS

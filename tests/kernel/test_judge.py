@@ -57,7 +57,7 @@ def test_a_duplicate_changes_nothing_and_gets_the_stored_verdict(history: Histor
         state = server.state()
         answer = server.push(played.client_id, [played.mutation], now=now)
         assert answer.verdicts == again(played.judgement.verdicts)
-        assert (answer.remembered, answer.refused, answer.losers, answer.trouble) == ([], [], [], None)
+        assert (answer.remembered, answer.refused, answer.lost, answer.trouble) == ([], [], [], None)
         assert server.state() == state
 
 
@@ -154,13 +154,13 @@ def test_what_is_refused_stops_nobody(server: MemoryServer) -> None:
         {"op": "create", "record": 1, "fields": NOTE | {"title": "other"}},
         {"fields": {"kind": "other"}},
         {"fields": {"status": "paid"}},
-        {"record": 3, "fields": {"title": "x"}},
+        {"op": "restore", "fields": {"title": "x"}},
         {"fields": {"title": "x", "shop": "elsewhere"}},
     ]
     mutations = [numbered(2 * n, **more) for n, more in enumerate(bad, 1)]
     mixed = [m for pair in zip(queue(1, 3, 5, 7, 9, 11), mutations, strict=True) for m in pair]
     answer = server.push(CLIENT, mixed)
-    codes = ["missing_field", "already_exists", "immutable", "server_owned", "unknown_record", "out_of_scope"]
+    codes = ["missing_field", "already_exists", "immutable", "server_owned", "invalid", "out_of_scope"]
     assert [v["code"] for v in answer.verdicts if v["status"] == "rejected"] == codes
     assert [v["status"] for v in answer.verdicts[::2]] == ["applied"] * 6
     assert answer.refused == list(zip(answer.verdicts[1::2], mutations, strict=True))

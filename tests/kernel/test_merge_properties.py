@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.clock import MAX_AHEAD_MS
-from sync.merge import Loser, merge
+from sync.merge import merge
+from sync.outcome import Loser
 from sync.record import EXISTENCE, Clock, Record
 from tests.kernel.histories import History, Played, Step, histories, play
 from tests.kernel.making import EPOCH, at, client, mutation, note, writer
@@ -23,7 +24,7 @@ def known(record: Record, clock: Clock, played: Played) -> bool:
 
 def losers(played: Played) -> list[Loser]:
     """The values this mutation cost, its own or others'."""
-    return [loser for _, loser in played.judgement.losers]
+    return [lost.loser for lost in played.judgement.lost]
 
 
 def conclude(played: Played) -> tuple[Record, Record, str]:

@@ -5,18 +5,19 @@ from typing import Any
 
 import pytest
 
-from sync.merge import Loser, Writer, merge
+from sync.merge import merge
+from sync.outcome import Clash, Loser, Writer
 from sync.protocol import Unusable
-from sync.record import Record
+from sync.record import NEW, Record
 from tests.kernel.models import REGISTRY
 from tests.kernel.vectors import vectors
 
 VECTORS = vectors("merge")
 
 
-def record_of(said: dict[str, Any] | None) -> Record | None:
+def record_of(said: dict[str, Any] | None, seq: int = 1) -> Record | None:
     """A record as the vectors write it."""
-    return None if said is None else Record(seq=0, audience="", **said)
+    return None if said is None else Record(seq=seq, audience="", **said)
 
 
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
@@ -30,7 +31,8 @@ def test_a_mutation_makes_of_a_record_what_the_vectors_say(case: dict[str, Any])
     outcome = merge(REGISTRY.collections[case["mutation"]["collection"]], have, made, Writer(**case["writer"]))
     said = case["outcome"]
     assert (outcome.status, outcome.code) == (said["status"], said["code"])
-    assert outcome.record == record_of(said["record"])
+    assert outcome.record == record_of(said["record"], NEW if have is None else 1)
+    assert list(outcome.clashes) == [Clash(**clash) for clash in said.get("clashes", ())]
     assert list(outcome.losers) == [Loser(**loser) for loser in said["losers"]]
     assert (list(outcome.superseded), outcome.clamped) == (said["superseded"], said["clamped"])
     assert have == before
@@ -55,4 +57,4 @@ def test_every_rule_has_its_cases() -> None:
     few = {rule for rule in rules if rules.count(rule) < 2}
     assert few == {"noop"}
     assert {"seen", "epoch", "last_writer", "clamp", "immutable", "server_owned", "counter", "create"} <= set(rules)
-    assert {"existence", "rule"} <= set(rules)
+    assert {"existence", "rule", "tags", "manual", "unit"} <= set(rules)
