@@ -48,12 +48,15 @@ class Audience:
     An audience is written `tenant`, `shop:<shop>` or `role:<role>`; a bucket is one audience of one collection.
     """
 
-    kind: Literal["tenant", "shop", "role"]
+    kind: Literal["tenant", "shop", "role", "record"]
     of: Callable[[Fields], str]
 
 
 FOR_TENANT = Audience("tenant", lambda _fields: "tenant")
 """Everybody in the tenant."""
+
+AS_ITS_RECORD = Audience("record", lambda _fields: "")
+"""That of the record it is about, narrowed to who may write it: for conflicts, which the kernel places itself."""
 
 FOR_SHOP = Audience("shop", lambda fields: f"shop:{fields['shop']}")
 """The shop that the record's field `shop` names."""

@@ -127,8 +127,12 @@ class Judge:
         return result
 
     def late(self, mutation: Mutation) -> Verdict | None:
-        """The verdict of a mutation whose record has come; None where that is still out of its sender's sight."""
-        outcome = self.one(mutation)
+        """The verdict of a mutation whose record has come; None where that is still out of its sender's sight.
+
+        Who names a record has seen its creation, whatever the epoch; nothing else can be told of what was seen.
+        """
+        seen = max(1, mutation.get("base_version", 0) if mutation.get("epoch") == self.writer.epoch else 1)
+        outcome = self.one({**mutation, "base_version": seen, "epoch": self.writer.epoch})
         if outcome.status == "waiting":
             return None
         return _verdict(mutation["mutation_id"], mutation["uid"], outcome, self._version(mutation, outcome))

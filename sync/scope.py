@@ -25,10 +25,12 @@ class Scope(NamedTuple):
         wide, _, roles = audience.partition(_NARROW)
         return wide in self.audiences and self.role in roles.split(_AND)
 
-    def narrowed(self, narrowings: Iterable[str]) -> frozenset[str]:
-        """The caller's audiences within those narrowings that hold its role."""
+    def of_kind(self, kind: str, narrowings: Iterable[str]) -> frozenset[str]:
+        """The caller's audiences of a kind; of the kind `record`, all of them within each narrowing to its role."""
+        if kind != "record":
+            return frozenset(audience for audience in self.audiences if audience.split(":")[0] == kind)
         mine = [roles for roles in narrowings if self.role in roles.split(_AND)]
-        return frozenset(f"{wide}{_NARROW}{roles}" for wide in self.audiences for roles in mine)
+        return frozenset(narrow(wide, roles) for wide in self.audiences for roles in mine)
 
 
 def narrowing(roles: Iterable[str]) -> str:

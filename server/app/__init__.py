@@ -16,6 +16,7 @@ from server.app.core import Core, now_ms, open_core
 from server.app.providers import Adapters, make_adapters
 from server.app.workers import Workers, watching
 from server.auth.devices import Devices
+from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.engine.exchange import Exchange
 from server.engine.live import Pokes
@@ -101,7 +102,7 @@ def _services(core: Core, adapters: Adapters, workers: Workers | None, document:
         database=core.database,
         registry=core.registry,
         devices=Devices(core.database, now_ms),
-        exchange=Exchange(core.registry, pusher, puller, now_ms),
+        exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),
         receiver=receiver,
         pokes=Pokes(puller.head),
         openapi=document,

@@ -11,6 +11,9 @@ from server.collections.sales import Sale
 from server.ports import Route
 from sync.protocol import Registry
 
+OLDEST_SCHEMA = 1
+"""Apps built for less are told to update, and get no pages they could not read; what they queued is always taken."""
+
 MODELS = (Sale, Product, Customer, Invoice, Conflict)
 
 

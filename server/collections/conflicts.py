@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 from server.collections.roles import CONFLICTS
 from server.storage.synced import Synced
 from server.storage.types import column
-from sync.collection import SyncOptions
+from sync.collection import AS_ITS_RECORD, SyncOptions
 from sync.policy import LAST_WRITER, SERVER_OWNED
 from sync.wire import CODE, INSTANT, JSON, UUID, choice
 
@@ -24,7 +24,7 @@ class Conflict(Synced, table=True):
     """An open question about a field, or the answer it got."""
 
     __tablename__ = "conflicts"
-    sync: ClassVar[SyncOptions] = SyncOptions("conflicts", may=CONFLICTS)
+    sync: ClassVar[SyncOptions] = SyncOptions("conflicts", may=CONFLICTS, audience=AS_ITS_RECORD, schema=5)
 
     collection: Annotated[str, CODE, SERVER_OWNED] = column(CODE)
     record_id: Annotated[str, UUID, SERVER_OWNED] = column(UUID)

@@ -6,21 +6,26 @@ from server.collections.roles import MANAGED
 from server.storage.synced import Synced
 from server.storage.types import column
 from sync.collection import SyncOptions
-from sync.policy import LAST_WRITER
+from sync.policy import LAST_WRITER, MANUAL
 from sync.wire import CODE, text
+
+INVOICING = ("vat_number", "tax_code", "sdi_code")
+"""Who an invoice is made out to, and where it is sent: half of one customer and half of another is nobody."""
 
 
 class Customer(Synced, table=True):
     """A customer of the tenant."""
 
     __tablename__ = "customers"
-    sync: ClassVar[SyncOptions] = SyncOptions("customers", may=MANAGED, concurrent_delete="update_wins")
+    sync: ClassVar[SyncOptions] = SyncOptions(
+        "customers", may=MANAGED, concurrent_delete="update_wins", units={"invoicing": INVOICING}, schema=5
+    )
 
     name: Annotated[str, text(200, least=1), LAST_WRITER] = column(text(200))
     email: Annotated[str | None, text(254), LAST_WRITER] = column(text(254), default=None, nullable=True)
     phone: Annotated[str | None, text(40), LAST_WRITER] = column(text(40), default=None, nullable=True)
-    vat_number: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
-    tax_code: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
-    sdi_code: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
+    vat_number: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
+    tax_code: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
+    sdi_code: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
     address: Annotated[str | None, text(300), LAST_WRITER] = column(text(300), default=None, nullable=True)
     note: Annotated[str | None, text(1000), LAST_WRITER] = column(text(1000), default=None, nullable=True)

@@ -19,9 +19,12 @@ from sync.version import PROTOCOL_VERSION
 class Exchange:
     """Answers `POST /v1/sync`."""
 
-    def __init__(self, registry: Registry, pusher: Pusher, puller: Puller, clock: Callable[[], int]) -> None:
-        """`clock` gives milliseconds since 1970."""
+    def __init__(
+        self, registry: Registry, pusher: Pusher, puller: Puller, clock: Callable[[], int], *, oldest_schema: int = 1
+    ) -> None:
+        """`clock` gives milliseconds since 1970. An app built for less than `oldest_schema` may push, and not pull."""
         self._registry, self._pusher, self._puller, self._clock = registry, pusher, puller, clock
+        self._oldest_schema = oldest_schema
 
     async def sync(self, principal: Principal, body: bytes, correlation_id: str) -> bytes:
         """The answer's JSON. Raises SyncError, UnknownTenantError, DatabaseError."""
@@ -29,17 +32,22 @@ class Exchange:
         pushed: Pushed | None = None
         if request.get("mutations"):
             pushed = await self._pusher.push(principal, request, correlation_id)
+        too_old = request.get("schema", self._registry.schema) < self._oldest_schema
+        if too_old:
+            request["collections"] = []
         if pushed is not None and not pushed.rewound and not request.get("collections"):
-            return self._answer(pushed, self._standing(principal, request, pushed))
+            return self._answer(pushed, self._standing(principal, request, pushed), too_old=too_old)
         page = await self._puller.pull(principal, request, rewound=pushed is not None and pushed.rewound)
-        return self._answer(pushed, page)
+        if too_old:
+            page = page._replace(changes=[], dropped=(), cursor=request.get("cursor"), more=False, reset=False)
+        return self._answer(pushed, page, too_old=too_old)
 
     def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
         """The page of somebody who only pushes: nothing read, the cursor as it was."""
         head = self._puller.head_name(principal.tenant_id, pushed.epoch, pushed.seq)
         return Page(pushed.epoch, head, pushed.last_mutation_id, [], request.get("cursor"))
 
-    def _answer(self, pushed: Pushed | None, page: Page) -> bytes:
+    def _answer(self, pushed: Pushed | None, page: Page, *, too_old: bool) -> bytes:
         members: dict[str, Any] = {
             "protocol": PROTOCOL_VERSION,
             "server_time": encode_instant(self._clock()),
@@ -53,5 +61,6 @@ class Exchange:
             "more": page.more,
             "reset": page.reset,
             "digest": None,
+            "too_old": too_old,
         }
         return b'%s,"changes":[%s]}' % (to_json(members)[:-1], ",".join(page.changes).encode())

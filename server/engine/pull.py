@@ -115,14 +115,14 @@ class Puller:
 
     def _buckets(self, principal: Principal, names: Sequence[str]) -> frozenset[Bucket]:
         """What this caller may read of the collections it named; unknown names are nobody's business."""
-        audiences = principal.scope().audiences
-        found: set[Bucket] = set()
-        for name in names:
-            collection = self._records.registry.collections.get(name)
-            if collection is not None:
-                kind = collection.options.audience.kind
-                found |= {(name, audience) for audience in audiences if audience.split(":")[0] == kind}
-        return frozenset(found)
+        registry = self._records.registry
+        known = [registry.collections[name] for name in names if name in registry.collections]
+        scope = principal.scope()
+        return frozenset(
+            (c.name, audience)
+            for c in known
+            for audience in scope.of_kind(c.options.audience.kind, registry.narrowings)
+        )
 
     async def _head(self, tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | None) -> _Head:
         mark = cursor.mark if cursor is not None else _NO_MARK

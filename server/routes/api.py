@@ -41,6 +41,7 @@ def _sync_response() -> dict[str, Any]:
         "more": flag,
         "reset": flag,
         "digest": {"type": ["array", "null"]},
+        "too_old": flag,
     }
     return {"type": "object", "properties": properties, "required": sorted(properties)}
 

@@ -32,6 +32,7 @@ def _describe(collection: Collection) -> dict[str, Any]:
         "additionalProperties": False,
         "x-schema": collection.options.schema,
         "x-audience": collection.options.audience.kind,
+        "x-units": {unit: list(names) for unit, names in collection.options.units.items()},
         "x-fact": collection.options.fact,
         "x-concurrent-delete": collection.options.concurrent_delete,
         "x-may": {role: sorted(operations) for role, operations in collection.options.may.items()},

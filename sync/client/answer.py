@@ -3,7 +3,7 @@
 An answer is taken whole or not at all; members this client does not know are ignored.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -24,7 +24,10 @@ class Change(TypedDict):
 
 
 class Answer(TypedDict):
-    """A page and verdicts. `dropped` names buckets that are out of reach; only who pulls nothing has no cursor."""
+    """A page and verdicts. `dropped` names buckets that are out of reach; only who pulls nothing has no cursor.
+
+    `too_old`: this app must be updated before it gets another page; what it queued is taken all the same.
+    """
 
     server_time: Annotated[str, StringConstraints(pattern=f"^{INSTANT_PATTERN}$")]
     epoch: str
@@ -37,6 +40,7 @@ class Answer(TypedDict):
     cursor: str | None
     more: bool
     reset: bool
+    too_old: NotRequired[bool]
 
 
 class Problem(TypedDict, total=False):

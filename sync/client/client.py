@@ -3,11 +3,11 @@
 Every writing method returns when its mutation is on disk. All of it belongs to the thread and event loop that made it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import httpx
 
@@ -23,11 +23,16 @@ from sync.client.taking import Taken
 from sync.client.transport import Transport
 from sync.client.view import ViewRecord
 
+Decision = Literal["mine", "theirs", "value"]
+
 _NOTHING: Mapping[str, Any] = {}
 
 
 class Status(NamedTuple):
-    """What the status pill tells. `code` and `reason` say why the loop is held or backing off."""
+    """What the status pill tells. `code` and `reason` say why the loop is held or backing off.
+
+    `update_needed`: the server takes what is queued, and gives nothing new before the app is updated.
+    """
 
     state: LoopState
     code: str | None
@@ -36,6 +41,7 @@ class Status(NamedTuple):
     waiting: int
     rejected: int
     oldest_pending_at: str | None
+    update_needed: bool = False
 
 
 class SyncClient:
@@ -101,10 +107,11 @@ class SyncClient:
         fields: Mapping[str, Any],
         *,
         increments: Mapping[str, Decimal | str] = _NOTHING,
+        adds: Mapping[str, Sequence[str]] = _NOTHING,
         record_id: str | None = None,
     ) -> Made:
         """Make a record."""
-        return self.mutate(Draft(collection, "create", record_id, fields, increments))
+        return self.mutate(Draft(collection, "create", record_id, fields, increments, adds))
 
     def update(
         self,
@@ -113,9 +120,15 @@ class SyncClient:
         fields: Mapping[str, Any] = _NOTHING,
         *,
         increments: Mapping[str, Decimal | str] = _NOTHING,
+        adds: Mapping[str, Sequence[str]] = _NOTHING,
+        removes: Mapping[str, Sequence[str]] = _NOTHING,
     ) -> Made:
-        """Set fields and add to counters."""
-        return self.mutate(Draft(collection, "update", record_id, fields, increments))
+        """Set fields, add to counters, put tags in and take them out."""
+        return self.mutate(Draft(collection, "update", record_id, fields, increments, adds, removes))
+
+    def decide(self, conflict_id: str, decision: Decision, **more: Any) -> Made:
+        """End a conflict: `mine` (`candidate` names the uid, where there are several), `theirs`, or a `value`."""
+        return self.update("conflicts", conflict_id, {"decision": decision, **more})
 
     def delete(self, collection: str, record_id: str) -> Made:
         """Delete a record."""
@@ -171,7 +184,7 @@ class SyncClient:
         moment = self._loop.moment
         error = moment.error
         code, reason = (None, None) if error is None else (error.code, error.reason)
-        return Status(moment.state, code, reason, *self.store.counts())
+        return Status(moment.state, code, reason, *self.store.counts(), self._loop.too_old)
 
     def watch(self, watcher: Callable[[Moment], None]) -> None:
         """Have every change of the loop's state told to `watcher`."""

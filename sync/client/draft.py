@@ -6,7 +6,7 @@ do to money. A mutation's size is checked when it is made: later nobody could do
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -30,13 +30,19 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is wanted. Without `record_id` a creation gets a new one; `actor` is the person at a shared till."""
+    """What is wanted. Without `record_id` a creation gets a new one; `actor` is the person at a shared till.
+
+    Counters are added to by `increments`; tags go in by `adds`, out by `removes`. Fields that are declared as one unit
+    are best set together: who sets half of one loses it against somebody who set the other half meanwhile.
+    """
 
     collection: str
     op: Op
     record_id: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     increments: Mapping[str, Decimal | str] = field(default_factory=dict)
+    adds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    removes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     number: Number | None = None
     actor: str | None = None
 
@@ -69,6 +75,9 @@ def content_of(draft: Draft) -> dict[str, Any]:
         content["fields"] = fields
     if increments:
         content["increments"] = {name: _delta(delta, name) for name, delta in increments.items()}
+    for part, tags in (("adds", draft.adds), ("removes", draft.removes)):
+        if tags:
+            content[part] = {name: _tags(names, f"{part}.{name}") for name, names in tags.items()}
     if draft.actor is not None:
         content["actor"] = draft.actor
     return content
@@ -90,6 +99,12 @@ def _name(name: Any, place: str) -> str:
     if not isinstance(name, str):
         raise InvalidMutationError(f"{place}: names are text")
     return name
+
+
+def _tags(names: Any, place: str) -> list[str]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InvalidMutationError(f"{place}: tags are a list of texts")
+    return list(names)
 
 
 def _delta(delta: Any, name: str) -> str:

@@ -82,5 +82,7 @@ def corrected(entry: Entry, fields: Mapping[str, Any], increments: Mapping[str, 
         entry.record_id,
         {**content.get("fields", {}), **fields},
         {**content.get("increments", {}), **increments},
+        content.get("adds", {}),
+        content.get("removes", {}),
         actor=content.get("actor"),
     )

@@ -67,6 +67,7 @@ class SyncLoop:
         self._renumberings = 0
         self._behind = False  # something was pushed in the middle of a round, whose target does not cover it
         self._moment = Moment("idle", None)
+        self.too_old = False
         self.watch: Callable[[Moment], None] = lambda _moment: None
 
     @property
@@ -158,6 +159,7 @@ class SyncLoop:
 
     def _advance(self, outgoing: Outgoing, taken: Taken) -> Taken:
         """Notice a server that answers without ever getting on. Raises UnexpectedAnswerError."""
+        self.too_old = taken.too_old
         self._renumberings = self._renumberings + 1 if taken.renumbered else 0
         if self._renumberings > _MOST_RENUMBERINGS:
             raise UnexpectedAnswerError("the queue was numbered anew again and again")

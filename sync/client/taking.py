@@ -36,13 +36,15 @@ class Outgoing(NamedTuple):
 class Taken(NamedTuple):
     """What an answer brought: how many verdicts and changes, and whether pages are still to come.
 
-    `renumbered`: the queue was numbered anew, or the answer came too late to count; send again at once.
+    `renumbered`: the queue was numbered anew, or the answer came too late to count; send again at once. `too_old`: the
+    server keeps its pages from this app until it is updated.
     """
 
     verdicts: int
     changes: int
     more: bool
     renumbered: bool = False
+    too_old: bool = False
 
 
 VOID = Taken(0, 0, more=True, renumbered=True)
@@ -63,10 +65,12 @@ class Taking:
         verdicts = self._queue.settle(answer["verdicts"], answer["server_time"])
         fits = _fits(meta, sent, answer)
         renumbered = self._follow(meta, answer)
-        changes = self._turn_page(meta, answer) if fits else 0
+        too_old = answer.get("too_old", False)
+        changes = self._turn_page(meta, answer) if fits and not too_old else 0
         self._queue.leave_view(meta)
         self._prune(meta, answer)
-        return Taken(verdicts, changes, meta.in_round or meta.building_side is not None, renumbered)
+        more = (meta.in_round or meta.building_side is not None) and not too_old
+        return Taken(verdicts, changes, more, renumbered, too_old)
 
     def take_numbering(self, meta: Meta, sent: Outgoing, error: NumberingError) -> Taken:
         """Trouble about numbers: keep the verdicts so far, and number what remains as the server wants it."""

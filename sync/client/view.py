@@ -1,7 +1,7 @@
 """The view: what a person sees is the base with the device's own mutations replayed on top.
 
-The overlay is small on purpose: fields are simply set, increments added. Who wins against others is the server's to
-say, and comes back with the next pull; until then a person sees what they did.
+The overlay is small on purpose: fields are simply set, increments added, tags put in and taken out. Who wins against
+others is the server's to say, and comes back with the next pull; until then a person sees what they did.
 """
 
 import sqlite3
@@ -86,6 +86,10 @@ def _apply(one: _Replayed, mutation: dict[str, Any]) -> None:
     one.fields |= mutation.get("fields", {})
     for name, delta in mutation.get("increments", {}).items():
         one.fields[name] = _sum(one.fields.get(name), delta)
+    for name, tags in mutation.get("removes", {}).items():
+        one.fields[name] = sorted({*one.fields.get(name, ())} - {*tags})
+    for name, tags in mutation.get("adds", {}).items():
+        one.fields[name] = sorted({*one.fields.get(name, ()), *tags})
     one.touched = True
 
 
