@@ -2,8 +2,8 @@
 
 Layout, base64url without padding: version byte, key id (4 bytes), payload (JSON), MAC (HMAC-SHA256, first 16 bytes)
 over all before it. The payload says the epoch, the newest mark, the schema, the round's target and the ranges already
-read: each a position and the buckets it holds for. Decoding is total: whatever is not ours raises CursorError, which
-the server answers with a reset.
+read: each a position, since when its reader has missed no deletion, and the buckets it holds for. Decoding is total:
+whatever is not ours, an older layout too, raises CursorError, which the server answers with a reset.
 """
 
 import base64
@@ -18,7 +18,7 @@ from sync.errors import CursorError
 Bucket = tuple[str, str]
 """(collection, audience)."""
 
-_VERSION = 1
+_VERSION = 2
 _MAC_BYTES = 16
 _HEAD_BYTES = 5
 
@@ -31,9 +31,14 @@ class Mark(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Everything up to and with `seq` was read for these buckets."""
+    """Everything up to and with `seq` was read for these buckets.
+
+    `since`: the reader has what was there then, so it needs every tombstone after that. Of buckets read for the first
+    time it is the round's target (what was deleted before was never seen), else the last completed target.
+    """
 
     seq: int
+    since: int
     buckets: frozenset[Bucket]
 
 
@@ -57,7 +62,7 @@ class CursorKeys:
 
     def encode(self, cursor: Cursor) -> str:
         """The opaque text of a cursor."""
-        ranges = [[seq, sorted(buckets)] for seq, buckets in cursor.ranges]
+        ranges = [[part.seq, part.since, sorted(part.buckets)] for part in cursor.ranges]
         payload = [cursor.epoch, *cursor.mark, cursor.schema, cursor.target, ranges]
         text = json.dumps(payload, separators=(",", ":")).encode()
         signed = bytes([_VERSION]) + self._current + text
@@ -99,5 +104,7 @@ def _unbase64(text: str) -> bytes:
 
 def _cursor(payload: Any) -> Cursor:
     epoch, mark_seq, nonce, schema, target, ranges = payload
-    held = tuple(Range(seq, frozenset((name, audience) for name, audience in buckets)) for seq, buckets in ranges)
-    return Cursor(epoch, Mark(mark_seq, nonce), schema, target, held)
+    held = (
+        Range(seq, since, frozenset((name, audience) for name, audience in buckets)) for seq, since, buckets in ranges
+    )
+    return Cursor(epoch, Mark(mark_seq, nonce), schema, target, tuple(held))

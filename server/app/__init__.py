@@ -19,6 +19,7 @@ from server.auth.devices import Devices
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.engine.exchange import Exchange
+from server.engine.history import History
 from server.engine.live import Pokes
 from server.engine.pull import Puller
 from server.engine.push import Pusher
@@ -87,7 +88,8 @@ def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], No
 
 
 def _services(core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any]) -> Services:
-    puller = Puller(core.database, core.records, CursorKeys(core.vault.derive("cursors")))
+    keys, history = CursorKeys(core.vault.derive("cursors")), History(core.writer, uuid7)
+    puller = Puller(core.database, core.records, keys, history)
     pusher = Pusher(core.writer, core.records, core.forwarder)
     receiver = Receiver(
         database=core.database,

@@ -104,7 +104,9 @@ class Records:
         new: dict[str, dict[str, Record]] = defaultdict(dict)
         old: dict[str, dict[str, Record]] = defaultdict(dict)
         left = [
-            (tenant.tenant_id, tenant.next_seq(), *key, version, audience) for key, audience, version in workspace.moved
+            (tenant.tenant_id, tenant.next_seq(), *key, version, audience)
+            for key, audience, version in workspace.moved
+            if workspace.changed[key].audience != audience  # it may have come back
         ]
         for (name, record_id), record in workspace.changed.items():
             record.seq = tenant.next_seq()

@@ -10,14 +10,13 @@ from typing import Any
 from pydantic_core import to_json
 
 from server.storage.database import Tx
+from server.storage.page_sql import page_statement
 from server.storage.statement import Statement
 from server.storage.synced import META, table_of
 from server.storage.wire_sql import (
-    postgres_json,
     postgres_text,
     postgres_type,
     sqlite_bind,
-    sqlite_json,
     sqlite_text,
 )
 from sync.collection import Collection
@@ -52,7 +51,7 @@ class RecordSql:
         self.load_statement = self._load()
         self.insert_statement = self._insert()
         self.update_statement = self._update()
-        self.page_statement = self._page()
+        self.page_statement = page_statement(collection, self.table)
 
     async def load(self, tx: Tx, tenant_id: str, ids: Iterable[str]) -> dict[str, Record]:
         """The records of these ids that exist, tombstones included."""
@@ -74,7 +73,7 @@ class RecordSql:
             await tx.execute(self.update_statement, (document,))
 
     async def page(self, tx: Tx, tenant_id: str, audience: str, after: int, until: int) -> Sequence[Sequence[Any]]:
-        """(seq, change as JSON text) of one bucket, in sequence."""
+        """(seq, change as JSON text) of one bucket, in sequence; what left it comes as a tombstone."""
         return await tx.fetch(self.page_statement, (tenant_id, audience, after, until))
 
     def _row(self, tenant_id: str, record_id: str, record: Record) -> tuple[Any, ...]:
@@ -140,27 +139,4 @@ class RecordSql:
             postgresql=f"UPDATE {self.table} AS old SET {post} FROM json_to_recordset($1::json) AS new({shape}) "  # noqa: S608
             "WHERE old.tenant_id = new.tenant_id AND old.id = new.id",
             names=self.columns,
-        )
-
-    def _page(self) -> Statement:
-        shown = [(name, *sqlite_json(wire, name, nullable=nullable)) for name, wire, nullable in self._fields]
-        layout = ",".join(f'"{name}":{form}' for name, form, _ in shown)
-        arguments = ", ".join(argument for _, _, given in shown for argument in given)
-        head = f'{{"collection":"{self.collection.name}","record_id":"%s","version":%d,"deleted":'
-        lite = (
-            f"""iif(deleted, printf('{head}true,"fields":{{}}}}', id, version), """
-            f"""printf('{head}false,"fields":{{{layout}}}}}', id, version, {arguments}))"""
-        )
-        members = " || ',' || ".join(
-            f"""'"{name}":' || {postgres_json(wire, name)}""" for name, wire, _ in self._fields
-        )
-        begin = f"""'{{"collection":"{self.collection.name}","record_id":"' || id || '","version":' || version"""
-        post = (
-            f"""{begin} || CASE WHEN deleted THEN ',"deleted":true,"fields":{{}}}}' """
-            f"""ELSE ',"deleted":false,"fields":{{' || {members} || '}}}}' END"""
-        )
-        where = "WHERE tenant_id = :tenant_id AND audience = :audience AND seq > :after AND seq <= :until ORDER BY seq"
-        return Statement(
-            f"SELECT seq, {lite} FROM {self.table} {where}",  # noqa: S608
-            postgresql=f"SELECT seq, {post} FROM {self.table} {where}",  # noqa: S608
         )

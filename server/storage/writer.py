@@ -8,6 +8,9 @@ Rules:
    was taken for new may not be. What fails alone is its submitter's to handle.
 3. A mark is left in a tenant's history at this process's first write, after a lost connection, and every minute with
    writes, so that a history somebody rewound is told from one that went on.
+4. A tenant that is found behind what this process committed in the same epoch was rewound under it: a new epoch is
+   drawn in that very transaction, before any job runs, so that what clients of the old one send is answered `rewound`.
+5. A new epoch, whoever draws it, is stored with a mark and raises an alarm.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,12 +18,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import anyio
+import structlog
 
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
 from sync.clock import encode_instant
 
 T = TypeVar("T")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MAX_WEIGHT = 2000
 MARK_EVERY_MS = 60_000
@@ -30,8 +36,8 @@ _LOCK = Statement(
     postgresql="SELECT tenant_id, seq, epoch, revision FROM tenants WHERE tenant_id = :tenant_id FOR UPDATE",
 )
 _ADVANCE = Statement(
-    "UPDATE tenants SET seq = :seq, revision = :revision WHERE tenant_id = :tenant_id",
-    postgresql="""UPDATE tenants SET seq = :seq, revision = :revision WHERE tenant_id = :tenant_id
+    "UPDATE tenants SET seq = :seq, revision = :revision, epoch = :epoch WHERE tenant_id = :tenant_id",
+    postgresql="""UPDATE tenants SET seq = :seq, revision = :revision, epoch = :epoch WHERE tenant_id = :tenant_id
         RETURNING pg_notify('rientro', tenant_id::text)""",
 )
 _MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, :seq, :nonce, :at)")
@@ -43,17 +49,21 @@ class UnknownTenantError(Exception):
 
 @dataclass(slots=True)
 class Tenant:
-    """A locked tenant. `seq` is the head of its sequence; `revision` grows with its devices, endpoints and bindings."""
+    """A locked tenant.
+
+    `seq` is the head of its sequence; a job that finds history rewound sets another `epoch`; `revision` grows with the
+    tenant's devices, endpoints and bindings.
+    """
 
     tenant_id: str
     seq: int
     epoch: str
     revision: int
-    locked_at: tuple[int, int] = field(init=False)
+    locked_at: tuple[int, int, str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Remember what was stored."""
-        self.locked_at = (self.seq, self.revision)
+        self.locked_at = (self.seq, self.revision, self.epoch)
 
     def next_seq(self) -> int:
         """Take the next place in the sequence."""
@@ -63,7 +73,12 @@ class Tenant:
     @property
     def changed(self) -> bool:
         """Whether there is something to store."""
-        return (self.seq, self.revision) != self.locked_at
+        return (self.seq, self.revision, self.epoch) != self.locked_at
+
+    @property
+    def renewed(self) -> bool:
+        """Whether a new epoch was drawn."""
+        return self.epoch != self.locked_at[2]
 
 
 @dataclass(slots=True)
@@ -105,11 +120,12 @@ class Writer:
     """Groups jobs; use it as `async with writer.running():` or hand `run` to a task group."""
 
     def __init__(self, database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> None:
-        """`clock` gives milliseconds since 1970, `nonce` a fresh random text for a mark."""
+        """`clock` gives milliseconds since 1970, `nonce` a fresh random text for a mark or an epoch."""
         self._database, self._clock, self._nonce = database, clock, nonce
         self._queue: list[_Waiting] = []
         self._filled = anyio.Event()
         self._marked: dict[str, int] = {}
+        self._furthest: dict[str, tuple[str, int]] = {}
         self.committed: list[Callable[[str], None]] = []
 
     async def submit(self, job: Job[T]) -> T:
@@ -180,26 +196,37 @@ class Writer:
             writing = Writing(tx, now_ms, encode_instant(now_ms), look, touched)
             for tenant_id in sorted({tenant_id for job in jobs for tenant_id in job.tenants}):
                 for row in await tx.fetch(_LOCK, (tenant_id,)):
-                    touched[tenant_id] = Tenant(*row)
+                    touched[tenant_id] = self._locked(*row)
             results = [await job.run(writing) for job in jobs]
             await self._store(writing)
             return results
 
         results = await self._database.write(work)
         for tenant in touched.values():
+            self._furthest[tenant.tenant_id] = (tenant.epoch, tenant.seq)
+            if tenant.renewed:
+                log.error("history_rewound", alarm=True, tenant_id=tenant.tenant_id, seq=tenant.locked_at[0])
             if tenant.changed:
                 self._marked.setdefault(tenant.tenant_id, now_ms)
                 self._tell(tenant.tenant_id)
         return results
+
+    def _locked(self, tenant_id: str, seq: int, epoch: str, revision: int) -> Tenant:
+        """A tenant as it was found, under a new epoch where that is less than what was committed here."""
+        tenant = Tenant(tenant_id, seq, epoch, revision)
+        known_epoch, known_seq = self._furthest.get(tenant_id, (epoch, seq))
+        if epoch == known_epoch and seq < known_seq:
+            tenant.epoch = self._nonce()
+        return tenant
 
     async def _store(self, writing: Writing) -> None:
         for tenant in writing.tenants.values():
             if not tenant.changed:
                 continue
             key = tenant.tenant_id
-            await writing.tx.execute(_ADVANCE, {"seq": tenant.seq, "revision": tenant.revision, "tenant_id": key})
+            await writing.tx.execute(_ADVANCE, (tenant.seq, tenant.revision, tenant.epoch, key))
             due = writing.now_ms - self._marked.get(key, 0) >= MARK_EVERY_MS
-            if due and tenant.seq != tenant.locked_at[0]:
+            if tenant.renewed or (due and tenant.seq != tenant.locked_at[0]):
                 self._marked.pop(key, None)
                 row = {"tenant_id": key, "seq": tenant.locked_at[0], "nonce": self._nonce(), "at": writing.now}
                 await writing.tx.execute(_MARK, row)

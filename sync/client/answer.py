@@ -13,12 +13,20 @@ from sync.protocol import Verdict
 from sync.wire import INSTANT_PATTERN
 
 
+class Bucket(TypedDict):
+    """The records of a collection that one circle of people may see."""
+
+    collection: str
+    audience: str
+
+
 class Change(TypedDict):
-    """A record's new state, or its tombstone."""
+    """A record's new state, or its tombstone, which it leaves behind too in a bucket it moved out of."""
 
     collection: str
     record_id: str
     version: int
+    audience: str
     deleted: bool
     fields: dict[str, Any]
 
@@ -36,7 +44,7 @@ class Answer(TypedDict):
     safe_mutation_id: int | None
     verdicts: list[Verdict]
     changes: list[Change]
-    dropped: list[Any]
+    dropped: list[Bucket]
     cursor: str | None
     more: bool
     reset: bool

@@ -2,6 +2,10 @@
 
 A rebuild fills a second copy, the building side, beside the shown one, and takes its place when its round has ended:
 what a person sees is old until then, never half.
+
+A record is in one bucket (collection, audience); one that moved comes twice, as a tombstone of the bucket it left and
+as it is now, both with the version it moved at and in either order. So of equal versions the later one is taken, but
+not a tombstone of another bucket than the record is known to be in: that is old news.
 """
 
 import sqlite3
@@ -10,15 +14,16 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from sync.client.answer import Change
+from sync.client.answer import Bucket, Change
 from sync.client.database import Meta
 from sync.collection import Fields
 
-_WRITE = """INSERT INTO base (side, collection, record_id, version, deleted, fields) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (side, collection, record_id) DO UPDATE
-    SET version = excluded.version, deleted = excluded.deleted, fields = excluded.fields
-    WHERE excluded.version >= version"""
-"""Versions only grow within a side, so of a record's two rows (it moved between buckets) the newer one stays."""
+_WRITE = """INSERT INTO base (side, collection, record_id, version, audience, deleted, fields)
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (side, collection, record_id) DO UPDATE
+    SET version = excluded.version, audience = excluded.audience, deleted = excluded.deleted, fields = excluded.fields
+    WHERE excluded.version > version
+    OR (excluded.version = version AND (NOT excluded.deleted OR excluded.audience = audience))"""
+_DROP = "DELETE FROM base WHERE collection = ? AND audience = ?"
 
 
 class BaseRecord(NamedTuple):
@@ -61,10 +66,23 @@ class Base:
         """A page."""
         side = meta.shown_side if meta.building_side is None else meta.building_side
         rows = [
-            (side, change["collection"], change["record_id"], change["version"], change["deleted"], _text(change))
+            (
+                side,
+                change["collection"],
+                change["record_id"],
+                change["version"],
+                change["audience"],
+                change["deleted"],
+                to_json(change["fields"]).decode(),
+            )
             for change in changes
         ]
         self._connection.executemany(_WRITE, rows)
+
+    def drop(self, buckets: Sequence[Bucket]) -> None:
+        """Buckets that are out of this device's reach: nothing of them stays, in neither copy."""
+        rows = [(bucket["collection"], bucket["audience"]) for bucket in buckets]
+        self._connection.executemany(_DROP, rows)
 
     def start_rebuild(self, meta: Meta) -> None:
         """Begin a second copy from nothing; one begun before is thrown away."""
@@ -77,10 +95,6 @@ class Base:
         if meta.building_side is not None:
             self._connection.execute("DELETE FROM base WHERE side = ?", (meta.shown_side,))
             meta.shown_side, meta.building_side, meta.base_epoch = meta.building_side, None, meta.epoch
-
-
-def _text(change: Change) -> str:
-    return to_json(change["fields"]).decode()
 
 
 def _record(row: Sequence[Any]) -> BaseRecord:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sync.client.errors import StoreError, StoreTooNewError
 
-FORMAT = 1
+FORMAT = 2
 _LOCK_WAIT_S = 10.0
 
 _TABLES = """
@@ -21,10 +21,12 @@ CREATE TABLE client (
     one INTEGER PRIMARY KEY CHECK (one = 1), client_id TEXT NOT NULL, last_issued INTEGER NOT NULL,
     epoch TEXT, base_epoch TEXT, cursor TEXT, shown_side INTEGER NOT NULL, building_side INTEGER,
     in_round INTEGER NOT NULL, round_head TEXT, head TEXT, offset_ms INTEGER NOT NULL,
-    last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL);
+    last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL,
+    digest TEXT, differences INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE base (
     side INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, version INTEGER NOT NULL,
-    deleted INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (side, collection, record_id));
+    audience TEXT NOT NULL DEFAULT '', deleted INTEGER NOT NULL, fields TEXT NOT NULL,
+    PRIMARY KEY (side, collection, record_id));
 CREATE TABLE mutations (
     place INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL,
     mutation_id INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, body TEXT NOT NULL,
@@ -39,6 +41,16 @@ CREATE INDEX mutations_rejected ON mutations (place) WHERE state = 'rejected';
 CREATE INDEX mutations_record ON mutations (collection, record_id, place);
 CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
 """
+_FROM_1 = """
+ALTER TABLE base ADD COLUMN audience TEXT NOT NULL DEFAULT '';
+ALTER TABLE client ADD COLUMN digest TEXT;
+ALTER TABLE client ADD COLUMN differences INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE client ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+UPDATE client SET cursor = NULL, in_round = 0, building_side = 1 - shown_side;
+DELETE FROM base WHERE side <> (SELECT shown_side FROM client);
+"""
+"""Format 1 did not know which bucket a record was in: the copy is pulled anew, beside the one that is shown."""
+_STEPS = {0: (_TABLES, FORMAT), 1: (_FROM_1, 2)}
 
 
 @dataclass(slots=True)
@@ -47,6 +59,9 @@ class Meta:
 
     `base` holds one or two copies (sides) of the server's records: `shown_side`, and while a rebuild is under way
     `building_side`. `base_epoch` is the epoch of the shown one's versions. `in_round`: pages are still to come.
+
+    `digest` is what the server last said of the base where it agreed, None since it changed; `differences` counts where
+    it did not. `doubted`: it was made anew for that, and is not again before they agree.
     """
 
     client_id: str
@@ -62,6 +77,9 @@ class Meta:
     offset_ms: int = 0
     last_stamp_ms: int = 0
     safe_mutation_id: int = 0
+    digest: str | None = None
+    differences: int = 0
+    doubted: bool = False
 
 
 _COLUMNS = tuple(member.name for member in fields(Meta))
@@ -116,7 +134,7 @@ class Database:
 
     def _load(self) -> Meta:
         meta = Meta(*self.connection.execute(_LOAD).fetchone())
-        meta.in_round = bool(meta.in_round)
+        meta.in_round, meta.doubted = bool(meta.in_round), bool(meta.doubted)
         return meta
 
     def _prepare(self, client_id: str) -> None:
@@ -124,11 +142,14 @@ class Database:
             (found,) = self.connection.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
                 raise StoreTooNewError
-            if found == 0:
-                for statement in _TABLES.split(";\n"):
+            new = found == 0
+            while found < FORMAT:
+                statements, found = _STEPS[found]
+                for statement in statements.split(";\n"):
                     self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version = {found}")
+            if new:
                 self.connection.execute(_INSERT, astuple(Meta(client_id)))
-                self.connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Rules:
 1. An answer to a request made under another client id or epoch is void: its verdicts are of a history that is not ours.
 2. Verdicts first, then who we are (epoch, client id), then the page.
 3. A page is written only where it goes on from the stored cursor; it never touches the queue.
-4. A reset, a lost bucket and a new epoch fill a second copy, shown when its round has ended.
+4. A reset and a new epoch fill a second copy, shown when its round has ended. A lost bucket's records go at once.
 """
 
 from typing import NamedTuple
@@ -106,6 +106,7 @@ class Taking:
     def _turn_page(self, meta: Meta, answer: Answer) -> int:
         if answer["reset"]:
             self._base.start_rebuild(meta)
+        self._base.drop(answer["dropped"])
         self._base.write(meta, answer["changes"])
         if not meta.in_round:
             meta.round_head = answer["head"]
@@ -115,8 +116,6 @@ class Taking:
         if not answer["more"] and meta.building_side is not None:
             self._base.swap(meta)
             self._queue.join_view()
-        if answer["dropped"]:  # which records went is not said: the copy is made anew, and until then all stay
-            self._base.start_rebuild(meta)
         return len(answer["changes"])
 
     def _prune(self, meta: Meta, answer: Answer) -> None:

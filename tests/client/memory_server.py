@@ -164,6 +164,7 @@ def _change(key: Key, record: Record) -> dict[str, Any]:
         "collection": name,
         "record_id": record_id,
         "version": record.version,
+        "audience": record.audience,
         "deleted": record.deleted,
         "fields": fields,
     }

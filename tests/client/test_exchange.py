@@ -157,18 +157,18 @@ async def test_a_reset_rebuilds_beside_the_old_copy(world: World) -> None:
     assert made.record_id in till.client.records("products")
 
 
-async def test_a_lost_bucket_is_out_of_sight_after_a_rebuild(world: World) -> None:
-    """The server says that a bucket was dropped, not which records: the copy is made anew without them."""
+async def test_a_lost_bucket_is_out_of_sight_at_once(world: World) -> None:
+    """Exactly its records go, with the page that says so; nothing is pulled again."""
     till = world.till("a")
     gone = till.client.create("customers", {"name": "Bianchi"})
     kept = till.client.create("products", product())
     await till.client.drain()
-    del world.server.records["customers", gone.record_id]
-    dropped = [{"collection": "customers", "audience": "shop:altro"}]
-    world.server.edit = lambda answer: answer["reset"] or answer.update(dropped=dropped)
-    assert (await till.client.sync_once()).more
-    world.server.edit = lambda _answer: None
-    await till.client.drain()
+    dropped = [{"collection": "customers", "audience": audience} for audience in ("shop:altro", "tenant")]
+    world.server.edit = lambda answer: answer.update(dropped=dropped[:1])
+    await till.client.sync_once()
+    assert set(till.client.records("customers")) == {gone.record_id}
+    world.server.edit = lambda answer: answer.update(dropped=dropped)
+    assert not (await till.client.sync_once()).more
     assert till.client.records("customers") == {}
     assert set(till.client.records("products")) == {kept.record_id}
 
@@ -245,12 +245,14 @@ async def test_a_verdict_told_once_more_changes_nothing(world: World) -> None:
     assert till.client.rejected() == []
 
 
-async def test_a_record_told_twice_in_a_page_keeps_its_newest_state(world: World) -> None:
+@pytest.mark.parametrize(("place", "version"), [(0, 1), (1, 1), (1, 0)])
+async def test_a_record_told_twice_in_a_page_keeps_its_newest_state(world: World, place: int, version: int) -> None:
     """One that moved between buckets comes as a tombstone of the old one as well, in any order."""
     till = world.till("a")
     made = till.client.create("products", product())
-    tombstone = {"collection": "products", "record_id": made.record_id, "version": 0, "deleted": True, "fields": {}}
-    world.server.edit = lambda answer: answer["changes"].append(tombstone)
+    named = {"collection": "products", "record_id": made.record_id, "audience": "shop:altro"}
+    tombstone = {**named, "version": version, "deleted": True, "fields": {}}
+    world.server.edit = lambda answer: answer["changes"].insert(place, tombstone)
     await till.client.drain()
     assert set(till.client.records("products")) == {made.record_id}
 

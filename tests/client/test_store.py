@@ -26,8 +26,44 @@ from tests.client.support import World, judged
 
 
 def _tombstone(record_id: str) -> Change:
-    return {"collection": "products", "record_id": record_id, "version": 2, "deleted": True, "fields": {}}
+    return {
+        "collection": "products",
+        "record_id": record_id,
+        "version": 2,
+        "audience": "tenant",
+        "deleted": True,
+        "fields": {},
+    }
 
+
+FIRST_RELEASE = """
+CREATE TABLE client (
+    one INTEGER PRIMARY KEY CHECK (one = 1), client_id TEXT NOT NULL, last_issued INTEGER NOT NULL,
+    epoch TEXT, base_epoch TEXT, cursor TEXT, shown_side INTEGER NOT NULL, building_side INTEGER,
+    in_round INTEGER NOT NULL, round_head TEXT, head TEXT, offset_ms INTEGER NOT NULL,
+    last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL);
+CREATE TABLE base (
+    side INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, version INTEGER NOT NULL,
+    deleted INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (side, collection, record_id));
+CREATE TABLE mutations (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL,
+    mutation_id INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, body TEXT NOT NULL,
+    made_at TEXT NOT NULL, shown INTEGER NOT NULL, version INTEGER, verdict TEXT, settled_at TEXT,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'waiting', 'settled', 'rejected', 'resolved')));
+CREATE INDEX mutations_pending ON mutations (mutation_id) WHERE state = 'pending';
+CREATE INDEX mutations_taken ON mutations (client_id, mutation_id) WHERE state IN ('settled', 'waiting');
+CREATE INDEX mutations_shown ON mutations (collection, place) WHERE shown = 1;
+CREATE INDEX mutations_returning ON mutations (collection, record_id) WHERE shown = 1 AND state = 'settled';
+CREATE INDEX mutations_waiting ON mutations (place) WHERE state = 'waiting';
+CREATE INDEX mutations_rejected ON mutations (place) WHERE state = 'rejected';
+CREATE INDEX mutations_record ON mutations (collection, record_id, place);
+CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
+INSERT INTO client VALUES (1, 'c', 1, 'e', 'e', 'a cursor', 1, NULL, 0, NULL, NULL, 0, 0, 0);
+INSERT INTO base VALUES (1, 'products', 'p', 3, 0, '{"name": "old"}'), (0, 'products', 'left over', 1, 0, '{}');
+INSERT INTO mutations VALUES (1, 'u', 'c', 1, 'sales', 's', '{"op": "create"}', '', 1, NULL, NULL, NULL, 'pending');
+PRAGMA user_version = 1;
+"""
+"""A database as the first release made it."""
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
@@ -334,4 +370,22 @@ def test_a_database_that_refuses_is_a_typed_error(tmp_path: Path) -> None:
     assert len(store.entries()) == 1
     store._database.connection.execute("PRAGMA max_page_count = 1000000")
     assert store.write(Draft("sales", "create"))[0].mutation_id == 2
+    store.close()
+
+
+def test_a_database_of_the_first_release_is_taken_over(tmp_path: Path) -> None:
+    """What is queued and shown stays; the copy is pulled anew beside it, for it did not know its buckets."""
+    with sqlite3.connect(tmp_path / "till.db") as connection:
+        connection.executescript(FIRST_RELEASE)
+    connection.close()
+    store = Store(tmp_path / "till.db")
+    meta, shown = store.meta(), store.records("products")
+    assert (meta.client_id, meta.last_issued, meta.cursor, meta.building_side) == ("c", 1, None, 0)
+    assert {record_id: record.fields for record_id, record in shown.items()} == {"p": {"name": "old"}}
+    assert [entry.mutation_id for entry in store.entries("pending")] == [1]
+    page = Change(collection="products", record_id="q", version=1, audience="tenant", deleted=False, fields={})
+    with store._database.transaction() as meta:
+        store._base.write(meta, [page])
+        store._base.swap(meta)
+    assert set(store.records("products")) == {"q"}
     store.close()

@@ -67,6 +67,7 @@ async def test_a_deleted_record_arrives_as_a_bare_tombstone(shop: Shop) -> None:
         "collection": "customers",
         "record_id": customer["record_id"],
         "version": 2,
+        "audience": "tenant",
         "deleted": True,
         "fields": {},
     }
@@ -163,7 +164,7 @@ async def test_another_tenant_sees_nothing(shop: Shop) -> None:
 
 async def test_a_page_is_bounded_by_bytes_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large records make small pages, and each page brings at least one."""
-    monkeypatch.setattr("server.engine.pull.MAX_PAGE_BYTES", 1500)
+    monkeypatch.setattr("server.engine.pages.MAX_PAGE_BYTES", 1500)
     till, reader = shop.device(), shop.device()
     await till.send(*(till.sale(note="x" * 400) for _ in range(5)))
     answer = await reader.send(collections=["sales"])

@@ -17,6 +17,7 @@ from server.auth.admin import Admin
 from server.collections import registry as described
 from server.engine.apply import Applier
 from server.engine.exchange import Exchange
+from server.engine.history import History
 from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.engine.records import Records
@@ -26,6 +27,7 @@ from server.storage.open import open_database
 from server.storage.writer import Tenant, Writer, Writing
 from sync.cursor import CursorKeys
 from sync.judge import Accepted
+from sync.protocol import Registry
 
 START_MS = 1_764_000_000_000
 TIMESTAMP = "2025-11-24T10:00:00.000Z"
@@ -185,14 +187,14 @@ def product_fields(**replaced: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_shop(url: str, seed: int = 1) -> AsyncIterator[Shop]:
-    """An engine on a migrated database, with one tenant."""
+async def open_shop(url: str, seed: int = 1, registry: Registry | None = None) -> AsyncIterator[Shop]:
+    """An engine on a migrated database, with one tenant; another registry may bend a collection's rules."""
     new_id, clock, forwarding = Ids(seed), Clock(), NothingForwarded()
     database = open_database(url)
     writer = Writer(database, clock=clock, nonce=lambda: new_id().replace("-", ""))
-    registry = described()
+    registry = registry or described()
     records = Records(registry)
-    puller = Puller(database, records, CursorKeys(b"k" * 32))
+    puller = Puller(database, records, CursorKeys(b"k" * 32), History(writer, new_id))
     shop = Shop(
         database=database,
         writer=writer,

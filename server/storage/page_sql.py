@@ -1,0 +1,73 @@
+"""SQL that renders a page of one bucket: its records and those that left it, in sequence, each a change as JSON text.
+
+A record that left is told as a tombstone with the version it moved at. Both parts are read by an index in the order of
+the sequence and merged, so a page costs what it brings.
+"""
+
+from collections.abc import Sequence
+
+from server.storage.statement import Statement
+from server.storage.wire_sql import postgres_json, sqlite_json
+from sync.collection import Collection
+
+_WHERE = "tenant_id = :tenant_id AND audience = :audience AND seq > :after AND seq <= :until"
+_GONE = '"deleted":true,"fields":{}}'
+
+
+def page_statement(collection: Collection, table: str) -> Statement:
+    """(seq, change) of one bucket: parameters tenant, audience, after, until."""
+    gone = f"{_printf_head(collection)}{_GONE}"
+    left = f"FROM departures WHERE collection = '{collection.name}' AND {_WHERE} ORDER BY seq"
+    lite = f"SELECT seq, {_sqlite_change(collection)} AS change FROM {table} WHERE {_WHERE}"  # noqa: S608  # our own
+    post = f"SELECT seq, {_postgres_change(collection)} AS change FROM {table} WHERE {_WHERE}"  # noqa: S608
+    return Statement(
+        f"{lite} UNION ALL SELECT seq, printf('{gone}', record_id, version, audience) {left}",
+        postgresql=f"{post} UNION ALL SELECT seq, {_postgres_head(collection, 'record_id')} || '{_GONE}' {left}",
+    )
+
+
+def end_statement(buckets: Sequence[tuple[str, str]]) -> Statement:
+    """Where a page over buckets (collection, table) ends, by their covering indexes alone.
+
+    Parameters: tenant, after, target, offset, and `audience_<i>` for each bucket.
+    """
+    parts = " UNION ALL ".join(
+        f"SELECT seq FROM {source} tenant_id = :tenant_id AND audience = :audience_{i} "  # noqa: S608  # our own names
+        "AND seq > :after AND seq <= :target"
+        for i, (name, table) in enumerate(buckets)
+        for source in (f"{table} WHERE", f"departures WHERE collection = '{name}' AND")
+    )
+    order = " ORDER BY seq LIMIT 1 OFFSET :offset"
+    return Statement(parts + order, postgresql=f"SELECT seq FROM ({parts}) AS every_bucket{order}")  # noqa: S608
+
+
+def _printf_head(collection: Collection) -> str:
+    return f'{{"collection":"{collection.name}","record_id":"%s","version":%d,"audience":"%s",'
+
+
+def _sqlite_change(collection: Collection) -> str:
+    shown = [
+        (spec.name, *sqlite_json(spec.wire, spec.name, nullable=spec.nullable)) for spec in collection.fields.values()
+    ]
+    layout = ",".join(f'"{name}":{form}' for name, form, _ in shown)
+    arguments = ", ".join(argument for _, _, given in shown for argument in given)
+    head = _printf_head(collection)
+    return (
+        f"""iif(deleted, printf('{head}{_GONE}', id, version, audience), """
+        f"""printf('{head}"deleted":false,"fields":{{{layout}}}}}', id, version, audience, {arguments}))"""
+    )
+
+
+def _postgres_head(collection: Collection, record_id: str) -> str:
+    begin = f"""'{{"collection":"{collection.name}","record_id":"' || {record_id} || '","version":' || version"""
+    return f"""{begin} || ',"audience":"' || audience || '",'"""
+
+
+def _postgres_change(collection: Collection) -> str:
+    members = " || ',' || ".join(
+        f"""'"{spec.name}":' || {postgres_json(spec.wire, spec.name)}""" for spec in collection.fields.values()
+    )
+    return (
+        f"""{_postgres_head(collection, "id")} || CASE WHEN deleted THEN '{_GONE}' """
+        f"""ELSE '"deleted":false,"fields":{{' || {members} || '}}}}' END"""
+    )
