@@ -12,7 +12,7 @@ class Settings(BaseSettings):
     `data` holds the embedded database and the master key. `database_url` names PostgreSQL instead. `secret_key` (64 hex
     digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
     tests only. `lease_s`: for so long after a worker's death nobody takes over what it had under way; a call to a
-    provider ends in half of it.
+    provider ends in half of it. `retention_days`: for so long tombstones, verdicts and values that lost are kept.
     """
 
     model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
@@ -24,7 +24,13 @@ class Settings(BaseSettings):
     allow_loopback: bool = False
     relay: bool = True
     lease_s: float = Field(default=60, ge=2, le=3600)
+    retention_days: int = Field(default=90, ge=1, le=36_500)
     log_level: str = "INFO"
+
+    @property
+    def retention_ms(self) -> int:
+        """The same in milliseconds."""
+        return self.retention_days * 24 * 60 * 60 * 1000
 
     def database(self) -> str:
         """The database's URL; never log it, it may hold a password."""

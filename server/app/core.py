@@ -16,6 +16,7 @@ from server.credentials.endpoints import Endpoints
 from server.credentials.vault import Vault, open_vault
 from server.engine.apply import Applier
 from server.engine.records import Records
+from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.outbox.collect import Forwarder
 from server.settings import Settings
@@ -44,6 +45,7 @@ class Core:
     vault: Vault
     admin: Admin
     endpoints: Endpoints
+    tidier: Tidier
 
 
 @asynccontextmanager
@@ -79,4 +81,5 @@ def _core(settings: Settings, database: Database) -> Core:
         vault=vault,
         admin=Admin(database, writer, uuid7),
         endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
+        tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
     )

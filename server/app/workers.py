@@ -1,4 +1,7 @@
-"""What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost."""
+"""What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost.
+
+Once a day what is older than the retention is tidied away.
+"""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -8,6 +11,7 @@ import anyio
 
 from server.app.core import Core, now_ms
 from server.app.providers import Adapters
+from server.app.tidying import Tidying
 from server.collections import routes
 from server.ids import uuid7
 from server.inbox.poll import Polling
@@ -57,6 +61,8 @@ class Workers:
             found=self.processor.wake,
         )
 
+        self.tidying = Tidying(core.tidier, core.admin, _RANDOM)
+
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
         self.relay.wake()
@@ -67,6 +73,7 @@ class Workers:
         """Work until the block ends; what is under way then is given a moment to end."""
         async with anyio.create_task_group() as polling:
             polling.start_soon(self.polling.run)
+            polling.start_soon(self.tidying.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)

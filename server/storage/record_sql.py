@@ -10,10 +10,12 @@ from typing import Any
 from pydantic_core import to_json
 
 from server.storage.database import Tx
+from server.storage.leftover import Leftover
 from server.storage.page_sql import page_statement
 from server.storage.statement import Statement
 from server.storage.synced import META, table_of
 from server.storage.wire_sql import (
+    blank,
     postgres_text,
     postgres_type,
     sqlite_bind,
@@ -51,6 +53,7 @@ class RecordSql:
         self.load_statement = self._load()
         self.insert_statement = self._insert()
         self.update_statement = self._update()
+        self.tombstones = self._tombstones()
         self.page_statement = page_statement(collection, self.table)
 
     async def load(self, tx: Tx, tenant_id: str, ids: Iterable[str]) -> dict[str, Record]:
@@ -139,4 +142,17 @@ class RecordSql:
             postgresql=f"UPDATE {self.table} AS old SET {post} FROM json_to_recordset($1::json) AS new({shape}) "  # noqa: S608
             "WHERE old.tenant_id = new.tenant_id AND old.id = new.id",
             names=self.columns,
+        )
+
+    def _tombstones(self) -> Leftover:
+        """Collected, a tombstone is a bare id out of every pull's reach: its key still refuses a late creation."""
+        blanks = ", ".join(f"{name} = {blank(wire, nullable=nullable)}" for name, wire, nullable in self._fields)
+        return Leftover(
+            self.table,
+            "deleted AND seq > 0 AND seq <= :cutoff",
+            key="id",
+            kind="uuid",
+            name=f"{self.collection.name}_tombstones",
+            order="seq",
+            action=f"UPDATE {self.table} SET seq = 0, clocks = NULL, {blanks}",  # noqa: S608  # our own names
         )

@@ -51,6 +51,24 @@ def sqlite_json(wire: WireType, column: str, *, nullable: bool) -> tuple[str, tu
             assert_never(wire.kind)
 
 
+_BLANKS: dict[Kind, str] = {
+    "text": "''",
+    "code": "''",
+    "uuid": "'00000000-0000-0000-0000-000000000000'",
+    "json": "'[]'",
+    "instant": "'1970-01-01T00:00:00.000Z'",
+    "day": "'1970-01-01'",
+    "flag": "false",
+    "integer": "0",
+    "decimal": "0",
+}
+
+
+def blank(wire: WireType, *, nullable: bool) -> str:
+    """A literal for a column whose value is gone, on both databases."""
+    return "NULL" if nullable else _BLANKS[wire.kind]
+
+
 _POSTGRES_TYPES: dict[Kind, str] = {
     "text": "text",
     "code": "text",

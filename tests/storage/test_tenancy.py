@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import server
 from server.collections import registry
 from server.engine.records import Records
+from server.engine.tidy import LEFTOVERS
+from server.storage.leftover import Leftover
 from server.storage.statement import DialectName, Statement
 
 MARK = "/* across tenants */"
@@ -38,6 +40,14 @@ def _statements() -> Iterator[tuple[str, Statement]]:
     for name, sql in Records(registry()).sql.items():
         for part in ("load_statement", "insert_statement", "update_statement", "page_statement"):
             yield f"{name}.{part}", getattr(sql, part)
+        yield from _of_leftover(sql.tombstones)
+    for kind in LEFTOVERS:
+        yield from _of_leftover(kind)
+
+
+def _of_leftover(kind: Leftover) -> Iterator[tuple[str, Statement]]:
+    for part in ("count", "find", "collect"):
+        yield f"{kind.name}.{part}", getattr(kind, part)
 
 
 def test_every_statement_names_its_tenant_or_is_on_the_list() -> None:

@@ -1,5 +1,6 @@
 """Python clients whose network is a call into an engine: the real client and the real engine on either database."""
 
+import gzip
 import json
 import random
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
+        body = gzip.decompress(body) if "Content-Encoding" in request.headers else body
         try:
             answer = await self._shop.exchange.sync(self.principal, body, "test")
         except SyncError as error:

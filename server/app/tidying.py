@@ -1,0 +1,53 @@
+"""The daily tidying of all tenants, in every process that works; several at once do no harm, only double work."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import structlog
+
+from server.auth.admin import Admin
+from server.engine.tidy import Tidier
+from server.storage.database import DatabaseError
+from server.storage.writer import UnknownTenantError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_HOUR_S = 60 * 60
+_DAY_S = 24 * _HOUR_S
+
+
+class Tidying:
+    """Tidies once a day, at no certain hour, so that the processes of an installation do not all begin at once."""
+
+    def __init__(
+        self,
+        tidier: Tidier,
+        admin: Admin,
+        random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """`random` gives 0 ≤ x < 1, `sleep` takes seconds."""
+        self._tidier, self._admin, self._random, self._sleep = tidier, admin, random, sleep
+
+    async def run(self) -> None:
+        """Until cancelled: within the first hour, then every day or a little less."""
+        await self._sleep(self._random() * _HOUR_S)
+        while True:
+            await self.once()
+            await self._sleep(_DAY_S - self._random() * _HOUR_S)
+
+    async def once(self) -> None:
+        """All tenants, one after the other; one that fails is tried again the next day."""
+        try:
+            for tenant_id, *_ in await self._admin.tenants():
+                await self._tidy(tenant_id)
+        except DatabaseError as error:
+            log.warning("tidying_put_off", error=str(error))
+
+    async def _tidy(self, tenant_id: str) -> None:
+        try:
+            collected = await self._tidier.tidy(tenant_id)
+        except UnknownTenantError:
+            return  # deleted meanwhile
+        if any(collected.values()):
+            log.info("tidied", tenant_id=tenant_id, **{name: rows for name, rows in collected.items() if rows})

@@ -1,0 +1,145 @@
+"""Tidying: what is older than the retention is collected, a few rows a job, so that no push waits long for it.
+
+Rules:
+
+1. The cutoff is a place in the sequence: the newest mark older than the retention. Everything up to it was written
+   before. It becomes the tenant's horizon in the same job that collects: who pulled less starts from nothing.
+2. A tombstone stays as a bare id (`seq` 0, no values): no pull reads it, and its key still refuses a late creation.
+   Departures, values that lost, and verdicts told long ago go.
+3. Marks are thinned: the newest below the horizon and all later ones stay. Below, not at: a reader that stands exactly
+   at the horizon carries the mark before it, and must not look as if history had been rewound.
+4. Verdicts are kept by checkpoint: how far a client had come, and when. When that is older than the retention, what it
+   covers goes (`purged_through`), and a new checkpoint is taken. So a verdict is kept for one to two retentions.
+5. Refused mutations are kept: they are somebody's work.
+6. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
+   jobs can be repeated, and several processes may tidy at once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from server.engine.records import Records
+from server.storage.database import Database, Tx
+from server.storage.leftover import Leftover
+from server.storage.statement import Statement
+from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+from sync.clock import encode_instant
+
+BATCH = 500
+_DAY_MS = 24 * 60 * 60 * 1000
+_FIRST_UID = "00000000-0000-0000-0000-000000000000"
+
+_REACH = Statement(
+    """SELECT epoch, horizon, (SELECT max(seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.at < :before)
+       FROM tenants AS t WHERE tenant_id = :tenant_id"""
+)
+_RAISE = Statement("UPDATE tenants SET horizon = :cutoff WHERE tenant_id = :tenant_id AND horizon < :cutoff")
+_CHECKPOINT = Statement(
+    """UPDATE clients SET purged_through = CASE WHEN checkpoint_id > purged_through THEN checkpoint_id
+       ELSE purged_through END, checkpoint_id = last_mutation_id, checkpoint_at = :now
+       WHERE tenant_id = :tenant_id AND client_id IN (SELECT c.client_id FROM clients AS c
+       WHERE c.tenant_id = :tenant_id AND (c.checkpoint_at IS NULL OR c.checkpoint_at < :before) LIMIT :limit)"""
+)
+LEFTOVERS = (
+    Leftover("departures", "seq <= :cutoff"),
+    Leftover("superseded", "noted_at < :before", key="uid", kind="uuid", order="noted_at"),
+    Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
+    Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq < :cutoff)"),
+    Leftover(
+        "mutations",
+        """uid < :bound AND mutation_id <= (SELECT c.purged_through FROM clients AS c
+           WHERE c.tenant_id = mutations.tenant_id AND c.client_id = mutations.client_id)""",
+        key="uid",
+        kind="uuid",
+        also="AND uid > :after",
+    ),
+)
+
+
+class Reach(NamedTuple):
+    """How far a tidying goes.
+
+    `bound`: no uid made before the retention is greater. Uids begin with their time, so the search for mutations ends
+    there; what a clock running ahead made is found later.
+    """
+
+    tenant_id: str
+    epoch: str
+    cutoff: int
+    before: str
+    bound: str
+
+
+class Tidier:
+    """Tidies tenants."""
+
+    def __init__(
+        self, database: Database, writer: Writer, records: Records, clock: Callable[[], int], retention_ms: int
+    ) -> None:
+        """`clock` gives milliseconds since 1970."""
+        self._database, self._writer, self._clock, self._retention_ms = database, writer, clock, retention_ms
+        self._kinds = (*(sql.tombstones for sql in records.sql.values()), *LEFTOVERS)
+
+    async def begin(self, tenant_id: str) -> Reach:
+        """See how far it goes, and take checkpoints. Raises UnknownTenantError, DatabaseError."""
+        before_ms = self._clock() - self._retention_ms
+        before = encode_instant(before_ms)
+        found = await self._fetch(_REACH, {"tenant_id": tenant_id, "before": before})
+        if not found:
+            raise UnknownTenantError
+        epoch, horizon, oldest = found[0]
+        reach = Reach(tenant_id, epoch, max(horizon, oldest or 0), before, _first_uid_at(before_ms + _DAY_MS))
+
+        async def job(writing: Writing) -> int:
+            return await writing.tx.execute(_CHECKPOINT, {**reach._asdict(), "now": writing.now, "limit": BATCH})
+
+        while await self._writer.submit(Job([tenant_id], job, weight=BATCH)) == BATCH:
+            pass
+        return reach
+
+    async def counts(self, reach: Reach) -> dict[str, int]:
+        """How many of each kind there are to collect."""
+        return {kind.name: (await self._fetch(kind.count, reach._asdict()))[0][0] for kind in self._kinds}
+
+    async def collect(self, reach: Reach, told: Callable[[int], None] = lambda _rows: None) -> dict[str, int]:
+        """Collect everything within reach; how many rows of each kind. `told` hears of every job's."""
+        return {kind.name: await self._collect(kind, reach, told) for kind in self._kinds}
+
+    async def tidy(self, tenant_id: str) -> dict[str, int]:
+        """All of it. Raises UnknownTenantError, DatabaseError."""
+        return await self.collect(await self.begin(tenant_id))
+
+    async def _collect(self, kind: Leftover, reach: Reach, told: Callable[[int], None]) -> int:
+        named: dict[str, Any] = {**reach._asdict(), "after": _FIRST_UID, "limit": BATCH}
+        total = 0
+        while keys := [row[0] for row in await self._fetch(kind.find, named)]:
+            named |= {"after": keys[-1], "keys": to_json(keys).decode()}
+            rows = await self._writer.submit(Job([reach.tenant_id], _job(kind, reach, named), weight=BATCH))
+            if not rows:  # all came back to life, or the epoch is another one: the next time will tell
+                break
+            total += rows
+            told(rows)
+        return total
+
+    async def _fetch(self, statement: Statement, named: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        async def work(tx: Tx) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in await tx.fetch(statement, named)]
+
+        return await self._database.read(work)
+
+
+def _job(kind: Leftover, reach: Reach, named: Mapping[str, Any]) -> Callable[[Writing], Any]:
+    async def job(writing: Writing) -> int:
+        if writing.tenant(reach.tenant_id).epoch != reach.epoch:
+            return 0
+        await writing.tx.execute(_RAISE, named)
+        return await writing.tx.execute(kind.collect, named)
+
+    return job
+
+
+def _first_uid_at(ms: int) -> str:
+    text = f"{ms:012x}"
+    return f"{text[:8]}-{text[8:]}-0000-0000-000000000000"
