@@ -3,9 +3,15 @@
 An acknowledged sale must survive a power cut, hence synchronous=FULL. Several processes may share the file: writers
 begin IMMEDIATE and wait for each other, and `PRAGMA data_version` on the writing connection tells when another one
 wrote.
+
+A file may be copied back under a running server. Each transaction begins with a look at what the path names: another
+file is opened anew, and the first writing that finds one fails as after a lost connection, so that the writer knows
+that this may be another history. What is written to a file that has lost its name would be lost with it, so that fails
+too.
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -30,7 +36,14 @@ PRAGMAS = (
 READERS = 2
 WATCH_S = 0.2
 
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_READ, _WRITE = "BEGIN DEFERRED", "BEGIN IMMEDIATE"
+_File = tuple[int, int] | None
+
+_TRANSIENT = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+    # A file that is being put back is for a moment half there: no mutation is to blame for it.
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY),
+}
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID}
 
 
@@ -75,15 +88,15 @@ class SqliteDatabase:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="rientro-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rientro-read")
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._open: set[sqlite3.Connection] = set()
 
     async def read(self, work: Work[T]) -> T:
         """Run a unit of work in one snapshot."""
-        return await self._run(self._readers, "BEGIN DEFERRED", work)
+        return await self._run(self._readers, _READ, work)
 
     async def write(self, work: Work[T]) -> T:
         """Run a unit of work in one transaction; it is on the disk when this returns."""
-        return await self._run(self._writer, "BEGIN IMMEDIATE", work)
+        return await self._run(self._writer, _WRITE, work)
 
     async def watch(self, changed: Callable[[str | None], None]) -> None:
         """Poll for other processes' commits; whose tenants they were is not known."""
@@ -92,7 +105,7 @@ class SqliteDatabase:
         while True:
             await anyio.sleep(WATCH_S)
             now = await loop.run_in_executor(self._writer, self._data_version)
-            if now != before:
+            if now is not None and now != before:
                 before = now
                 changed(None)
 
@@ -108,7 +121,7 @@ class SqliteDatabase:
 
     def _transaction(self, begin: str, work: Work[T]) -> T:
         try:
-            connection = self._connection()
+            connection = self._connection(told=begin == _WRITE)
             connection.execute(begin)
             try:
                 result = _drive(cast("Coroutine[Any, Any, T]", work(SqliteTx(connection))))
@@ -121,15 +134,38 @@ class SqliteDatabase:
             raise _translated(error) from error
         return result
 
-    def _data_version(self) -> int:
-        return int(self._connection().execute("PRAGMA data_version").fetchone()[0])
+    def _data_version(self) -> tuple[_File, int] | None:
+        """Changes with every commit of another process and with the file; None where it cannot be told."""
+        try:
+            connection = self._connection(told=False)
+            return self._local.file, int(connection.execute("PRAGMA data_version").fetchone()[0])
+        except (sqlite3.Error, DatabaseError):
+            return None
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self, *, told: bool) -> sqlite3.Connection:
+        """A connection of this thread's own to the file that is there now.
+
+        Raises DatabaseError where there is none any more, and once, to whoever is to be `told`, where it is another.
+        """
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = connect(self._path)
-            self._local.connection = connection
-            self._open.append(connection)
+            return self._opened()
+        if self._local.file is not None and (found := _file(self._path)) != self._local.file:
+            if found is None:
+                raise DatabaseError("the file is gone", transient=True)
+            self._open.discard(connection)
+            connection.close()
+            connection = self._opened()
+            self._local.replaced = True
+        if told and self._local.replaced:
+            self._local.replaced = False
+            raise DatabaseError("the file was replaced", transient=True)
+        return connection
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        self._local.connection, self._local.file, self._local.replaced = connection, _file(self._path), False
+        self._open.add(connection)
         return connection
 
 
@@ -139,6 +175,15 @@ def connect(path: str) -> sqlite3.Connection:
     for pragma in PRAGMAS:
         connection.execute(pragma)
     return connection
+
+
+def _file(path: str) -> _File:
+    """What a path names, by device and number; None where it names no file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # at every transaction: no object for it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _drive(coroutine: Coroutine[Any, Any, T]) -> T:

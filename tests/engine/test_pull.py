@@ -12,23 +12,6 @@ from server.storage.writer import Job, Writing
 from sync.cursor import CursorKeys
 from tests.support.shop import Shop, product_fields
 
-_REWIND = (
-    Statement("DELETE FROM sales WHERE tenant_id = :tenant_id AND seq > :seq"),
-    Statement("DELETE FROM marks WHERE tenant_id = :tenant_id AND seq > :seq"),
-    Statement("UPDATE tenants SET seq = :seq WHERE tenant_id = :tenant_id"),
-)
-
-
-async def _rewind(shop: Shop, seq: int) -> None:
-    """What a file copied back does: history after `seq` never happened."""
-
-    async def work(tx: Tx) -> None:
-        for statement in _REWIND:
-            await tx.execute(statement, {"tenant_id": shop.tenant_id, "seq": seq})
-
-    await shop.database.write(work)
-    shop.writer.forget_marks()
-
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 1000])
 async def test_pages_of_any_size_give_every_record_once(shop: Shop, limit: int) -> None:
@@ -101,21 +84,6 @@ async def test_a_forged_cursor_is_not_believed(shop: Shop) -> None:
     ours = CursorKeys(b"k" * 32).decode(till.cursor)
     answer = await till.send(collections=["sales"], cursor=CursorKeys(b"x" * 32).encode(ours))
     assert answer["reset"] is True
-
-
-async def test_a_rewound_history_is_noticed_although_the_head_grew_past_the_cursor(shop: Shop) -> None:
-    """A plain `cursor <= head` would believe it; the mark does not."""
-    till, reader = shop.device(), shop.device()
-    for _ in range(3):
-        await till.send(till.sale())
-        shop.clock.ms += 61_000
-    await reader.pull("sales")
-    await _rewind(shop, 1)
-    other = shop.device()
-    for _ in range(9):
-        await other.send(other.sale())
-    answer = await reader.send(collections=["sales"], cursor=reader.cursor)
-    assert (answer["reset"], len(answer["changes"])) == (True, 10)
 
 
 async def test_an_ordinary_restart_resets_nobody(shop: Shop) -> None:

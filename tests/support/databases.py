@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -57,6 +57,19 @@ class PostgresTemplate:
     async def _execute(self, statement: str) -> None:
         async with _administrator(self._socket) as connection:
             await connection.execute(statement)
+
+
+def back_up_file(file: Path, copy: Path) -> None:
+    """Copy a SQLite database that is in use, as SQLite itself does it."""
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+
+
+def put_back_file(copy: Path, file: Path) -> None:
+    """What somebody does who restores by hand: the old log goes, then the copy takes the file's name."""
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    copy.replace(file)
 
 
 def sqlite_url(file: Path) -> str:
