@@ -57,9 +57,9 @@ def _targets(collection: Collection, fields: Fields) -> Iterable[Key]:
 class Workspace:
     """Records in hand.
 
-    `changed` holds those to store, in the order of their last change; `created` those among them to insert; `moved` the
-    audiences that records left, each with the record's version then. `held` are increments to keep for records not here
-    yet, `joined` those whose record came.
+    `changed` holds those to store, in the order of their last change, `before` what each of them was; `created` those
+    among them to insert; `moved` the audiences that records left, each with the record's version then. `held` are
+    increments to keep for records not here yet, `joined` those whose record came.
     """
 
     def __init__(self, registry: Registry, loaded: Mapping[Key, Record], waiting: Held | None = None) -> None:
@@ -69,6 +69,7 @@ class Workspace:
         self._asked: set[Key] = set(loaded)
         self._waiting: Held = waiting or {}
         self.changed: dict[Key, Record] = {}
+        self.before: dict[Key, Record | None] = {}
         self.created: set[Key] = set()
         self.moved: list[tuple[Key, str, int]] = []
         self.held: Held = defaultdict(int)
@@ -154,8 +155,9 @@ class Workspace:
                 self.take(conflict, moved)
 
     def _store(self, key: Key, record: Record) -> None:
+        if self.changed.pop(key, None) is None:
+            self.before[key] = self._records.get(key)
         self._records[key] = record
-        self.changed.pop(key, None)
         self.changed[key] = record
 
     def _join(self, key: Key, record: Record, collection: Collection) -> None:

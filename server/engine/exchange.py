@@ -60,7 +60,7 @@ class Exchange:
             "cursor": page.cursor,
             "more": page.more,
             "reset": page.reset,
-            "digest": None,
+            "digest": page.digest,
             "too_old": too_old,
         }
         return b'%s,"changes":[%s]}' % (to_json(members)[:-1], ",".join(page.changes).encode())

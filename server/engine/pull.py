@@ -17,6 +17,7 @@ from server.engine.records import Records
 from server.engine.rounds import completed, resume, unread
 from server.ports import Principal
 from server.storage.database import Database, Tx
+from server.storage.digests import read_digests
 from sync.cursor import Bucket, Cursor, CursorKeys
 from sync.errors import CursorError
 from sync.protocol import MAX_PAGE, SyncRequest
@@ -33,6 +34,7 @@ class Page(NamedTuple):
     more: bool = False
     reset: bool = False
     dropped: Sequence[Bucket] = ()
+    digest: Sequence[Mapping[str, str | int]] | None = None
 
 
 class Puller:
@@ -91,6 +93,9 @@ class Puller:
                 more=more,
                 reset=stands != "holds",
                 dropped=dropped,
+                digest=await _digest(tx, tenant_id, wanted)
+                if wanted and not more and start.target == head.seq
+                else None,
             )
 
         return await self._database.read(work)
@@ -113,6 +118,11 @@ class Puller:
             for c in known
             for audience in scope.of_kind(c.options.audience.kind, registry.narrowings)
         )
+
+
+async def _digest(tx: Tx, tenant_id: str, wanted: frozenset[Bucket]) -> list[Mapping[str, str | int]]:
+    sums = await read_digests(tx, tenant_id)
+    return [{"collection": b[0], "audience": b[1], "sum": sums.get(b, 0)} for b in sorted(wanted)]
 
 
 def bucket_names(buckets: Sequence[Bucket]) -> list[Mapping[str, str]]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic_core import to_json
 
 from server.storage.database import Tx
+from server.storage.digests import add_to_digests
 from server.storage.record_sql import RecordSql
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
 from sync.conflicts import CONFLICTS
+from sync.cursor import Bucket
+from sync.digest import record_hash
 from sync.protocol import Mutation, Registry, Unusable
 from sync.record import Record
 from sync.workspace import Held, Key, Workspace, needed
@@ -116,11 +119,24 @@ class Records:
         for name, records in old.items():
             await self.sql[name].update(tx, tenant.tenant_id, records)
         await tx.many(_DEPART, left)
+        await add_to_digests(tx, tenant.tenant_id, _deltas(workspace))
         await self._store_held(tx, tenant.tenant_id, workspace)
 
     async def _store_held(self, tx: Tx, tenant_id: str, workspace: Workspace) -> None:
         await tx.many(_RELEASE, [(tenant_id, *counter) for counter in workspace.joined])
         await tx.many(_HOLD, [(tenant_id, *counter, units) for counter, units in workspace.held.items() if units])
+
+
+def _deltas(workspace: Workspace) -> dict[Bucket, int]:
+    """What this transaction changes in the digest of each bucket: live records that came, less those that went."""
+    sums: dict[Bucket, int] = defaultdict(int)
+    for (name, record_id), record in workspace.changed.items():
+        before = workspace.before[name, record_id]
+        if before is not None and not before.deleted:
+            sums[name, before.audience] -= record_hash(name, record_id, before.version)
+        if not record.deleted:
+            sums[name, record.audience] += record_hash(name, record_id, record.version)
+    return sums
 
 
 def _created(mutations: Sequence[Mutation | Unusable]) -> list[Key]:

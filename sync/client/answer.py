@@ -31,6 +31,12 @@ class Change(TypedDict):
     fields: dict[str, Any]
 
 
+class BucketDigest(Bucket):
+    """What `sync.digest` makes of a bucket's records."""
+
+    sum: int
+
+
 class Answer(TypedDict):
     """A page and verdicts. `dropped` names buckets that are out of reach; only who pulls nothing has no cursor.
 
@@ -48,6 +54,7 @@ class Answer(TypedDict):
     cursor: str | None
     more: bool
     reset: bool
+    digest: NotRequired[list[BucketDigest] | None]
     too_old: NotRequired[bool]
 
 

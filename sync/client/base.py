@@ -14,15 +14,19 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from sync.client.answer import Bucket, Change
+from sync.client.answer import Bucket as BucketName
+from sync.client.answer import Change
 from sync.client.database import Meta
 from sync.collection import Fields
+from sync.cursor import Bucket
+from sync.digest import digests
 
 _WRITE = """INSERT INTO base (side, collection, record_id, version, audience, deleted, fields)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (side, collection, record_id) DO UPDATE
     SET version = excluded.version, audience = excluded.audience, deleted = excluded.deleted, fields = excluded.fields
     WHERE excluded.version > version
     OR (excluded.version = version AND (NOT excluded.deleted OR excluded.audience = audience))"""
+_LIVE = "SELECT collection, audience, record_id, version FROM base WHERE side = ? AND NOT deleted"
 _DROP = "DELETE FROM base WHERE collection = ? AND audience = ?"
 
 
@@ -62,6 +66,10 @@ class Base:
         found = self._connection.execute(statement, (meta.shown_side, collection, record_id)).fetchone()
         return _record(found) if found else None
 
+    def digests(self, meta: Meta) -> dict[Bucket, int]:
+        """What the server's digests must be: one number for each bucket that has live records."""
+        return digests(self._connection.execute(_LIVE, (meta.shown_side,)))
+
     def write(self, meta: Meta, changes: Sequence[Change]) -> None:
         """A page."""
         side = meta.shown_side if meta.building_side is None else meta.building_side
@@ -79,7 +87,7 @@ class Base:
         ]
         self._connection.executemany(_WRITE, rows)
 
-    def drop(self, buckets: Sequence[Bucket]) -> None:
+    def drop(self, buckets: Sequence[BucketName]) -> None:
         """Buckets that are out of this device's reach: nothing of them stays, in neither copy."""
         rows = [(bucket["collection"], bucket["audience"]) for bucket in buckets]
         self._connection.executemany(_DROP, rows)

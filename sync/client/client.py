@@ -31,7 +31,8 @@ _NOTHING: Mapping[str, Any] = {}
 class Status(NamedTuple):
     """What the status pill tells. `code` and `reason` say why the loop is held or backing off.
 
-    `update_needed`: the server takes what is queued, and gives nothing new before the app is updated.
+    `update_needed`: the server takes what is queued, and gives nothing new before the app is updated. `differences`:
+    how often the local copy was not what the server has, by its digest, and was made anew or is still doubted.
     """
 
     state: LoopState
@@ -42,6 +43,7 @@ class Status(NamedTuple):
     rejected: int
     oldest_pending_at: str | None
     update_needed: bool = False
+    differences: int = 0
 
 
 class SyncClient:
@@ -184,7 +186,8 @@ class SyncClient:
         moment = self._loop.moment
         error = moment.error
         code, reason = (None, None) if error is None else (error.code, error.reason)
-        return Status(moment.state, code, reason, *self.store.counts(), self._loop.too_old)
+        differences = self.store.meta().differences
+        return Status(moment.state, code, reason, *self.store.counts(), self._loop.too_old, differences)
 
     def watch(self, watcher: Callable[[Moment], None]) -> None:
         """Have every change of the loop's state told to `watcher`."""

@@ -6,11 +6,17 @@ Rules:
 2. Verdicts first, then who we are (epoch, client id), then the page.
 3. A page is written only where it goes on from the stored cursor; it never touches the queue.
 4. A reset and a new epoch fill a second copy, shown when its round has ended. A lost bucket's records go at once.
+5. A digest is compared where it can differ: the base has changed since they last agreed, or the server's has. Where it
+   does, that is counted, and the copy is made anew beside the shown one; not again before they have agreed once, for
+   then the fault is not here. While mutations are under way nothing is compared: there is more to come.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sync.client.answer import Answer
+from pydantic_core import to_json
+
+from sync.client.answer import Answer, BucketDigest
 from sync.client.base import Base
 from sync.client.database import Meta
 from sync.client.errors import ForkedError, NumberingError
@@ -67,6 +73,8 @@ class Taking:
         renumbered = self._follow(meta, answer)
         too_old = answer.get("too_old", False)
         changes = self._turn_page(meta, answer) if fits and not too_old else 0
+        if fits and not too_old and not sent.mutations:
+            self._compare(meta, answer.get("digest"))
         self._queue.leave_view(meta)
         self._prune(meta, answer)
         more = (meta.in_round or meta.building_side is not None) and not too_old
@@ -108,6 +116,8 @@ class Taking:
             self._base.start_rebuild(meta)
         self._base.drop(answer["dropped"])
         self._base.write(meta, answer["changes"])
+        if answer["dropped"] or answer["changes"]:
+            meta.digest = None
         if not meta.in_round:
             meta.round_head = answer["head"]
         meta.cursor, meta.in_round = answer["cursor"], answer["more"]
@@ -116,7 +126,19 @@ class Taking:
         if not answer["more"] and meta.building_side is not None:
             self._base.swap(meta)
             self._queue.join_view()
+            meta.digest = None
         return len(answer["changes"])
+
+    def _compare(self, meta: Meta, told: Sequence[BucketDigest] | None) -> None:
+        if told is None or meta.building_side is not None or meta.digest == (text := to_json(told).decode()):
+            return
+        if self._base.digests(meta) == {(b["collection"], b["audience"]): b["sum"] for b in told if b["sum"]}:
+            meta.digest, meta.doubted = text, False
+            return
+        meta.differences += 1
+        if not meta.doubted:
+            meta.doubted = True
+            self._base.start_rebuild(meta)
 
     def _prune(self, meta: Meta, answer: Answer) -> None:
         safe = answer["safe_mutation_id"] or 0

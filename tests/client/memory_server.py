@@ -13,6 +13,7 @@ from typing import Any
 from server.collections import registry
 from sync.clock import encode_instant
 from sync.collection import Fields
+from sync.digest import digests
 from sync.errors import ClientForkedError, ForeignClientError, MutationGapError, SyncError
 from sync.judge import Judge, Judgement, KnownMutation, Queued
 from sync.outcome import Writer
@@ -101,7 +102,6 @@ class MemoryServer:
             "last_mutation_id": judgement.last_mutation_id,
             "safe_mutation_id": self.safe,
             "verdicts": judgement.verdicts,
-            "digest": None,
         }
         self.edit(answer)
         return answer
@@ -151,7 +151,13 @@ class MemoryServer:
         page = rows[:limit]
         reached = [*here, page[-1][0], target] if more else [*here, target, None]
         changes = [_change(key, record) for _, key, record in page]
-        return {"changes": changes, "cursor": json.dumps(reached), "more": more, "reset": reset, "dropped": []}
+        told = {"changes": changes, "cursor": json.dumps(reached), "more": more, "reset": reset, "dropped": []}
+        return told | {"digest": self._digest(wanted) if wanted and not more and target == self.seq else None}
+
+    def _digest(self, wanted: Sequence[str]) -> list[dict[str, Any]]:
+        live = [(key[0], r.audience, key[1], r.version) for key, r in self.records.items() if not r.deleted]
+        sums = digests(row for row in live if row[0] in wanted)
+        return [{"collection": name, "audience": audience, "sum": sums[name, audience]} for name, audience in sums]
 
     def _now(self) -> str:
         return encode_instant(self.now_ms())

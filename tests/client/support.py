@@ -107,6 +107,7 @@ class World:
     def assert_settled(self, *tills: Till) -> None:
         """Every view is the server's, every mutation has exactly one verdict, and the same one on both sides."""
         for till in tills:
+            assert till.client.status.differences == 0
             for name in COLLECTIONS:
                 seen = {record_id: record.fields for record_id, record in till.client.records(name).items()}
                 assert self.server.view(name) == seen

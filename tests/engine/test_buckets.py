@@ -1,40 +1,26 @@
 """Buckets that records and devices move between: what a reader has is always exactly what it may see.
 
-No collection of the shop moves yet, so products are bent here to belong to the shop that their category names.
+Products move with their category (`tests.support.moving`).
 """
 
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from server.collections import MODELS
 from server.storage.database import Tx
 from server.storage.statement import Statement
-from sync.collection import Audience, Collection
-from sync.protocol import Registry
 from tests.support.linked import Linked, linked
+from tests.support.moving import SHOPS, moving_registry
 from tests.support.shop import Shop, Till, open_shop, product_fields
-
-SHOPS = ("nord", "sud", "est")
-
-
-def _registry() -> Registry:
-    registry = Registry(MODELS)
-    products = registry.collections["products"]
-    by_category = Audience("shop", lambda fields: f"shop:{fields['category']}")
-    moving = Collection(replace(products.options, audience=by_category), products.model, products.fields)
-    registry.collections = {**registry.collections, "products": moving}
-    return registry
 
 
 @pytest.fixture
 async def moving(database_url: str) -> AsyncIterator[Shop]:
     """A shop whose products move with their category."""
-    async with open_shop(database_url, registry=_registry()) as opened:
+    async with open_shop(database_url, registry=moving_registry()) as opened:
         yield opened
 
 
@@ -155,6 +141,8 @@ async def test_whatever_moves_every_client_has_what_it_may_see(moving: Shop, see
             await client.drain()
             seen = client.link.principal.shops
             assert set(client.records("products")) == await _truth(moving, [f"shop:{name}" for name in seen])
+            assert client.link.answers[-1]["digest"] is not None
+            assert client.status.differences == 0
 
 
 async def _anything(chance: random.Random, owner: Till, ids: list[str], clients: list[Linked]) -> None:

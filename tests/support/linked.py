@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,7 +21,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, shop: Shop, principal: Principal) -> None:
         self._shop, self.principal = shop, principal
-        self.answers: list[dict[str, object]] = []
+        self.answers: list[dict[str, Any]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from server.storage.migrations.digests import fill_digests
 from server.storage.types import InstantType, JsonType, UuidType
 
 revision = "0002"
@@ -159,6 +160,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("horizon", sa.BigInteger(), server_default="0", nullable=False))
 
     # ### end Alembic commands ###
+    fill_digests(op.get_bind())
 
 
 def downgrade() -> None:
