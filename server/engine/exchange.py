@@ -31,6 +31,7 @@ class Exchange:
         request = self._registry.parse_request(body)
         pushed: Pushed | None = None
         if request.get("mutations"):
+            await self._puller.vouch(principal.tenant_id, request.get("cursor"))
             pushed = await self._pusher.push(principal, request, correlation_id)
         too_old = request.get("schema", self._registry.schema) < self._oldest_schema
         if too_old:

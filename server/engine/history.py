@@ -63,16 +63,36 @@ def standing(cursor: Cursor, head: Head) -> Standing:
     if any(part.since < head.horizon for part in cursor.ranges):
         return "behind"
     bound = head.seq if head.next_mark_seq is None else head.next_mark_seq
-    furthest = max([part.seq for part in cursor.ranges] + [cursor.target or 0])
-    return "holds" if head.mark_known and furthest <= bound else "rewound"
+    return "holds" if head.mark_known and furthest(cursor) <= bound else "rewound"
+
+
+def furthest(cursor: Cursor) -> int:
+    """The greatest place a cursor speaks of."""
+    return max([part.seq for part in cursor.ranges] + [cursor.target or 0])
 
 
 class History:
-    """Draws epochs."""
+    """Remembers where tenants stood when they were read last, and draws epochs."""
 
     def __init__(self, writer: Writer, new_id: Callable[[], str]) -> None:
         """`new_id` gives ids that were never given before."""
         self._writer, self._new_id = writer, new_id
+        self._seen: dict[str, Head] = {}
+
+    def saw(self, tenant_id: str, head: Head) -> None:
+        """Note a head that was read, for `vouches` and for the writer."""
+        self._seen[tenant_id] = head
+        self._writer.saw(tenant_id, head.epoch, head.seq)
+
+    def vouches(self, tenant_id: str, cursor: Cursor) -> bool:
+        """Whether the last head that was read shows that a cursor holds, without reading again.
+
+        It does for a cursor of its own mark up to its own place: a mark that came later is at that place or after it.
+        """
+        seen = self._seen.get(tenant_id)
+        return (
+            seen is not None and (seen.epoch, seen.mark) == (cursor.epoch, cursor.mark) and furthest(cursor) <= seen.seq
+        )
 
     async def renew(self, tenant_id: str, cursor: Cursor) -> None:
         """Draw a new epoch where the cursor shows a rewind, unless somebody was faster."""

@@ -6,12 +6,14 @@ Rules:
 2. Where a cursor shows that history was rewound, a new epoch is drawn before the answer, and the answer names it.
 3. The page that ends a round whose target is still the head carries the digest of every bucket it was about: the reader
    has then exactly what is here.
+4. Who pushes is looked at first, by the cursor sent along: what was seen in lost history must not count as seen. The
+   last head that was read vouches for cursors of its own mark, so that this costs nothing where all is well.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from server.engine.history import History, read_head, standing
+from server.engine.history import Head, History, read_head, standing
 from server.engine.pages import Pages
 from server.engine.records import Records
 from server.engine.rounds import completed, resume, unread
@@ -58,6 +60,20 @@ class Puller:
         assert page is not None
         return page._replace(reset=page.reset or (given is None and request.get("cursor") is not None))
 
+    async def vouch(self, tenant_id: str, text: str | None) -> None:
+        """See that a cursor is of the history that stands here; where it shows a rewind, a new epoch is drawn."""
+        cursor = self._decode(text)
+        if cursor is None or self._history.vouches(tenant_id, cursor):
+            return
+
+        async def work(tx: Tx) -> Head:
+            return await read_head(tx, tenant_id, tenant_id, cursor)
+
+        head = await self._database.read(work)
+        self._history.saw(tenant_id, head)
+        if standing(cursor, head) == "rewound":
+            await self._history.renew(tenant_id, cursor)
+
     async def head(self, tenant_id: str) -> str:
         """The opaque name of a tenant's head."""
 
@@ -76,15 +92,16 @@ class Puller:
         tenant_id = principal.tenant_id
         wanted = self._buckets(principal, request.get("collections", ()))
 
-        async def work(tx: Tx) -> Page | None:
+        async def work(tx: Tx) -> tuple[Head, Page | None]:
             head = await read_head(tx, tenant_id, request["client_id"], given)
             stands = "holds" if given is None else standing(given, head)
             if stands == "rewound":
-                return None
+                return head, None
             start, dropped = resume(given if stands == "holds" else None, head, wanted, self._records.registry.schema)
             rows, reached = await self._pages.read(tx, tenant_id, start, request.get("limit", MAX_PAGE))
             more = unread(reached)
-            return Page(
+            at_head = bool(wanted) and not more and start.target == head.seq
+            return head, Page(
                 epoch=head.epoch,
                 head=self.head_name(tenant_id, head.epoch, head.seq),
                 last_mutation_id=head.last_mutation_id,
@@ -93,12 +110,12 @@ class Puller:
                 more=more,
                 reset=stands != "holds",
                 dropped=dropped,
-                digest=await _digest(tx, tenant_id, wanted)
-                if wanted and not more and start.target == head.seq
-                else None,
+                digest=await _digest(tx, tenant_id, wanted) if at_head else None,
             )
 
-        return await self._database.read(work)
+        head, page = await self._database.read(work)
+        self._history.saw(tenant_id, head)
+        return page
 
     def _decode(self, text: str | None) -> Cursor | None:
         if text is None:

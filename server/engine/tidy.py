@@ -8,10 +8,11 @@ Rules:
    Departures, values that lost, and verdicts told long ago go.
 3. Marks are thinned: the newest below the horizon and all later ones stay. Below, not at: a reader that stands exactly
    at the horizon carries the mark before it, and must not look as if history had been rewound.
-4. Verdicts are kept by checkpoint: how far a client had come, and when. When that is older than the retention, what it
+4. What has waited for its record for 30 days is rejected, and told so.
+5. Verdicts are kept by checkpoint: how far a client had come, and when. When that is older than the retention, what it
    covers goes (`purged_through`), and a new checkpoint is taken. So a verdict is kept for one to two retentions.
-5. Refused mutations are kept: they are somebody's work.
-6. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
+6. Refused mutations are kept: they are somebody's work.
+7. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
 """
 
@@ -20,7 +21,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.engine.late import Late
 from server.engine.records import Records
+from server.engine.waiting import EXPIRE_MS
 from server.storage.database import Database, Tx
 from server.storage.leftover import Leftover
 from server.storage.statement import Statement
@@ -80,6 +83,7 @@ class Tidier:
     ) -> None:
         """`clock` gives milliseconds since 1970."""
         self._database, self._writer, self._clock, self._retention_ms = database, writer, clock, retention_ms
+        self._late = Late(records)
         self._kinds = (*(sql.tombstones for sql in records.sql.values()), *LEFTOVERS)
 
     async def begin(self, tenant_id: str) -> Reach:
@@ -105,11 +109,22 @@ class Tidier:
 
     async def collect(self, reach: Reach, told: Callable[[int], None] = lambda _rows: None) -> dict[str, int]:
         """Collect everything within reach; how many rows of each kind. `told` hears of every job's."""
+        await self._expire(reach)
         return {kind.name: await self._collect(kind, reach, told) for kind in self._kinds}
 
     async def tidy(self, tenant_id: str) -> dict[str, int]:
         """All of it. Raises UnknownTenantError, DatabaseError."""
         return await self.collect(await self.begin(tenant_id))
+
+    async def _expire(self, reach: Reach) -> None:
+        before = encode_instant(self._clock() - EXPIRE_MS)
+
+        async def job(writing: Writing) -> int:
+            tenant = writing.tenant(reach.tenant_id)
+            return await self._late.expire(writing, tenant, before, BATCH) if tenant.epoch == reach.epoch else 0
+
+        while await self._writer.submit(Job([reach.tenant_id], job, weight=BATCH)) == BATCH:
+            pass
 
     async def _collect(self, kind: Leftover, reach: Reach, told: Callable[[int], None]) -> int:
         named: dict[str, Any] = {**reach._asdict(), "after": _FIRST_UID, "limit": BATCH}

@@ -8,8 +8,9 @@ Rules:
    was taken for new may not be. What fails alone is its submitter's to handle.
 3. A mark is left in a tenant's history at this process's first write, after a lost connection, and every minute with
    writes, so that a history somebody rewound is told from one that went on.
-4. A tenant that is found behind what this process committed in the same epoch was rewound under it: a new epoch is
-   drawn in that very transaction, before any job runs, so that what clients of the old one send is answered `rewound`.
+4. A tenant that is found behind what this process committed or read in the same epoch was rewound under it: a new
+   epoch is drawn in that very transaction, before any job runs, so that what clients of the old one send is answered
+   `rewound`.
 5. A new epoch, whoever draws it, is stored with a mark and raises an alarm.
 """
 
@@ -141,6 +142,12 @@ class Writer:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
 
+    def saw(self, tenant_id: str, epoch: str, seq: int) -> None:
+        """A tenant was read at this place of its sequence: it is not to be found before it any more."""
+        known_epoch, known_seq = self._furthest.setdefault(tenant_id, (epoch, seq))
+        if epoch == known_epoch and seq > known_seq:
+            self._furthest[tenant_id] = (epoch, seq)
+
     def forget_marks(self) -> None:
         """Leave a new mark at each tenant's next write, as a new process does."""
         self._marked.clear()
@@ -212,7 +219,7 @@ class Writer:
         return results
 
     def _locked(self, tenant_id: str, seq: int, epoch: str, revision: int) -> Tenant:
-        """A tenant as it was found, under a new epoch where that is less than what was committed here."""
+        """A tenant as it was found, under a new epoch where that is less than what was here before."""
         tenant = Tenant(tenant_id, seq, epoch, revision)
         known_epoch, known_seq = self._furthest.get(tenant_id, (epoch, seq))
         if epoch == known_epoch and seq < known_seq:

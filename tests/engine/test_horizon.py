@@ -24,6 +24,7 @@ _PRODUCTS = Statement(
 )
 _MUTATIONS = Statement("SELECT mutation_id FROM mutations WHERE tenant_id = :tenant_id ORDER BY mutation_id")
 _CLIENTS = Statement("SELECT last_mutation_id, checkpoint_id, purged_through FROM clients WHERE tenant_id = :tenant_id")
+_REFUSED = Statement("SELECT code FROM rejected WHERE tenant_id = :tenant_id")
 _LEFT = Statement(
     """INSERT INTO departures (tenant_id, seq, collection, record_id, audience, version)
        VALUES (:tenant_id, :seq, 'products', :record_id, 'shop:nord', 2)"""
@@ -173,7 +174,7 @@ async def test_marks_are_thinned_and_the_reset_comes_before_their_absence(shop: 
 
 
 async def test_departures_losing_values_and_told_verdicts_go_too(shop: Shop) -> None:
-    """What still waits stays, and what came later than the cutoff."""
+    """What came later than the cutoff stays."""
     owner = shop.device("owner")
     await _create(owner, 2)
 
@@ -181,7 +182,7 @@ async def test_departures_losing_values_and_told_verdicts_go_too(shop: Shop) -> 
         named = {"tenant_id": shop.tenant_id, "record_id": shop.new_id(), "at": writing.now}
         for seq in (1, 2, 50):
             await writing.tx.execute(_LEFT, {**named, "seq": seq})
-        for resolved in (None, 1, 50):
+        for resolved in (1, 50):
             await writing.tx.execute(_WAITS, {**named, "uid": shop.new_id(), "resolved_seq": resolved})
         await writing.tx.execute(_LOST, {**named, "uid": shop.new_id()})
 
@@ -189,6 +190,19 @@ async def test_departures_losing_values_and_told_verdicts_go_too(shop: Shop) -> 
     await _days(owner, 1)
     await _days(owner, 92)
     assert await _tidy(shop) == {"departures": 2, "superseded": 1, "waiting": 1}
+
+
+async def test_what_waits_for_a_record_that_never_comes_ends_after_thirty_days(shop: Shop) -> None:
+    """It is refused, and kept with the others that were."""
+    owner = shop.device("owner")
+    waits = owner.mutation("products", shop.new_id(), "update", base_version=1, fields={"name": "x"})
+    assert [verdict["status"] for verdict in (await owner.send(waits))["verdicts"]] == ["waiting"]
+    await _days(owner, 29)
+    await _tidy(shop)
+    assert [code for (code,) in await _rows(shop, _REFUSED)] == []
+    await _days(owner, 2)
+    await _tidy(shop)
+    assert [code for (code,) in await _rows(shop, _REFUSED)] == ["unknown_record"]
 
 
 async def test_verdicts_are_kept_until_their_checkpoint_is_old(shop: Shop) -> None:

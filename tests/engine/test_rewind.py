@@ -18,7 +18,7 @@ from sync.client import SyncClient
 from tests.client.samples import sale
 from tests.support.databases import back_up_file, put_back_file
 from tests.support.linked import linked
-from tests.support.shop import Shop, open_shop
+from tests.support.shop import Shop, open_shop, product_fields
 
 _TENANT = Statement("SELECT epoch, seq FROM tenants WHERE tenant_id = :tenant_id")
 _MARKS = Statement("SELECT seq, nonce FROM marks WHERE tenant_id = :tenant_id ORDER BY seq")
@@ -47,6 +47,7 @@ async def _restart(shop: Shop) -> None:
     """A new process remembers nothing."""
     shop.writer.forget_marks()
     shop.writer._furthest.clear()
+    shop.puller._history._seen.clear()
 
 
 async def _rows(shop: Shop, statement: Statement) -> list[Any]:
@@ -136,6 +137,24 @@ async def test_a_writer_that_committed_more_notices_before_any_job_runs(shop: Sh
     assert answer["epoch"] == await _epoch(shop) != till.epoch
     assert await _rows(shop, _SALES) == [(1,)]
     assert [log["event"] for log in logs] == ["history_rewound"]
+
+
+async def test_what_was_seen_in_lost_history_does_not_count_as_seen(shop: Shop) -> None:
+    """A push whose cursor shows the rewind is not applied, though its numbers go on and nobody has noticed yet."""
+    owner, office = shop.device("owner"), shop.device("owner")
+    record_id = shop.new_id()
+    await owner.send(owner.mutation("products", record_id, fields=product_fields()))
+    await office.pull("products")
+    await _back_up(shop)
+    await owner.send(owner.mutation("products", record_id, "update", base_version=1, fields={"name": "lost"}))
+    await office.pull("products")
+    await _put_back(shop)
+    await _restart(shop)
+    edit = office.mutation("products", record_id, "update", base_version=2, fields={"name": "seen"})
+    answer = await office.send(edit, epoch=office.epoch, cursor=office.cursor, collections=["products"])
+    assert (answer["verdicts"], answer["reset"]) == ([], True)
+    assert answer["epoch"] == await _epoch(shop) != office.epoch
+    assert [change["version"] for change in answer["changes"]] == [1]
 
 
 async def test_a_stranger_with_a_cursor_of_another_shop_ends_no_epoch(shop: Shop) -> None:
