@@ -13,7 +13,7 @@ still holds its effect). Only a verdict moves a mutation out of pending, whateve
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic_core import to_json
@@ -29,6 +29,9 @@ _SETTLE = """UPDATE mutations SET state = ?, shown = iif(?, shown, 0), version =
 _LEAVE = """UPDATE mutations INDEXED BY mutations_returning SET shown = 0
     WHERE shown = 1 AND state = 'settled' AND version <= (SELECT base.version FROM base WHERE base.side = ?
     AND base.collection = mutations.collection AND base.record_id = mutations.record_id)"""
+_OUT_OF_REACH = """UPDATE mutations SET shown = 0 WHERE shown = 1 AND state = 'settled' AND collection = ?
+    AND NOT EXISTS (SELECT 1 FROM base WHERE base.side = ? AND base.collection = mutations.collection
+    AND base.record_id = mutations.record_id)"""
 _COUNTS = """SELECT (SELECT count(*) FROM mutations WHERE state = 'pending'),
     (SELECT count(*) FROM mutations WHERE state = 'waiting'), (SELECT count(*) FROM mutations WHERE state = 'rejected'),
     (SELECT made_at FROM mutations WHERE state = 'pending' ORDER BY mutation_id LIMIT 1)"""
@@ -106,6 +109,13 @@ class Queue:
         """Mutations whose effect has come back with a pull are not replayed any more."""
         if meta.building_side is None:  # the shown side is old news until the swap
             self._connection.execute(_LEAVE, (meta.shown_side,))
+
+    def leave_lost(self, meta: Meta, collections: Iterable[str]) -> None:
+        """After a bucket was lost, what was taken there never comes back: nor is it replayed.
+
+        One that lies in another bucket and has not come yet is shown again as soon as it does.
+        """
+        self._connection.executemany(_OUT_OF_REACH, [(name, meta.shown_side) for name in collections])
 
     def last_taken(self, meta: Meta) -> int:
         """The highest number whose mutation the server must know: it said that it took it."""

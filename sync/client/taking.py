@@ -118,6 +118,8 @@ class Taking:
         self._base.write(meta, answer["changes"])
         if answer["dropped"] or answer["changes"]:
             meta.digest = None
+        if answer["dropped"]:
+            self._queue.leave_lost(meta, {bucket["collection"] for bucket in answer["dropped"]})
         if not meta.in_round:
             meta.round_head = answer["head"]
         meta.cursor, meta.in_round = answer["cursor"], answer["more"]

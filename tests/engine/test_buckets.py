@@ -108,6 +108,23 @@ async def test_a_device_in_another_shop_gets_the_difference(moving: Shop) -> Non
         assert answer["reset"] is False
 
 
+async def test_what_was_made_in_a_lost_bucket_is_out_of_sight_though_it_never_came_back(moving: Shop) -> None:
+    """Its verdict came in the middle of a round, and then the device was moved; it is not replayed for ever."""
+    owner, device = _owner(moving), moving.device("owner", shop="nord")
+    for _ in range(3):
+        await _create(owner, "nord")
+    async with linked(moving, device.principal, ("products",), page=1) as client:
+        await client.sync_once()
+        made = client.create("products", product_fields(category="nord"))
+        await client.sync_once()
+        assert client.status.pending == 0
+        assert made.record_id in client.records("products")
+        client.link.principal = device.principal._replace(shop="sud", shops=frozenset(("sud",)))
+        await client.drain()
+        await client.drain()
+        assert client.records("products") == {}
+
+
 async def test_a_departure_that_comes_after_the_record_is_old_news(moving: Shop) -> None:
     """A shop gained later is read after the one the record moved to, and tells that it left."""
     owner, device = _owner(moving), moving.device(shop="sud")
