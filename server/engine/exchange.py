@@ -37,16 +37,18 @@ class Exchange:
         if too_old:
             request["collections"] = []
         if pushed is not None and not pushed.rewound and not request.get("collections"):
-            return self._answer(pushed, self._standing(principal, request, pushed), too_old=too_old)
+            return self._answer(pushed, await self._standing(principal, request, pushed), too_old=too_old)
         page = await self._puller.pull(principal, request, rewound=pushed is not None and pushed.rewound)
         if too_old:
             page = page._replace(changes=[], dropped=(), cursor=request.get("cursor"), more=False, reset=False)
         return self._answer(pushed, page, too_old=too_old)
 
-    def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
-        """The page of somebody who only pushes: nothing read, the cursor as it was."""
-        head = self._puller.head_name(principal.tenant_id, pushed.epoch, pushed.seq)
-        return Page(pushed.epoch, head, pushed.last_mutation_id, [], request.get("cursor"))
+    async def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
+        """The page of somebody who only pushes: no changes, the cursor as it was."""
+        tenant_id = principal.tenant_id
+        head = self._puller.head_name(tenant_id, pushed.epoch, pushed.seq)
+        late = await self._puller.late(tenant_id, request["client_id"]) if pushed.ended else ()
+        return Page(pushed.epoch, head, pushed.last_mutation_id, [], request.get("cursor"), late=late)
 
     def _answer(self, pushed: Pushed | None, page: Page, *, too_old: bool) -> bytes:
         members: dict[str, Any] = {
@@ -56,7 +58,7 @@ class Exchange:
             "head": page.head,
             "last_mutation_id": page.last_mutation_id if pushed is None else pushed.last_mutation_id,
             "safe_mutation_id": 0,
-            "verdicts": [] if pushed is None else pushed.verdicts,
+            "verdicts": [*([] if pushed is None else pushed.verdicts), *page.late],
             "dropped": bucket_names(page.dropped),
             "cursor": page.cursor,
             "more": page.more,

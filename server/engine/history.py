@@ -13,6 +13,7 @@ Rules:
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from server.engine.waiting import ENDED
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
@@ -22,19 +23,23 @@ Standing = Literal["holds", "behind", "elsewhere", "rewound"]
 """What a cursor is worth."""
 
 _HEAD = Statement(
-    """SELECT seq, epoch, horizon,
+    f"""SELECT seq, epoch, horizon,
        (SELECT m.seq FROM marks AS m WHERE m.tenant_id = t.tenant_id ORDER BY m.seq DESC, m.nonce DESC LIMIT 1),
        (SELECT m.nonce FROM marks AS m WHERE m.tenant_id = t.tenant_id ORDER BY m.seq DESC, m.nonce DESC LIMIT 1),
        (SELECT count(*) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq = :mark_seq AND m.nonce = :nonce),
        (SELECT min(m.seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq > :mark_seq),
-       (SELECT c.last_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id)
-       FROM tenants AS t WHERE tenant_id = :tenant_id"""
+       (SELECT c.last_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id),
+       {ENDED}
+       FROM tenants AS t WHERE tenant_id = :tenant_id"""  # noqa: S608
 )
 _NO_MARK = Mark(-1, "")
 
 
 class Head(NamedTuple):
-    """Where a tenant stands; what is said of a mark is about the cursor that was asked for."""
+    """Where a tenant stands; what is said of a mark is about the cursor that was asked for.
+
+    `ended`: some of the client's mutations waited for their record, and do so no more.
+    """
 
     seq: int
     epoch: str
@@ -43,6 +48,7 @@ class Head(NamedTuple):
     mark_known: bool
     next_mark_seq: int | None
     last_mutation_id: int
+    ended: bool
 
 
 async def read_head(tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | None) -> Head:
@@ -52,8 +58,8 @@ async def read_head(tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | Non
     rows = await tx.fetch(_HEAD, named)
     if not rows:
         raise UnknownTenantError
-    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last = rows[0]
-    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0)
+    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended = rows[0]
+    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, bool(ended))
 
 
 def standing(cursor: Cursor, head: Head) -> Standing:

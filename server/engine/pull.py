@@ -17,12 +17,13 @@ from server.engine.history import Head, History, read_head, standing
 from server.engine.pages import Pages
 from server.engine.records import Records
 from server.engine.rounds import completed, resume, unread
+from server.engine.waiting import WaitingRoom
 from server.ports import Principal
 from server.storage.database import Database, Tx
 from server.storage.digests import read_digests
 from sync.cursor import Bucket, Cursor, CursorKeys
 from sync.errors import CursorError
-from sync.protocol import MAX_PAGE, SyncRequest
+from sync.protocol import MAX_PAGE, SyncRequest, Verdict
 
 
 class Page(NamedTuple):
@@ -36,6 +37,7 @@ class Page(NamedTuple):
     more: bool = False
     reset: bool = False
     dropped: Sequence[Bucket] = ()
+    late: Sequence[Verdict] = ()
     digest: Sequence[Mapping[str, str | int]] | None = None
 
 
@@ -45,7 +47,7 @@ class Puller:
     def __init__(self, database: Database, records: Records, keys: CursorKeys, history: History) -> None:
         """`keys` authenticate the cursors."""
         self._database, self._records, self._keys, self._history = database, records, keys, history
-        self._pages = Pages(records)
+        self._pages, self._room = Pages(records), WaitingRoom()
 
     async def pull(self, principal: Principal, request: SyncRequest, *, rewound: bool = False) -> Page:
         """The next page. Raises UnknownTenantError, DatabaseError."""
@@ -74,6 +76,19 @@ class Puller:
         if standing(cursor, head) == "rewound":
             await self._history.renew(tenant_id, cursor)
 
+    async def late(self, tenant_id: str, client_id: str) -> Sequence[Verdict]:
+        """Final verdicts of what waited, for somebody who pulls nothing."""
+
+        async def work(tx: Tx) -> Sequence[Verdict]:
+            return await self._late(tx, tenant_id, client_id, None)
+
+        return await self._database.read(work)
+
+    async def _late(self, tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | None) -> Sequence[Verdict]:
+        """Those that the cursor does not show to have been taken in: it came with an answer that had them, too."""
+        known = 0 if cursor is None else min(part.since for part in cursor.ranges)
+        return await self._room.told(tx, tenant_id, client_id, known)
+
     async def head(self, tenant_id: str) -> str:
         """The opaque name of a tenant's head."""
 
@@ -97,7 +112,8 @@ class Puller:
             stands = "holds" if given is None else standing(given, head)
             if stands == "rewound":
                 return head, None
-            start, dropped = resume(given if stands == "holds" else None, head, wanted, self._records.registry.schema)
+            valid = given if stands == "holds" else None
+            start, dropped = resume(valid, head, wanted, self._records.registry.schema)
             rows, reached = await self._pages.read(tx, tenant_id, start, request.get("limit", MAX_PAGE))
             more = unread(reached)
             at_head = bool(wanted) and not more and start.target == head.seq
@@ -110,6 +126,7 @@ class Puller:
                 more=more,
                 reset=stands != "holds",
                 dropped=dropped,
+                late=await self._late(tx, tenant_id, request["client_id"], valid) if head.ended else (),
                 digest=await _digest(tx, tenant_id, wanted) if at_head else None,
             )
 

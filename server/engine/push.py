@@ -37,7 +37,8 @@ Queue = Sequence[Mutation | Unusable]
 class Pushed(NamedTuple):
     """What became of a push, and where the tenant stands after it.
 
-    `rewound`: the client speaks of another epoch, and nothing was applied.
+    `rewound`: the client speaks of another epoch, and nothing was applied. `ended`: mutations of this client waited for
+    their record, and do so no more.
     """
 
     epoch: str
@@ -45,6 +46,7 @@ class Pushed(NamedTuple):
     last_mutation_id: int
     verdicts: list[Verdict]
     rewound: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ class Pusher:
         await self._memory.supersede(writing.tx, tenant.tenant_id, judge.lost, writing.now)
         await self._remember(batch, writing, judgement)
         await self._late.store(writing, tenant, ended)
-        return _answer(judgement, tenant)
+        answer = _answer(judgement, tenant)
+        return answer._replace(ended=client.ended) if isinstance(answer, Pushed) else answer
 
     async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement) -> None:
         tx, tenant_id, client_id = writing.tx, batch.principal.tenant_id, batch.client_id

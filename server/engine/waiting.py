@@ -22,10 +22,11 @@ from sync.scope import Scope
 from sync.workspace import Key
 
 EXPIRE_MS = 30 * 24 * 60 * 60 * 1000
-MOST_TOLD = 500
 
 _COLUMNS = "uid, client_id, device_id, mutation_id, role, audiences, body, correlation_id"
 WAITS = "EXISTS (SELECT 1 FROM waiting WHERE tenant_id = :tenant_id AND resolved_seq IS NULL)"
+ENDED = """EXISTS (SELECT 1 FROM waiting AS w WHERE w.tenant_id = :tenant_id AND w.client_id = :client_id
+       AND w.resolved_seq IS NOT NULL)"""
 _ANY = Statement(f"SELECT {WAITS}")
 _WAIT = Statement(
     """INSERT INTO waiting (tenant_id, uid, client_id, device_id, mutation_id, collection, record_id, role, audiences,
@@ -53,7 +54,7 @@ _REMEMBER = Statement(
 _READDRESS = Statement("UPDATE waiting SET client_id = :client_id WHERE tenant_id = :tenant_id AND uid = :uid")
 _TOLD = Statement(
     """SELECT verdict FROM waiting WHERE tenant_id = :tenant_id AND client_id = :client_id AND resolved_seq > :after
-       ORDER BY resolved_seq LIMIT :most"""
+       ORDER BY resolved_seq, place"""
 )
 
 
@@ -132,7 +133,7 @@ class WaitingRoom:
 
     async def told(self, tx: Tx, tenant_id: str, client_id: str, after: int) -> list[Verdict]:
         """Final verdicts of a client's mutations that ended after a place of the sequence."""
-        named = {"tenant_id": tenant_id, "client_id": client_id, "after": after, "most": MOST_TOLD}
+        named = {"tenant_id": tenant_id, "client_id": client_id, "after": after}
         return [json.loads(row[0]) for row in await tx.fetch(_TOLD, named)]
 
 
