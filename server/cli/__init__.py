@@ -1,6 +1,6 @@
 """The command line `rientro`: set up, serve, and look after what waits. Every list speaks `--json`."""
 
-from server.cli import devices, inbox, outbox, providers, serving, tenants
+from server.cli import devices, inbox, kept, outbox, providers, serving, tenants
 from server.cli.common import app
 
 main = app
@@ -10,6 +10,8 @@ main.add_typer(devices.app, name="device")
 main.add_typer(providers.app, name="provider")
 main.add_typer(outbox.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
+main.add_typer(kept.rejected, name="rejected")
+main.add_typer(kept.superseded, name="superseded")
 serving.register(main)
 
 __all__ = ["main"]
