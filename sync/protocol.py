@@ -200,7 +200,7 @@ class Registry:
         for since, lift in lifts:
             if made < since:
                 lifted = lift(lifted)
-        return lifted
+        return {**lifted, "schema": lifts[-1][0]}  # what is kept and read again is not lifted twice
 
 
 def _check_limits(document: Mapping[str, Any]) -> None:

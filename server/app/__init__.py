@@ -107,6 +107,8 @@ def _services(core: Core, adapters: Adapters, workers: Workers | None, document:
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),
         receiver=receiver,
         pokes=Pokes(puller.head),
+        kept=core.kept,
+        resender=core.resender,
         openapi=document,
     )
 

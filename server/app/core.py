@@ -15,7 +15,9 @@ from server.collections import routes
 from server.credentials.endpoints import Endpoints
 from server.credentials.vault import Vault, open_vault
 from server.engine.apply import Applier
+from server.engine.kept import Kept
 from server.engine.records import Records
+from server.engine.resend import Resender
 from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.outbox.collect import Forwarder
@@ -42,6 +44,8 @@ class Core:
     records: Records
     forwarder: Forwarder
     applier: Applier
+    kept: Kept
+    resender: Resender
     vault: Vault
     admin: Admin
     endpoints: Endpoints
@@ -71,13 +75,16 @@ def _core(settings: Settings, database: Database) -> Core:
     writer = Writer(database, clock=now_ms, nonce=lambda: secrets.token_hex(8))
     registry = described()
     records, forwarder = Records(registry), Forwarder(routes())
+    applier = Applier(records, forwarder)
     return Core(
         database=database,
         registry=registry,
         writer=writer,
         records=records,
         forwarder=forwarder,
-        applier=Applier(records, forwarder),
+        applier=applier,
+        kept=Kept(database, records),
+        resender=Resender(writer, registry, applier),
         vault=vault,
         admin=Admin(database, writer, uuid7),
         endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),

@@ -23,6 +23,7 @@ from server.outbox.listing import OutboxError
 from server.settings import Settings
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
+from sync.errors import SyncError
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ _PLAIN_ERRORS = (
     OutboxError,
     SealedError,
     SecretKeyError,
+    SyncError,
     UnknownTenantError,
     ValueError,
 )
@@ -116,7 +118,7 @@ def show_one(values: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(values)
         return
     for name, value in values.items():
-        console.print(f"[bold]{name}[/bold]  {value}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{name}[/bold]  {escape(str(value))}", highlight=False, soft_wrap=True)
 
 
 def show_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
@@ -131,10 +133,20 @@ def show_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]],
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column.endswith("_id"))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
     console.print(table)
 
 
 def print_json(value: Any) -> None:
     """JSON on standard output, and nothing else."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """Readable JSON; ASCII where it holds text that no UTF-8 can carry, as a mutation that was refused for it may."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str)
+    return text

@@ -16,10 +16,12 @@ from server.storage.writer import Writing
 from sync.judge import Judge
 from sync.outcome import Outcome
 from sync.outcome import Writer as Author
-from sync.protocol import Mutation, Unusable, verdict
+from sync.protocol import Mutation, Status, Unusable, verdict
 from sync.scope import Scope
 
 _SERVER = Scope("server", frozenset())
+ACCEPTED: frozenset[Status] = frozenset(("applied", "merged", "conflict"))
+"""What counts as taken in; the rest was refused, or waits."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -32,24 +34,32 @@ class Applier:
         self._memory, self._room, self._late = Memory(), WaitingRoom(), Late(records)
 
     async def apply(
-        self, writing: Writing, tenant_id: str, author: str, mutations: Sequence[Mutation], cause: Cause
+        self,
+        writing: Writing,
+        tenant_id: str,
+        author: str,
+        mutations: Sequence[Mutation],
+        cause: Cause,
+        scope: Scope | None = None,
     ) -> list[Outcome]:
         """Apply mutations inside the caller's transaction; one whose uid was here before is not applied again.
 
-        Values are checked as strictly as a client's. Raises UnknownTenantError when the job did not name the tenant,
-        ValueError for a mutation the wire would not take: that is a defect of whoever made it.
+        With a `scope` the rules are those of a client's mutation within it, and what is not accepted is not remembered:
+        it may be tried again. Values are checked as strictly as a client's either way. Raises UnknownTenantError when
+        the job did not name the tenant, ValueError for a mutation the wire would not take: that is a defect of whoever
+        made it.
         """
         mutations = [self._checked(mutation) for mutation in mutations]
         tenant = writing.tenant(tenant_id)
         looking = Writing(writing.tx, writing.now_ms, writing.now, look=True, tenants=writing.tenants)
-        workspace = await self._records.workspace(looking, tenant_id, mutations, {})
+        workspace = await self._records.workspace(looking, tenant_id, mutations, scope.defaults if scope else {})
         known = await self._memory.known(looking, tenant_id, mutations, 0)
         collector = await self._forwarding.collector(writing, tenant, cause)
         judge = Judge(
             self._records.registry,
             workspace,
-            Author(author, tenant.epoch, writing.now, server=True),
-            _SERVER,
+            Author(author, tenant.epoch, writing.now, server=scope is None),
+            scope or _SERVER,
             collector.accepted,
         )
         new = [mutation for mutation in mutations if mutation["uid"] not in known]
@@ -60,7 +70,8 @@ class Applier:
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
         await self._memory.supersede(writing.tx, tenant_id, judge.lost, writing.now)
-        await self._remember(writing, tenant_id, new, outcomes)
+        kept = [mutation for mutation in new if scope is None or outcomes[mutation["uid"]].status in ACCEPTED]
+        await self._remember(writing, tenant_id, kept, outcomes)
         await self._late.store(writing, tenant, ended)
         return [outcomes.get(mutation["uid"]) or Outcome("applied") for mutation in mutations]
 

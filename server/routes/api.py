@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from server.routes import health, sync
+from server.routes.kept import kept_operations
 from server.routes.openapi import Operation, document
 from server.routes.webhooks import webhook_operation
 from sync.protocol import Registry, Verdict
@@ -70,6 +71,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
             media_type="text/event-stream",
             errors=(503,),
         ),
+        *kept_operations(),
         webhook_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),

@@ -5,13 +5,14 @@ routes of them, `openapi` the document.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server.routes.parameters import Parameter
 from server.routes.problem import MEDIA_TYPE
 from server.routes.state import State
 
@@ -43,7 +44,7 @@ class Operation:
     media_type: str = "application/json"
     errors: Sequence[int] = ()
     public: bool = False
-    parameters: Sequence[Mapping[str, Any]] = field(default=())
+    parameters: Sequence[Parameter] = ()
 
 
 def starlette_routes(operations: Sequence[Operation]) -> list[Route]:
@@ -84,7 +85,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
             "content": {"application/json": {"schema": operation.request}},
         }
     if operation.parameters:
-        described["parameters"] = list(operation.parameters)
+        described["parameters"] = [parameter.describe() for parameter in operation.parameters]
     return described
 
 

@@ -9,7 +9,9 @@ from starlette.requests import Request
 
 from server.auth.devices import Devices
 from server.engine.exchange import Exchange
+from server.engine.kept import Kept
 from server.engine.live import Pokes
+from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ports import Principal
 from server.routes.problem import UnauthenticatedError
@@ -27,6 +29,8 @@ class Services:
     exchange: Exchange
     receiver: Receiver
     pokes: Pokes
+    kept: Kept
+    resender: Resender
     openapi: Mapping[str, Any]
 
 

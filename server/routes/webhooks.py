@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse, Response
 from server.inbox.receive import MAX_BODY_BYTES, Receiver, UnknownWebhookError
 from server.ports import WebhookRefusedError
 from server.routes.openapi import Operation
+from server.routes.parameters import Parameter
 from server.routes.problem import problem
 from server.routes.state import State, current_correlation_id
 from sync.errors import TooLargeError
 
-_PATH = {"in": "path", "required": True}
 _ANSWER = {
     "type": "object",
     "properties": {
@@ -53,8 +53,8 @@ def webhook_operation() -> Operation:
         errors=(401, 404, 410, 413, 503),
         public=True,
         parameters=(
-            {**_PATH, "name": "provider", "schema": {"type": "string"}},
-            {**_PATH, "name": "address", "schema": {"type": "string"}, "description": "<tenant>.<endpoint>"},
+            Parameter("provider", str, "Whose scheme it is signed by.", place="path"),
+            Parameter("address", str, "<tenant>.<endpoint>", place="path"),
         ),
     )
 

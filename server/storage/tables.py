@@ -117,9 +117,17 @@ class MutationRow(SQLModel, table=True):
 
 
 class RejectedRow(SQLModel, table=True):
-    """A mutation that broke a rule, kept whole: `body` is text, for it may hold what no JSON column accepts."""
+    """A mutation that broke a rule, kept whole: `body` is text, for it may hold what no JSON column accepts.
+
+    `resolved_by` is the device a person dealt with it on (NULL: the command line), `resolved_as` the uid of the
+    corrected mutation that was accepted in its place (NULL: it was put aside).
+    """
 
     __tablename__ = "rejected"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        sa.Index(None, "tenant_id", "received_at", "uid"),
+        sa.Index(None, "tenant_id", "device_id", "received_at", "uid"),
+    )
     tenant_id: str = _uuid(key=True)
     uid: str = _uuid(key=True)
     client_id: str = _uuid()
@@ -132,6 +140,7 @@ class RejectedRow(SQLModel, table=True):
     received_at: str = _instant()
     resolved_at: str | None = _instant(nullable=True)
     resolved_by: str | None = _uuid(nullable=True)
+    resolved_as: str | None = _uuid(nullable=True)
 
 
 class SupersededRow(SQLModel, table=True):
@@ -139,8 +148,8 @@ class SupersededRow(SQLModel, table=True):
 
     __tablename__ = "superseded"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        sa.Index(None, "tenant_id", "collection", "record_id"),
-        sa.Index(None, "tenant_id", "noted_at"),
+        sa.Index("ix_superseded_record", "tenant_id", "collection", "record_id", "noted_at", "uid", "field"),
+        sa.Index(None, "tenant_id", "noted_at", "uid", "field"),
     )
     tenant_id: str = _uuid(key=True)
     uid: str = _uuid(key=True)

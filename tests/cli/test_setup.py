@@ -1,53 +1,29 @@
 """Setting up by the command line, in real processes, as a user would."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.cli.commands import rientro, rientro_json
 from tests.support.processes import server_process
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def _rientro(data: Path, *arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
-    command = [sys.executable, "-m", "server", *arguments]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        input=given,
-        env={**environment, "RIENTRO_DATA": str(data), "COLUMNS": "200", **settings},
-        timeout=60,
-        check=False,
-    )
-
-
-def _json(data: Path, *arguments: str, given: str = "") -> Any:
-    done = _rientro(data, *arguments, "--json", given=given)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 async def test_from_an_empty_folder_to_a_signed_in_till(tmp_path: Path) -> None:
     """A tenant, a device, an account at a provider; then the device is let in by a real server."""
     data = tmp_path / "data"
-    tenant_id = _json(data, "tenant", "add", "Bar Centrale")["tenant_id"]
-    device = _json(data, "device", "add", "--tenant", tenant_id, "--name", "Cassa 1", "--role", "terminal")
+    tenant_id = rientro_json(data, "tenant", "add", "Bar Centrale")["tenant_id"]
+    device = rientro_json(data, "device", "add", "--tenant", tenant_id, "--name", "Cassa 1", "--role", "terminal")
     assert set(device) == {"device_id", "token", "tenant_id"}
     settings = ("--set", "url=https://example.org/in", "--set", "secret=-")
     account = ("provider", "add", "--tenant", tenant_id, "--provider", "http", "--name", "Ufficio", *settings)
-    endpoint = _json(data, *account, given=SECRET)
+    endpoint = rientro_json(data, *account, given=SECRET)
     assert endpoint["webhook_path"].startswith("/v1/webhooks/http/")
     assert SECRET not in (data / "rientro.db").read_bytes().decode("latin-1")
-    listed = _json(data, "device", "list", "--tenant", tenant_id)
+    listed = rientro_json(data, "device", "list", "--tenant", tenant_id)
     assert [(one["name"], one["role"]) for one in listed] == [("Cassa 1", "terminal")]
     arguments = ["-m", "server", "serve", "--port", "{port}"]
     async with server_process(arguments, tmp_path / "log", {"RIENTRO_DATA": str(data)}) as server:
@@ -60,13 +36,16 @@ async def test_from_an_empty_folder_to_a_signed_in_till(tmp_path: Path) -> None:
 
 async def test_a_revoked_device_is_out(tmp_path: Path) -> None:
     """And asking twice says so."""
-    tenant_id = _json(tmp_path, "tenant", "add", "Bar")["tenant_id"]
-    device = _json(tmp_path, "device", "add", "--tenant", tenant_id, "--name", "Cassa", "--role", "clerk")
+    tenant_id = rientro_json(tmp_path, "tenant", "add", "Bar")["tenant_id"]
+    device = rientro_json(tmp_path, "device", "add", "--tenant", tenant_id, "--name", "Cassa", "--role", "clerk")
     revoke = ("device", "revoke", "--tenant", tenant_id, "--device", device["device_id"])
-    asked = _rientro(tmp_path, *revoke, given="n\n")
-    assert (asked.returncode, _json(tmp_path, "device", "list", "--tenant", tenant_id)[0]["revoked_at"]) == (1, None)
-    assert _rientro(tmp_path, *revoke, "--yes").returncode == 0
-    again = _rientro(tmp_path, *revoke, "--yes")
+    asked = rientro(tmp_path, *revoke, given="n\n")
+    assert (asked.returncode, rientro_json(tmp_path, "device", "list", "--tenant", tenant_id)[0]["revoked_at"]) == (
+        1,
+        None,
+    )
+    assert rientro(tmp_path, *revoke, "--yes").returncode == 0
+    again = rientro(tmp_path, *revoke, "--yes")
     assert (again.returncode, "revoked before" in again.stderr) == (1, True)
 
 
@@ -85,7 +64,7 @@ async def test_a_revoked_device_is_out(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_said_in_plain_words(tmp_path: Path, arguments: Sequence[str], says: str) -> None:
     """No traceback, an exit code, and what to do instead."""
     none = "0192f0c1-0000-7000-8000-000000000001"
-    done = _rientro(tmp_path, *(argument.replace("{none}", none) for argument in arguments))
+    done = rientro(tmp_path, *(argument.replace("{none}", none) for argument in arguments))
     assert done.returncode in {1, 2}
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -97,7 +76,7 @@ def test_what_cannot_be_done_is_said_in_plain_words(tmp_path: Path, arguments: S
 )
 def test_a_database_that_is_not_there_is_said_without_its_password(tmp_path: Path, url: str, says: str) -> None:
     """One line for whoever is on call."""
-    done = _rientro(tmp_path, "tenant", "list", RIENTRO_DATABASE_URL=url)
+    done = rientro(tmp_path, "tenant", "list", RIENTRO_DATABASE_URL=url)
     assert (done.returncode, says in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
     assert "geheim" not in done.stderr + done.stdout

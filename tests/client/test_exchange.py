@@ -75,6 +75,22 @@ async def test_a_rejected_mutation_is_sent_again_corrected(world: World) -> None
     world.assert_settled(till)
 
 
+async def test_a_mutation_sent_again_keeps_its_tags(world: World) -> None:
+    """What was right about it stays: tags put in and taken out are not part of the correction."""
+    till = world.till("a")
+    made = till.client.create("products", product(), adds={"tags": ["old"]})
+    await till.client.drain()
+    bad = till.client.update(
+        "products", made.record_id, {"name": ""}, adds={"tags": ["new"]}, removes={"tags": ["old"]}
+    )
+    await till.client.drain()
+    till.client.resend(bad.uid, {"name": "Tè"})
+    await till.client.drain()
+    fields = till.client.records("products")[made.record_id].fields
+    assert (fields["name"], fields["tags"]) == ("Tè", ["new"])
+    world.assert_settled(till)
+
+
 async def test_an_expired_verdict_sends_the_mutation_to_a_person(world: World) -> None:
     """The server does not know any more what became of it: it is kept to be looked at."""
     till = world.till("a")

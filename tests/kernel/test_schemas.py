@@ -82,6 +82,12 @@ def test_a_mutation_of_every_schema_says_the_same_today(schema: int, fields: dic
     assert parsed(fields, request_schema=schema)["fields"] == today
 
 
+def test_what_was_lifted_and_kept_is_not_lifted_again() -> None:
+    """A refused mutation is kept as it was read, and may be sent again from there."""
+    read = parsed({"name": "Ada Rossi", "points": 3}, schema=1)
+    assert REGISTRY.parse_mutation(read) == read
+
+
 def test_the_mutations_own_schema_counts_before_the_requests() -> None:
     """An app that was updated with a full queue sends old mutations in a new request."""
     assert parsed({"name": "Ada"}, schema=2, request_schema=5)["fields"] == {"first": "Ada", "last": "", "points": 0}

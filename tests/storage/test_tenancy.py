@@ -35,8 +35,8 @@ def _statements() -> Iterator[tuple[str, Statement]]:
         if ".migrations" in found.name or found.name == "server.__main__":
             continue
         for name, value in vars(importlib.import_module(found.name)).items():
-            if isinstance(value, Statement):
-                yield f"{found.name}.{name}", value
+            parts = value if isinstance(value, tuple) else (value,)
+            yield from ((f"{found.name}.{name}", part) for part in parts if isinstance(part, Statement))
     for name, sql in Records(registry()).sql.items():
         for part in ("load_statement", "insert_statement", "update_statement", "page_statement"):
             yield f"{name}.{part}", getattr(sql, part)

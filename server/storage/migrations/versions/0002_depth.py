@@ -143,6 +143,15 @@ def upgrade() -> None:
     with op.batch_alter_table("rejected", schema=None) as batch_op:
         batch_op.add_column(sa.Column("resolved_at", InstantType(), nullable=True))
         batch_op.add_column(sa.Column("resolved_by", UuidType(), nullable=True))
+        batch_op.add_column(sa.Column("resolved_as", UuidType(), nullable=True))
+        batch_op.create_index(
+            batch_op.f("ix_rejected_tenant_id_device_id_received_at_uid"),
+            ["tenant_id", "device_id", "received_at", "uid"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_rejected_tenant_id_received_at_uid"), ["tenant_id", "received_at", "uid"], unique=False
+        )
 
     with op.batch_alter_table("sales", schema=None) as batch_op:
         batch_op.create_index(
@@ -154,7 +163,15 @@ def upgrade() -> None:
         )
 
     with op.batch_alter_table("superseded", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_superseded_tenant_id_noted_at"), ["tenant_id", "noted_at"], unique=False)
+        batch_op.drop_index(batch_op.f("ix_superseded_tenant_id_collection_record_id"))
+        batch_op.create_index(
+            "ix_superseded_record", ["tenant_id", "collection", "record_id", "noted_at", "uid", "field"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_superseded_tenant_id_noted_at_uid_field"),
+            ["tenant_id", "noted_at", "uid", "field"],
+            unique=False,
+        )
 
     with op.batch_alter_table("tenants", schema=None) as batch_op:
         batch_op.add_column(sa.Column("horizon", sa.BigInteger(), server_default="0", nullable=False))

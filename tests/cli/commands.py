@@ -1,0 +1,30 @@
+"""Run the command line as a user would: a process of its own, nothing set that the test did not set."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def rientro(data: Path, *arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command on the folder `data`; `given` is its standard input."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
+    command = [sys.executable, "-m", "server", *arguments]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        input=given,
+        env={**environment, "RIENTRO_DATA": str(data), "COLUMNS": "200", **settings},
+        timeout=60,
+        check=False,
+    )
+
+
+def rientro_json(data: Path, *arguments: str, given: str = "") -> Any:
+    """What a command that succeeds prints with `--json`."""
+    done = rientro(data, *arguments, "--json", given=given)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
