@@ -60,10 +60,20 @@ class Lost(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """How far a client's queue came: the last number consumed, and up to where verdicts are no longer kept."""
+    """How far a client's queue came: the last number consumed, and up to where verdicts are no longer kept.
+
+    `resume_from`: the client has nothing more before this number, and says so.
+    """
 
     last_mutation_id: int
     purged_through: int = 0
+    resume_from: int = 0
+
+    def resumed(self, first: int) -> "Queued":
+        """As if all before `first` had been consumed, where the client says that it has no more of it."""
+        return (
+            self._replace(last_mutation_id=first - 1) if self.last_mutation_id + 1 < first == self.resume_from else self
+        )
 
 
 @dataclass(slots=True)

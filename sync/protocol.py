@@ -91,6 +91,7 @@ class SyncRequest(TypedDict):
     cursor: NotRequired[str | None]
     collections: NotRequired[list[str]]
     limit: NotRequired[int]
+    resume_from: NotRequired[int | None]
     mutations: Sequence[Mutation | Unusable]
 
 
@@ -271,6 +272,7 @@ def _request_shape(mutation: Any) -> Any:
         "cursor": NotRequired[Annotated[str, Field(max_length=16384)] | None],
         "collections": NotRequired[Annotated[list[name], Field(max_length=200)]],
         "limit": NotRequired[Annotated[int, Field(ge=1, le=MAX_PAGE)]],
+        "resume_from": NotRequired[MutationId | None],
         "mutations": NotRequired[Annotated[list[mutation], Field(max_length=MAX_MUTATIONS)]],
     }
     return shape_of("Request", members, closed=False)

@@ -18,6 +18,7 @@ from server.auth.admin import AdminError
 from server.credentials.endpoints import EndpointError
 from server.credentials.vault import SealedError, SecretKeyError
 from server.inbox.listing import InboxError
+from server.ops.backup import BackupError
 from server.ops.logs import set_up_logs
 from server.outbox.listing import OutboxError
 from server.settings import Settings
@@ -57,6 +58,7 @@ TenantId = Annotated[
 
 _PLAIN_ERRORS = (
     AdminError,
+    BackupError,
     DatabaseError,
     EndpointError,
     InboxError,

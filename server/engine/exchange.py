@@ -48,7 +48,15 @@ class Exchange:
         tenant_id = principal.tenant_id
         head = self._puller.head_name(tenant_id, pushed.epoch, pushed.seq)
         late = await self._puller.late(tenant_id, request["client_id"]) if pushed.ended else ()
-        return Page(pushed.epoch, head, pushed.last_mutation_id, [], request.get("cursor"), late=late)
+        return Page(
+            pushed.epoch,
+            head,
+            pushed.last_mutation_id,
+            [],
+            request.get("cursor"),
+            late=late,
+            safe_mutation_id=pushed.safe_mutation_id,
+        )
 
     def _answer(self, pushed: Pushed | None, page: Page, *, too_old: bool) -> bytes:
         members: dict[str, Any] = {
@@ -57,7 +65,7 @@ class Exchange:
             "epoch": page.epoch,
             "head": page.head,
             "last_mutation_id": page.last_mutation_id if pushed is None else pushed.last_mutation_id,
-            "safe_mutation_id": 0,
+            "safe_mutation_id": page.safe_mutation_id,
             "verdicts": [*([] if pushed is None else pushed.verdicts), *page.late],
             "dropped": bucket_names(page.dropped),
             "cursor": page.cursor,

@@ -29,7 +29,8 @@ _HEAD = Statement(
        (SELECT count(*) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq = :mark_seq AND m.nonce = :nonce),
        (SELECT min(m.seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq > :mark_seq),
        (SELECT c.last_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id),
-       {ENDED}
+       {ENDED},
+       (SELECT c.safe_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id)
        FROM tenants AS t WHERE tenant_id = :tenant_id"""  # noqa: S608
 )
 _NO_MARK = Mark(-1, "")
@@ -49,6 +50,7 @@ class Head(NamedTuple):
     next_mark_seq: int | None
     last_mutation_id: int
     ended: bool
+    safe_mutation_id: int
 
 
 async def read_head(tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | None) -> Head:
@@ -58,8 +60,8 @@ async def read_head(tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | Non
     rows = await tx.fetch(_HEAD, named)
     if not rows:
         raise UnknownTenantError
-    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended = rows[0]
-    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, bool(ended))
+    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended, safe = rows[0]
+    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, bool(ended), safe or 0)
 
 
 def standing(cursor: Cursor, head: Head) -> Standing:

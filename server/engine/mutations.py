@@ -14,7 +14,7 @@ from sync.judge import KnownMutation, Lost, Queued
 from sync.protocol import Mutation, Unusable, Verdict
 
 _CLIENT = Statement(
-    f"""SELECT c.device_id, c.last_mutation_id, c.purged_through, {WAITS}, {ENDED}
+    f"""SELECT c.device_id, c.last_mutation_id, c.purged_through, {WAITS}, {ENDED}, c.safe_mutation_id
        FROM (SELECT 1 AS one) AS o LEFT JOIN clients AS c ON c.tenant_id = :tenant_id AND c.client_id = :client_id"""  # noqa: S608
 )
 _MEET = Statement(
@@ -51,13 +51,15 @@ _REFUSE = Statement(
 class Client(NamedTuple):
     """A client as it is known here: the device it is bound to (None: it is new), and how far its queue has come.
 
-    `waits`: something of this tenant's waits for its record; `ended`: something of this client's did.
+    `waits`: something of this tenant's waits for its record; `ended`: something of this client's did. `safe`: up to
+    where a backup covers its queue.
     """
 
     device_id: str | None
     queued: Queued
     waits: bool
     ended: bool
+    safe: int
 
 
 class Memory:
@@ -65,8 +67,8 @@ class Memory:
 
     async def client(self, tx: Tx, tenant_id: str, client_id: str) -> Client:
         """A client."""
-        ((device_id, last, purged, waits, ended),) = await tx.fetch(_CLIENT, (tenant_id, client_id))
-        return Client(device_id, Queued(last or 0, purged or 0), bool(waits), bool(ended))
+        ((device_id, last, purged, waits, ended, safe),) = await tx.fetch(_CLIENT, (tenant_id, client_id))
+        return Client(device_id, Queued(last or 0, purged or 0), bool(waits), bool(ended), safe or 0)
 
     async def meet(self, tx: Tx, tenant_id: str, client_id: str, device_id: str, now: str) -> None:
         """Bind a new client to its device."""

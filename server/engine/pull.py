@@ -38,6 +38,7 @@ class Page(NamedTuple):
     reset: bool = False
     dropped: Sequence[Bucket] = ()
     late: Sequence[Verdict] = ()
+    safe_mutation_id: int = 0
     digest: Sequence[Mapping[str, str | int]] | None = None
 
 
@@ -126,6 +127,7 @@ class Puller:
                 more=more,
                 reset=stands != "holds",
                 dropped=dropped,
+                safe_mutation_id=head.safe_mutation_id,
                 late=await self._late(tx, tenant_id, request["client_id"], valid) if head.ended else (),
                 digest=await _digest(tx, tenant_id, wanted) if at_head else None,
             )

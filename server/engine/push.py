@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
+from server.engine.holes import note_hole
 from server.engine.late import Ended, Late
 from server.engine.mutations import Memory
 from server.engine.records import Records
@@ -47,17 +48,19 @@ class Pushed(NamedTuple):
     verdicts: list[Verdict]
     rewound: bool = False
     ended: bool = False
+    safe_mutation_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One request's queue and whose it is."""
+    """One request's queue and whose it is; `resume_from` as the request says it."""
 
     principal: Principal
     client_id: str
     epoch: str | None
     mutations: Queue
     correlation_id: str
+    resume_from: int
 
 
 class Pusher:
@@ -75,7 +78,14 @@ class Pusher:
         again; nothing was kept).
         """
         queue = request.get("mutations", ())
-        batch = _Batch(principal, request["client_id"], request.get("epoch"), queue, correlation_id)
+        batch = _Batch(
+            principal,
+            request["client_id"],
+            request.get("epoch"),
+            queue,
+            correlation_id,
+            request.get("resume_from") or 0,
+        )
         try:
             return await self._submit(batch)
         except DatabaseError as error:
@@ -122,17 +132,20 @@ class Pusher:
             return ForeignClientError()
         last = client.queued.last_mutation_id
         if batch.epoch is not None and batch.epoch != tenant.epoch:
-            return Pushed(tenant.epoch, tenant.seq, last, [], rewound=True)
+            return Pushed(tenant.epoch, tenant.seq, last, [], rewound=True, safe_mutation_id=client.safe)
         scope = batch.principal.scope()
         workspace = await self._records.workspace(writing, tenant.tenant_id, batch.mutations, scope.defaults)
         known = await self._memory.known(writing, tenant.tenant_id, batch.mutations, last)
         collector = await self._forwarding.collector(writing, tenant, Cause(batch.correlation_id))
         author = Author(batch.client_id, tenant.epoch, writing.now)
         judge = Judge(self._records.registry, workspace, author, scope, collector.accepted)
-        judgement = judge.batch(batch.mutations, client.queued, known)
+        queued = client.queued._replace(resume_from=batch.resume_from).resumed(_first(batch.mutations))
+        judgement = judge.batch(batch.mutations, queued, known)
         if client.device_id is None:
             device_id = batch.principal.device_id
             await self._memory.meet(writing.tx, tenant.tenant_id, batch.client_id, device_id, writing.now)
+        if queued.last_mutation_id != last:
+            await note_hole(writing, tenant.tenant_id, batch.client_id, last + 1, queued.last_mutation_id)
         ended = Ended()
         if client.waits:
             ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
@@ -143,7 +156,9 @@ class Pusher:
         await self._remember(batch, writing, judgement)
         await self._late.store(writing, tenant, ended)
         answer = _answer(judgement, tenant)
-        return answer._replace(ended=client.ended) if isinstance(answer, Pushed) else answer
+        return (
+            answer._replace(ended=client.ended, safe_mutation_id=client.safe) if isinstance(answer, Pushed) else answer
+        )
 
     async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement) -> None:
         tx, tenant_id, client_id = writing.tx, batch.principal.tenant_id, batch.client_id
@@ -162,6 +177,11 @@ class Pusher:
             }
             await self._memory.refuse(tx, verdict, raw, about)
         await self._memory.advance(tx, tenant_id, client_id, judgement.last_mutation_id)
+
+
+def _first(mutations: Queue) -> int:
+    first = mutations[0]
+    return first.mutation_id if isinstance(first, Unusable) else first["mutation_id"]
 
 
 def _answer(judgement: Judgement, tenant: Tenant) -> Pushed | SyncError:

@@ -22,7 +22,8 @@ CREATE TABLE client (
     epoch TEXT, base_epoch TEXT, cursor TEXT, shown_side INTEGER NOT NULL, building_side INTEGER,
     in_round INTEGER NOT NULL, round_head TEXT, head TEXT, offset_ms INTEGER NOT NULL,
     last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL,
-    digest TEXT, differences INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0);
+    digest TEXT, differences INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0,
+    resume_from INTEGER);
 CREATE TABLE base (
     side INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, version INTEGER NOT NULL,
     audience TEXT NOT NULL DEFAULT '', deleted INTEGER NOT NULL, fields TEXT NOT NULL,
@@ -46,6 +47,7 @@ ALTER TABLE base ADD COLUMN audience TEXT NOT NULL DEFAULT '';
 ALTER TABLE client ADD COLUMN digest TEXT;
 ALTER TABLE client ADD COLUMN differences INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE client ADD COLUMN resume_from INTEGER;
 UPDATE client SET cursor = NULL, in_round = 0, building_side = 1 - shown_side;
 DELETE FROM base WHERE side <> (SELECT shown_side FROM client);
 """
@@ -61,7 +63,8 @@ class Meta:
     `building_side`. `base_epoch` is the epoch of the shown one's versions. `in_round`: pages are still to come.
 
     `digest` is what the server last said of the base where it agreed, None since it changed; `differences` counts where
-    it did not. `doubted`: it was made anew for that, and is not again before they agree.
+    it did not. `doubted`: it was made anew for that, and is not again before they agree. `resume_from`: the server asks
+    for mutations before this number, and the journal has none of them any more.
     """
 
     client_id: str
@@ -80,6 +83,7 @@ class Meta:
     digest: str | None = None
     differences: int = 0
     doubted: bool = False
+    resume_from: int | None = None
 
 
 _COLUMNS = tuple(member.name for member in fields(Meta))

@@ -8,6 +8,8 @@ Rules:
 3. A new client id means that earlier writes of the old one are a stranger's. A verdict `applied` says that the record
    then held nothing this device had not seen, so later edits of it may say they have seen that version.
 4. Versions of another epoch mean nothing: what is sent again says it has seen nothing but its own writes.
+5. Where the journal begins later than the server asks, the numbers stay as they were and the request says so
+   (`resume_from`): the server lists the hole.
 """
 
 import sqlite3
@@ -30,6 +32,7 @@ _SEEN = """UPDATE mutations SET body = json_set(body, '$.base_version', own.vers
 _IN_ORDER = (
     "SELECT place FROM mutations WHERE state = 'pending' AND (client_id <> ? OR mutation_id >= ?) ORDER BY place"
 )
+_OLDEST = "SELECT min(mutation_id) FROM mutations WHERE client_id = ? AND mutation_id >= ?"
 _NUMBER = "UPDATE mutations SET client_id = ?, mutation_id = ? WHERE place = ?"
 
 
@@ -45,19 +48,25 @@ class Recovery:
         waiting = "UPDATE mutations SET state = 'pending' WHERE state = 'waiting'"  # its end is told to its sender
         self._connection.execute(waiting)
         self._connection.execute(_SEEN)
-        meta.client_id = client_id
+        meta.client_id, meta.resume_from = client_id, None
         self._number(meta, 1)
 
     def resume(self, meta: Meta, expected: int) -> None:
         """Go on from the number the server expects, with what the journal has from there on."""
         self._connection.execute(_SEND_AGAIN, (meta.client_id, expected))
-        self._number(meta, expected)
+        self._number(meta, self._begin(meta, expected))
 
     def begin_epoch(self, meta: Meta, epoch: str, last_mutation_id: int) -> None:
         """The server lost some of its history: queue all that was ever taken, then what is pending."""
         meta.epoch = epoch
         self._connection.execute(_RESTART, (epoch,))
-        self._number(meta, last_mutation_id + 1)
+        self._number(meta, self._begin(meta, last_mutation_id + 1))
+
+    def _begin(self, meta: Meta, expected: int) -> int:
+        """The number to go on from: what the server expects, or the oldest there is where that comes later."""
+        (oldest,) = self._connection.execute(_OLDEST, (meta.client_id, expected)).fetchone()
+        meta.resume_from = oldest if oldest is not None and oldest > expected else None
+        return meta.resume_from or expected
 
     def _number(self, meta: Meta, start: int) -> None:
         rows = self._connection.execute(_IN_ORDER, (meta.client_id, start)).fetchall()

@@ -112,7 +112,7 @@ class Store:
         """The next request's content: at most `limit` mutations in `budget` bytes."""
         with self._database.reading() as meta:
             mutations = self._queue.batch(limit, budget)
-            return Outgoing(meta.client_id, meta.epoch, meta.cursor, mutations, not meta.in_round)
+            return Outgoing(meta.client_id, meta.epoch, meta.cursor, mutations, not meta.in_round, meta.resume_from)
 
     def take(self, sent: Outgoing, answer: Answer, sent_ms: int, received_ms: int) -> Taken:
         """Store an answer: verdicts, page and cursor in one transaction."""

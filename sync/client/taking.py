@@ -30,13 +30,17 @@ JOURNAL_MS = 30 * 24 * 60 * 60 * 1000
 
 
 class Outgoing(NamedTuple):
-    """What goes into a request. `mutations` are JSON texts; `starts_round`: it asks for a round's first page."""
+    """What goes into a request. `mutations` are JSON texts; `starts_round`: it asks for a round's first page.
+
+    `resume_from`: the journal has nothing before this number.
+    """
 
     client_id: str
     epoch: str | None
     cursor: str | None
     mutations: list[str]
     starts_round: bool
+    resume_from: int | None = None
 
 
 class Taken(NamedTuple):
@@ -75,6 +79,8 @@ class Taking:
         changes = self._turn_page(meta, answer) if fits and not too_old else 0
         if fits and not too_old and not sent.mutations:
             self._compare(meta, answer.get("digest"))
+        if meta.resume_from is not None and answer["last_mutation_id"] >= meta.resume_from:
+            meta.resume_from = None
         self._queue.leave_view(meta)
         self._prune(meta, answer)
         more = (meta.in_round or meta.building_side is not None) and not too_old

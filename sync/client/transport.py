@@ -80,6 +80,7 @@ def encode_request(outgoing: Outgoing, options: Options) -> bytes:
         "collections": options.collections,
         "limit": options.page,
         **({} if options.schema is None else {"schema": options.schema}),
+        **({} if outgoing.resume_from is None else {"resume_from": outgoing.resume_from}),
     }
     return f'{json.dumps(envelope)[:-1]}, "mutations": [{",".join(outgoing.mutations)}]}}'.encode()
 

@@ -1,0 +1,77 @@
+"""`rientro backup`, `rientro restore`: a copy made while the server works, and the way back to it."""
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from server.app import Core
+from server.app.core import now_ms
+from server.cli.common import AsJson, Data, console, errors, fail, plainly, settings_for, show_one, with_core
+from server.ops import backup as backups
+from server.ops.logs import set_up_logs
+
+File = Annotated[Path, typer.Argument(help="The backup's file.")]
+
+
+def backup(
+    file: File,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Copy the database to FILE while the server works, and read the copy back. The master key is not in it."""
+    url = settings_for(data).database()
+
+    async def work(core: Core) -> backups.Covered:
+        with _progress(shown=not as_json) as progress:
+            task = progress.add_task("copying", total=None)
+
+            def told(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            return await backups.backup(url, core.writer, file, told, force=force)
+
+    covered = with_core(data, work, migrate=False)
+    show_one(
+        {"file": str(covered.file), "bytes": covered.size, "rows": covered.rows, "clients_covered": covered.clients},
+        as_json=as_json,
+    )
+    if not as_json:
+        console.print("It was read back whole. The master key is not in it: keep that, too, and elsewhere.")
+
+
+def restore(
+    file: File,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Make FILE the database. What it replaces is kept; tills then send again what the backup does not know."""
+    settings = settings_for(data)
+    if not yes and not typer.confirm(f"Replace the database with {file}?"):
+        fail("nothing was changed")
+    set_up_logs("CRITICAL")
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+
+    async def run() -> backups.Restored:
+        return await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=lambda: secrets.token_hex(8))
+
+    done = plainly(lambda: anyio.run(run))
+    show_one({"rows": done.rows, "tenants": done.tenants, "replaced_is_kept_in": done.kept}, as_json=as_json)
+    if not as_json:
+        console.print(
+            "Each merchant's history begins a new epoch here. Start the server: tills and phones notice by themselves "
+            "and send again what they had sent since the backup; providers are sent nothing under a new key."
+        )
+
+
+def _progress(*, shown: bool) -> Progress:
+    """On standard error, and only where somebody looks at it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors, transient=True, disable=not (shown and errors.is_terminal))
