@@ -89,15 +89,6 @@ class Puller:
         known = 0 if cursor is None else min(part.since for part in cursor.ranges)
         return await self._room.told(tx, tenant_id, client_id, known)
 
-    async def head(self, tenant_id: str) -> str:
-        """The opaque name of a tenant's head."""
-
-        async def work(tx: Tx) -> str:
-            head = await read_head(tx, tenant_id, tenant_id, None)
-            return self.head_name(tenant_id, head.epoch, head.seq)
-
-        return await self._database.read(work)
-
     def head_name(self, tenant_id: str, epoch: str, seq: int) -> str:
         """An opaque name for a place in a tenant's sequence."""
         return self._keys.head(tenant_id, epoch, seq)
