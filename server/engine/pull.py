@@ -69,7 +69,7 @@ class Puller:
             return
 
         async def work(tx: Tx) -> Head:
-            return await read_head(tx, tenant_id, tenant_id, cursor)
+            return await read_head(tx, tenant_id, cursor)
 
         head = await self._database.read(work)
         self._history.saw(tenant_id, head)
@@ -99,7 +99,7 @@ class Puller:
         wanted = self._buckets(principal, request.get("collections", ()))
 
         async def work(tx: Tx) -> tuple[Head, Page | None]:
-            head = await read_head(tx, tenant_id, request["client_id"], given)
+            head = await read_head(tx, tenant_id, given, client_id=request["client_id"], device_id=principal.device_id)
             stands = "holds" if given is None else standing(given, head)
             if stands == "rewound":
                 return head, None
