@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     relay: bool = True
     lease_s: float = Field(default=60, ge=2, le=3600)
     retention_days: int = Field(default=90, ge=1, le=36_500)
-    heartbeat_s: float = Field(default=20, gt=0, le=30)
+    heartbeat_s: float = Field(default=20, gt=0, le=29)
     log_level: str = "INFO"
 
     @property

@@ -172,7 +172,9 @@ class Pokes:
         """A stream's place among those that are told; where its tenant stands, it is told at once."""
         channel, listener = self._channels.get(tenant_id) or self._open(tenant_id), Listener()
         channel.listeners[listener] = None
-        if channel.standing is not None:
+        if self.stopping.is_set():
+            listener.tell(None)
+        elif channel.standing is not None:
             listener.tell(Told("poke", channel.standing))
         try:
             yield listener
@@ -204,6 +206,7 @@ class Pokes:
                 try:
                     await channel.tell(Told(kind, await self._read(tenant_id)))
                 except UnknownTenantError:
+                    self._channels.pop(tenant_id, None)
                     channel.end()
                     return
                 except Exception as error:  # noqa: BLE001  # streams stay open, and are told once it can be read again

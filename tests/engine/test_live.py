@@ -164,6 +164,8 @@ async def test_streams_end(tenant: Tenant, hearing: tuple[Pokes, Hearing], end: 
         pokes.stopping.set()
     await _settled()
     assert heard.over
+    with pokes.listening("t") as late, anyio.fail_after(5):
+        assert [told async for told in late] == []
 
 
 async def test_a_lost_poke_costs_a_heartbeat(tenant: Tenant) -> None:

@@ -56,8 +56,8 @@ _KEPT = {
 class World:
     """What was built, and what of it is to be hidden.
 
-    `tokens` by the device's name, `ids` by who may see them, `records` a foreign record of each collection; `client` and
-    `uid` are the foreign till's, `address` is where its point of sale sends webhooks, `cursors` are others'.
+    `tokens` by the device's name, `ids` by who may see them, `records` a foreign record of each collection, `cursors`
+    those of others. `client` and `uid` are the foreign till's, `address` is where its point of sale sends webhooks.
     """
 
     http: httpx.AsyncClient
