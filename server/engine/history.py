@@ -55,9 +55,9 @@ class Head(NamedTuple):
 async def read_head(
     tx: Tx, tenant_id: str, cursor: Cursor | None, *, client_id: str | None = None, device_id: str | None = None
 ) -> Head:
-    """The head as this transaction sees it, and how far a device's client came.
+    """The head as this transaction sees it, and how far a device's client came. Raises UnknownTenantError.
 
-    Another device's client is like an unknown one: its number tells how much another shop sells. Raises UnknownTenantError.
+    Another device's client is like an unknown one: its number tells how much another shop sells.
     """
     mark = cursor.mark if cursor is not None else _NO_MARK
     named = {"tenant_id": tenant_id, "client_id": client_id, "device_id": device_id}

@@ -97,6 +97,21 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture
+async def open_place(place: Place) -> AsyncIterator[tuple[Place, list[Stream]]]:
+    """The application in this process, and the streams of two tills."""
+    async with served(create_app(place.settings, migrate=False)) as url, streams(url, place.tokens[:2]) as both:
+        yield place, both
+
+
+@pytest.fixture
+async def beating(place: Place) -> AsyncIterator[Stream]:
+    """A stream of an application with a quick heartbeat."""
+    settings = place.settings.model_copy(update={"heartbeat_s": 0.05})
+    async with served(create_app(settings, migrate=False)) as url, streams(url, place.tokens[:1]) as opened:
+        yield opened[0]
+
+
 def _heard(head: str) -> Any:
     return lambda stream: head in stream.heads
 
@@ -111,12 +126,15 @@ async def _poked(place: Place, seller: ServerProcess, http: httpx.AsyncClient, s
     return round((time.perf_counter() - started) * 1000)
 
 
-async def test_a_push_at_one_process_pokes_a_stream_at_another(place: Place, http: httpx.AsyncClient) -> None:
-    """By NOTIFY on PostgreSQL, also after the listening connection was cut; by the file's version on SQLite."""
-    async with AsyncExitStack() as opened:
-        one = await opened.enter_async_context(place.server("one"))
-        other = await opened.enter_async_context(place.server("other"))
-        (stream,) = await opened.enter_async_context(streams(other.url, place.tokens[:1]))
+async def test_a_push_at_one_process_pokes_a_stream_at_another(
+    open_place: tuple[Place, list[Stream]], http: httpx.AsyncClient
+) -> None:
+    """Our process serves the stream, another takes the push.
+
+    On PostgreSQL the news comes by NOTIFY, also after the listening connection was cut; on SQLite by the file's version.
+    """
+    place, (stream, _) = open_place
+    async with place.server("one") as one:
         await stream.until(lambda told: len(told.heads) > 0)
         log.info("poked_elsewhere ms=%s", [await _poked(place, one, http, stream) for _ in range(3)])
         if place.url.startswith("postgresql"):
@@ -140,20 +158,11 @@ async def _ask(url: str, query: str) -> int:
         await connection.close()
 
 
-@pytest.fixture
-async def open_place(place: Place) -> AsyncIterator[tuple[Place, list[Stream]]]:
-    """The application with a quick heartbeat, and the streams of two tills."""
-    settings = place.settings.model_copy(update={"heartbeat_s": 0.05})
-    async with served(create_app(settings, migrate=False)) as url, streams(url, place.tokens[:2]) as both:
-        yield place, both
-
-
-async def test_heartbeats_tell_the_head(open_place: tuple[Place, list[Stream]]) -> None:
+async def test_heartbeats_tell_the_head(beating: Stream) -> None:
     """As often as the setting says."""
-    _, (stream, _) = open_place
     with anyio.fail_after(SOON_S):
-        await stream.until(lambda told: len(told.heads) == 3)
-    kinds, heads = [kind for kind, _ in stream.events], set(stream.heads)
+        await beating.until(lambda told: len(told.heads) == 3)
+    kinds, heads = [kind for kind, _ in beating.events], set(beating.heads)
     assert (kinds, len(heads)) == (["poke", "heartbeat", "heartbeat"], 1)
 
 
