@@ -131,7 +131,7 @@ async def test_a_push_at_one_process_pokes_a_stream_at_another(
 ) -> None:
     """Our process serves the stream, another takes the push.
 
-    On PostgreSQL the news comes by NOTIFY, also after the listening connection was cut; on SQLite by the file's version.
+    On PostgreSQL the news comes by NOTIFY, also after the listening connection was cut; on SQLite from the file.
     """
     place, (stream, _) = open_place
     async with place.server("one") as one:

@@ -206,7 +206,7 @@ async def test_the_canaries_are_there_to_be_found(world: World, lines: io.String
     assert len(_found(world, hidden, owner.heard, [])) == len(hidden)
     porto = Walker(world, "porto")
     await porto.exchange(client_id=world.client, collections=COLLECTIONS)
-    assert COUNT in porto.numbers
+    assert (COUNT in porto.numbers, world.late in porto.heard[-1]) == (True, True)
     assert [name for name, rows in (await world.kept()).items() if not rows] == []
 
 

@@ -57,7 +57,8 @@ class World:
     """What was built, and what of it is to be hidden.
 
     `tokens` by the device's name, `ids` by who may see them, `records` a foreign record of each collection, `cursors`
-    those of others. `client` and `uid` are the foreign till's, `address` is where its point of sale sends webhooks.
+    those of others. `client` and `uid` are the foreign till's, `late` is of its mutation that had to wait, `address` is
+    where its point of sale sends webhooks.
     """
 
     http: httpx.AsyncClient
@@ -69,6 +70,7 @@ class World:
     tenant_id: str = ""
     client: str = ""
     uid: str = ""
+    late: str = ""
     address: str = ""
     cursors: list[str] = field(default_factory=list)
 
@@ -208,10 +210,12 @@ async def _history(world: World) -> None:
     }
     waits = world.mutation("sales", world.new_id(), "update", mutation_id=2, fields={"note": "CANARY-PORTO"})
     rest = [{"mutation_id": n, "uid": world.new_id(), "op": "noop"} for n in range(3, COUNT + 1)]
-    world.client, world.uid = world.new_id(), odd["uid"]
+    world.client, world.uid, world.late = world.new_id(), odd["uid"], waits["uid"]
     answer = await world.sync("porto", odd, waits, *rest, client_id=world.client)
     assert [one["status"] for one in answer["verdicts"][:2]] == ["rejected", "waiting"]
     world.ids["porto"] |= {world.client, odd["uid"], waits["uid"], waits["record_id"]}
+    came = world.mutation("sales", waits["record_id"], "create", fields=sale_fields(note="CANARY-PORTO"))
+    assert (await world.sync("porto", came))["verdicts"][0]["status"] == "applied"
     for who in ("owner", "porto"):
         world.cursors.append((await world.sync(who, collections=[*registry().collections]))["cursor"])
 
