@@ -111,6 +111,7 @@ def _services(
         receiver=receiver,
         pokes=Pokes(standings(core.database, puller.head_name), heartbeat_s),
         kept=core.kept,
+        resender=core.resender,
         openapi=document,
     )
 

@@ -133,6 +133,32 @@ async def _pretend(walker: Walker) -> None:
     await walker.exchange(world.mutation("sales", world.records["sales"], "update", uid=world.uid, fields={}))
 
 
+async def _walk_rejected(walker: Walker) -> None:
+    for asked in ("", "?limit=1000", "?limit=1&after=forged"):
+        await walker.call("GET", f"/v1/rejected{asked}")
+
+
+async def _walk_superseded(walker: Walker) -> None:
+    for collection in FOREIGN[walker.name]:
+        asked = f"/v1/superseded?collection={collection}&record_id="
+        foreign, unknown = walker.world.records[collection], walker.world.new_id()
+        assert await walker.call("GET", asked + foreign) == await walker.call("GET", asked + unknown)
+    for collection in COLLECTIONS:  # of records they may see, too
+        record_id = walker.world.records[collection]
+        await walker.call("GET", f"/v1/superseded?collection={collection}&record_id={record_id}")
+
+
+def _on_a_refused_one(action: str) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        answers = []
+        for uid in (walker.world.uid, walker.world.new_id()):
+            answer = await walker.call("POST", f"/v1/rejected/{uid}/{action}", json={"fields": {}})
+            answers.append(answer.replace(uid, "UID"))
+        assert answers[0] == answers[1], (walker.name, action)
+
+    return walk
+
+
 async def _walk_live(walker: Walker) -> None:
     await walker.listen("/v1/live")
 
@@ -152,6 +178,10 @@ def _plainly(method: str, path: str) -> Callable[[Walker], Awaitable[None]]:
 WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/sync"): _walk_sync,
     ("GET", "/v1/live"): _walk_live,
+    ("GET", "/v1/rejected"): _walk_rejected,
+    ("POST", "/v1/rejected/{uid}/resend"): _on_a_refused_one("resend"),
+    ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
+    ("GET", "/v1/superseded"): _walk_superseded,
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
     **{
         ("GET", path): _plainly("GET", path)
