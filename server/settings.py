@@ -13,6 +13,7 @@ class Settings(BaseSettings):
     digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
     tests only. `lease_s`: for so long after a worker's death nobody takes over what it had under way; a call to a
     provider ends in half of it. `retention_days`: for so long tombstones, verdicts and values that lost are kept.
+    `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
     model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     relay: bool = True
     lease_s: float = Field(default=60, ge=2, le=3600)
     retention_days: int = Field(default=90, ge=1, le=36_500)
+    heartbeat_s: float = Field(default=20, gt=0, le=29)
     log_level: str = "INFO"
 
     @property

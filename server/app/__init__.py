@@ -20,7 +20,7 @@ from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.engine.exchange import Exchange
 from server.engine.history import History
-from server.engine.live import Pokes
+from server.engine.live import Pokes, standings
 from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.ids import uuid7
@@ -50,7 +50,8 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             outbound = await opened.enter_async_context(open_outbound(allow_loopback=settings.allow_loopback))
             adapters = make_adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
-            services = _services(core, adapters, workers, openapi(api))
+            services = _services(core, adapters, workers, openapi(api), settings.heartbeat_s)
+            await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
             if workers is not None:
@@ -87,7 +88,9 @@ def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], No
     return changed
 
 
-def _services(core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any]) -> Services:
+def _services(
+    core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any], heartbeat_s: float
+) -> Services:
     keys, history = CursorKeys(core.vault.derive("cursors")), History(core.writer, uuid7)
     puller = Puller(core.database, core.records, keys, history)
     pusher = Pusher(core.writer, core.records, core.forwarder)
@@ -106,7 +109,7 @@ def _services(core: Core, adapters: Adapters, workers: Workers | None, document:
         devices=Devices(core.database, now_ms),
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),
         receiver=receiver,
-        pokes=Pokes(puller.head),
+        pokes=Pokes(standings(core.database, puller.head_name), heartbeat_s),
         kept=core.kept,
         resender=core.resender,
         openapi=document,

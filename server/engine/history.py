@@ -28,9 +28,11 @@ _HEAD = Statement(
        (SELECT m.nonce FROM marks AS m WHERE m.tenant_id = t.tenant_id ORDER BY m.seq DESC, m.nonce DESC LIMIT 1),
        (SELECT count(*) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq = :mark_seq AND m.nonce = :nonce),
        (SELECT min(m.seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.seq > :mark_seq),
-       (SELECT c.last_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id),
+       (SELECT c.last_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id
+        AND c.device_id = :device_id),
        {ENDED},
-       (SELECT c.safe_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id)
+       (SELECT c.safe_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id
+        AND c.device_id = :device_id)
        FROM tenants AS t WHERE tenant_id = :tenant_id"""  # noqa: S608
 )
 _NO_MARK = Mark(-1, "")
@@ -53,15 +55,21 @@ class Head(NamedTuple):
     safe_mutation_id: int
 
 
-async def read_head(tx: Tx, tenant_id: str, client_id: str, cursor: Cursor | None) -> Head:
-    """The head as this transaction sees it. Raises UnknownTenantError."""
+async def read_head(
+    tx: Tx, tenant_id: str, cursor: Cursor | None, *, client_id: str | None = None, device_id: str | None = None
+) -> Head:
+    """The head as this transaction sees it, and how far a device's client came. Raises UnknownTenantError.
+
+    Another device's client is like an unknown one: its number tells how much another shop sells.
+    """
     mark = cursor.mark if cursor is not None else _NO_MARK
-    named = {"tenant_id": tenant_id, "client_id": client_id, "mark_seq": mark.seq, "nonce": mark.nonce}
-    rows = await tx.fetch(_HEAD, named)
+    named = {"tenant_id": tenant_id, "client_id": client_id, "device_id": device_id}
+    rows = await tx.fetch(_HEAD, {**named, "mark_seq": mark.seq, "nonce": mark.nonce})
     if not rows:
         raise UnknownTenantError
     seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended, safe = rows[0]
-    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, bool(ended), safe or 0)
+    told = bool(ended and last)
+    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, told, safe or 0)
 
 
 def standing(cursor: Cursor, head: Head) -> Standing:
@@ -107,7 +115,7 @@ class History:
 
         async def job(writing: Writing) -> None:
             tenant = writing.tenant(tenant_id)
-            head = await read_head(writing.tx, tenant_id, tenant_id, cursor)
+            head = await read_head(writing.tx, tenant_id, cursor)
             if tenant.epoch == cursor.epoch and standing(cursor, head) == "rewound":
                 tenant.epoch = self._new_id()
 

@@ -1,75 +1,217 @@
 """Pokes: telling open streams that a tenant has something new. A poke says "come and pull", never what changed.
 
-A stream holds no database connection; a tenant's head is read once per poke however many streams wait for it.
+Rules:
+
+1. A stream only waits. One task a tenant reads where the tenant stands and tells all its streams: one read a poke and
+   one a heartbeat, however many streams there are, and none of them holds a connection to the database.
+2. The first poke is told at once. Those that come within `REST_S` of it are told as one when that time is over: a busy
+   tenant costs each stream four writes a second, and the last commit is always told.
+3. A poke after which the tenant stands where it stood is not told; a heartbeat always is, and always from a fresh read,
+   so a poke that got lost costs a heartbeat.
+4. Streams are told a few at a time, so that requests are answered in between.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Literal, NamedTuple
 
 import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from server.storage.database import Database, Tx
+from server.storage.statement import Statement
+from server.storage.writer import UnknownTenantError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+REST_S = 0.25
+TROUBLE_S = 1.0
+"""After a read that failed: the database is not asked more often by any tenant's streams."""
+AT_ONCE = 50
+"""So many streams are told in one turn of the event loop."""
+
+_STANDING = Statement("SELECT epoch, seq, revision FROM tenants WHERE tenant_id = :tenant_id")
+
+
+class Standing(NamedTuple):
+    """Where a tenant stands: its head by its opaque name, and the revision of its devices."""
+
+    head: str
+    revision: int
+
+
+class Told(NamedTuple):
+    """What a stream passes on."""
+
+    kind: Literal["poke", "heartbeat"]
+    standing: Standing
+
+
+Standings = Callable[[str], Awaitable[Standing]]
+"""Reads where a tenant stands. Raises UnknownTenantError, DatabaseError."""
+
+
+def standings(database: Database, name: Callable[[str, str, int], str]) -> Standings:
+    """Read standings from the database; `name` makes a head's name of tenant, epoch and sequence."""
+
+    async def read(tenant_id: str) -> Standing:
+        async def work(tx: Tx) -> Standing:
+            rows = await tx.fetch(_STANDING, (tenant_id,))
+            if not rows:
+                raise UnknownTenantError
+            epoch, seq, revision = rows[0]
+            return Standing(name(tenant_id, epoch, seq), revision)
+
+        return await database.read(work)
+
+    return read
+
+
+class Listener:
+    """One stream: what it has not passed on yet is replaced by what is newer, so a slow one never falls behind."""
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self._event = anyio.Event()
+        self._told: Told | None = None
+
+    def tell(self, told: Told | None) -> None:
+        """Wake it with news; None: it is over."""
+        self._told = told
+        self._event.set()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something it has not passed on."""
+        return self._event.is_set()
+
+    def __aiter__(self) -> "Listener":
+        """What is told, as it comes."""
+        return self
+
+    async def __anext__(self) -> Told:
+        """Wait for what is told next."""
+        await self._event.wait()
+        if self._told is None:
+            raise StopAsyncIteration
+        self._event = anyio.Event()
+        return self._told
+
+
+class _Channel:
+    """The streams of one tenant."""
+
+    def __init__(self) -> None:
+        """There is news for the first stream: where the tenant stands."""
+        self.listeners: dict[Listener, None] = {}  # in the order they came, so that none is passed over
+        self.standing: Standing | None = None
+        self.news = anyio.Event()
+        self.news.set()
+        self.scope = anyio.CancelScope()
+
+    async def due(self, heartbeat_s: float) -> Literal["poke", "heartbeat"]:
+        """Wait until there is something to tell."""
+        with anyio.move_on_after(heartbeat_s):
+            await self.news.wait()
+        if not self.news.is_set():
+            return "heartbeat"
+        self.news = anyio.Event()
+        return "poke"
+
+    async def tell(self, told: Told) -> None:
+        """Tell all, unless a poke says what all of them know."""
+        if told == ("poke", self.standing):
+            return
+        self.standing = told.standing
+        for count, listener in enumerate(list(self.listeners), 1):
+            listener.tell(told)
+            if count % AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+
+    def end(self) -> None:
+        """Tell all that it is over."""
+        for listener in self.listeners:
+            listener.tell(None)
 
 
 class Pokes:
     """Who waits for what, in this process."""
 
-    def __init__(self, read_head: Callable[[str], Awaitable[str]]) -> None:
-        """`read_head` gives the opaque name of a tenant's head."""
-        self._read_head = read_head
-        self._waiting: dict[str, set[anyio.Event]] = defaultdict(set)
-        self._heads: dict[str, str] = {}
-        self._reading: dict[str, anyio.Lock] = defaultdict(anyio.Lock)
+    def __init__(
+        self,
+        read: Standings,
+        heartbeat_s: float,
+        rest: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """`rest` waits for so many seconds between two things told."""
+        self._read, self._heartbeat_s, self._rest = read, heartbeat_s, rest
+        self._channels: dict[str, _Channel] = {}
+        self._tasks: TaskGroup | None = None
+        self.stopping = anyio.Event()
+        """Set by whoever learns that the process is about to stop: all streams end."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Streams may open until the block ends."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._end_when_stopping)
+            yield
+            self._tasks.cancel_scope.cancel()
 
     def poke(self, tenant_id: str | None) -> None:
-        """Wake a tenant's streams; None: any of them may have news."""
-        for tenant in [tenant_id] if tenant_id is not None else list(self._waiting):
-            self._heads.pop(tenant, None)
-            for event in self._waiting.get(tenant, ()):
-                event.set()
-
-    async def head(self, tenant_id: str) -> str:
-        """The tenant's head, read at most once between two pokes."""
-        async with self._reading[tenant_id]:
-            known = self._heads.get(tenant_id)
-            if known is None:
-                known = await self._read_head(tenant_id)
-                if tenant_id in self._waiting:
-                    self._heads[tenant_id] = known
-            return known
+        """A tenant may have news; None: any of them."""
+        if tenant_id is None:
+            for channel in self._channels.values():
+                channel.news.set()
+        elif tenant_id in self._channels:
+            self._channels[tenant_id].news.set()
 
     @contextmanager
-    def listening(self, tenant_id: str) -> Iterator["Listener"]:
-        """A stream's place among those to wake."""
-        listener = Listener(self._waiting[tenant_id])
+    def listening(self, tenant_id: str) -> Iterator[Listener]:
+        """A stream's place among those that are told; where its tenant stands, it is told at once."""
+        channel, listener = self._channels.get(tenant_id) or self._open(tenant_id), Listener()
+        channel.listeners[listener] = None
+        if self.stopping.is_set():
+            listener.tell(None)
+        elif channel.standing is not None:
+            listener.tell(Told("poke", channel.standing))
         try:
             yield listener
         finally:
-            listener.leave()
-            if not self._waiting[tenant_id]:
-                for kept in (self._waiting, self._heads, self._reading):
-                    kept.pop(tenant_id, None)
+            del channel.listeners[listener]
+            if not channel.listeners:
+                self._close(tenant_id, channel)
 
+    def _open(self, tenant_id: str) -> _Channel:
+        assert self._tasks is not None, "not running"
+        channel = self._channels[tenant_id] = _Channel()
+        self._tasks.start_soon(self._serve, tenant_id, channel)
+        return channel
 
-class Listener:
-    """One stream. A poke that comes while it is busy is not lost: the next wait returns at once."""
+    def _close(self, tenant_id: str, channel: _Channel) -> None:
+        channel.scope.cancel()
+        if self._channels.get(tenant_id) is channel:
+            del self._channels[tenant_id]
 
-    def __init__(self, among: set[anyio.Event]) -> None:
-        """Join."""
-        self._among = among
-        self._event = anyio.Event()
-        among.add(self._event)
+    async def _end_when_stopping(self) -> None:
+        await self.stopping.wait()
+        for channel in self._channels.values():
+            channel.end()
 
-    async def poked(self, within_s: float) -> bool:
-        """Wait for a poke; False when none came in time."""
-        with anyio.move_on_after(within_s):
-            await self._event.wait()
-        if not self._event.is_set():
-            return False
-        self.leave()
-        self._event = anyio.Event()
-        self._among.add(self._event)
-        return True
-
-    def leave(self) -> None:
-        """Be woken no more."""
-        self._among.discard(self._event)
+    async def _serve(self, tenant_id: str, channel: _Channel) -> None:
+        with channel.scope:
+            while True:
+                kind = await channel.due(self._heartbeat_s)
+                try:
+                    await channel.tell(Told(kind, await self._read(tenant_id)))
+                except UnknownTenantError:
+                    self._channels.pop(tenant_id, None)
+                    channel.end()
+                    return
+                except Exception as error:  # noqa: BLE001  # streams stay open, and are told once it can be read again
+                    log.warning("standing_unreadable", error=str(error))
+                    channel.news.set()
+                    await self._rest(TROUBLE_S)
+                else:
+                    await self._rest(REST_S)

@@ -70,7 +70,7 @@ class Puller:
             return
 
         async def work(tx: Tx) -> Head:
-            return await read_head(tx, tenant_id, tenant_id, cursor)
+            return await read_head(tx, tenant_id, cursor)
 
         head = await self._database.read(work)
         self._history.saw(tenant_id, head)
@@ -90,15 +90,6 @@ class Puller:
         known = 0 if cursor is None else min(part.since for part in cursor.ranges)
         return await self._room.told(tx, tenant_id, client_id, known)
 
-    async def head(self, tenant_id: str) -> str:
-        """The opaque name of a tenant's head."""
-
-        async def work(tx: Tx) -> str:
-            head = await read_head(tx, tenant_id, tenant_id, None)
-            return self.head_name(tenant_id, head.epoch, head.seq)
-
-        return await self._database.read(work)
-
     def head_name(self, tenant_id: str, epoch: str, seq: int) -> str:
         """An opaque name for a place in a tenant's sequence."""
         return self._keys.head(tenant_id, epoch, seq)
@@ -109,7 +100,7 @@ class Puller:
         wanted = self._buckets(principal, request.get("collections", ()))
 
         async def work(tx: Tx) -> tuple[Head, Page | None]:
-            head = await read_head(tx, tenant_id, request["client_id"], given)
+            head = await read_head(tx, tenant_id, given, client_id=request["client_id"], device_id=principal.device_id)
             stands = "holds" if given is None else standing(given, head)
             if stands == "rewound":
                 return head, None

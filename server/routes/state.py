@@ -40,12 +40,12 @@ class State(TypedDict):
     services: Services
 
 
-async def signed_in(request: Request[State]) -> Principal:
-    """Who is asking. Raises UnauthenticatedError."""
+async def signed_in(request: Request[State], revision: int | None = None) -> Principal:
+    """Who is asking, as of that revision of the tenant where one is known. Raises UnauthenticatedError."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     principal = None
     if scheme.lower() == "bearer":
-        principal = await request.state["services"].devices.authenticate(token.strip())
+        principal = await request.state["services"].devices.authenticate(token.strip(), revision)
     if principal is None:
         raise UnauthenticatedError
     return principal

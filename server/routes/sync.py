@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 from pydantic_core import to_json
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
@@ -13,9 +12,11 @@ from server.routes.body import read_body
 from server.routes.problem import UnauthenticatedError
 from server.routes.schema import describe_collections
 from server.routes.state import State, current_correlation_id, signed_in
+from server.storage.database import DatabaseError
 from sync.protocol import MAX_BODY_BYTES
 
-HEARTBEAT_S = 20.0
+FAREWELL_S = 2.0
+"""So long a stream has to end by itself when the server stops; then it is cut."""
 
 
 async def sync(request: Request[State]) -> Response:
@@ -35,21 +36,24 @@ async def schema(request: Request[State]) -> Response:
 async def live(request: Request[State]) -> Response:
     """Pokes, as they come."""
     principal = await signed_in(request)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(_pokes(request, principal.tenant_id), ping=3600, headers=headers)
+    return EventSourceResponse(
+        _events(request, principal.tenant_id),
+        ping=0,  # heartbeats are told with the head
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        shutdown_event=request.state["services"].pokes.stopping,
+        shutdown_grace_period=FAREWELL_S,
+    )
 
 
-async def _pokes(request: Request[State], tenant_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The head at once, then at every poke and every heartbeat; the token is checked again each time."""
-    pokes = request.state["services"].pokes
-    with pokes.listening(tenant_id) as listener:
-        kind = "poke"
-        while True:
+async def _events(request: Request[State], tenant_id: str) -> AsyncIterator[dict[str, Any]]:
+    """What is told, for as long as the token is good: it is checked again whenever a device of the tenant changed."""
+    with request.state["services"].pokes.listening(tenant_id) as listener:
+        async for told in listener:
             try:
-                await signed_in(request)
+                await signed_in(request, told.standing.revision)
             except UnauthenticatedError:
                 yield {"event": "signed_out", "data": "{}"}
                 return
-            yield {"event": kind, "data": to_json({"head": await pokes.head(tenant_id)}).decode()}
-            await anyio.lowlevel.checkpoint()
-            kind = "poke" if await listener.poked(HEARTBEAT_S) else "heartbeat"
+            except DatabaseError:
+                return  # who cannot be checked asks again
+            yield {"event": told.kind, "data": to_json({"head": told.standing.head}).decode()}

@@ -23,6 +23,7 @@ ACROSS = {
     "server.inbox.claim.DUE",
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",
+    "server.ops.backup.copies._TENANTS",
     "server.outbox.claim.DUE",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)

@@ -1,0 +1,249 @@
+"""Nothing leaks: no other tenant's, shop's or role's data in any body, header or log line, whatever is asked for.
+
+Every operation of the API is walked, by everybody who should not see; one that nobody here knows how to walk fails.
+"""
+
+import io
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from server.collections import registry
+from server.ops.logs import set_up_logs
+from server.routes.api import operations
+from server.settings import Settings
+from tests.http.walls import COUNT, VISIBLE, World, full, open_world
+from tests.support.shop import line, sale_fields
+
+COLLECTIONS = sorted(registry().collections)
+HIDDEN = {
+    "nobody": ("CANARY", VISIBLE, "tenant", "porto", "role"),
+    "stranger": ("CANARY", VISIBLE, "tenant", "porto", "role"),
+    "till": ("CANARY-PORTO", "CANARY-OPERATOR", "CANARY-ROLE-2", "porto", "role"),
+    "clerk": ("CANARY-PORTO", "CANARY-OPERATOR", "porto"),
+}
+"""Who looks, and what must not come to them: canaries, and the groups of ids in `World.ids`."""
+FOREIGN = {"stranger": COLLECTIONS, "till": ["sales", "conflicts"], "clerk": ["sales"], "nobody": COLLECTIONS}
+"""The collections in which somebody aims at records that are not theirs."""
+_PASSING = re.compile(r'"(server_time|head|cursor|epoch|digest)":("[^"]*"|null|\[[^]]*\])')
+_PASSING_HEADERS = {"date", "x-request-id", "content-length"}
+
+
+@dataclass
+class Walker:
+    """Somebody who asks for what is not theirs."""
+
+    world: World
+    name: str
+    heard: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    numbers: set[Any] = field(default_factory=set)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        token = self.world.tokens.get(self.name)
+        return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    async def call(self, method: str, path: str, **request: Any) -> str:
+        """One request; everything that came back, as text without what differs from one moment to the next."""
+        self.sent.append(path + json.dumps(request.get("json", "")))
+        answer = await self.world.http.request(method, path, **{"headers": self.headers, **request})
+        return self._note(answer, answer.text)
+
+    async def listen(self, path: str) -> str:
+        """The beginning of a stream."""
+        async with self.world.http.stream("GET", path, headers=self.headers) as answer:
+            async for text in answer.aiter_text():
+                return self._note(answer, text)
+        return self._note(answer, "")
+
+    async def exchange(self, *mutations: Any, **more: Any) -> str:
+        """One exchange of a fresh client."""
+        body = {"protocol": 1, "client_id": self.world.new_id(), "mutations": list(mutations)} | more
+        return await self.call("POST", "/v1/sync", json=body)
+
+    def _note(self, answer: httpx.Response, text: str) -> str:
+        self.heard.append(f"{answer.status_code} {dict(answer.headers)} {text}")
+        self.numbers |= set(map(int, re.findall(r":\s*(\d+)\b", text)))
+        kept = {name: value for name, value in answer.headers.items() if name not in _PASSING_HEADERS}
+        return f"{answer.status_code} {kept} {_PASSING.sub('', text)}"
+
+
+async def _walk_sync(walker: Walker) -> None:
+    await walker.exchange(collections=COLLECTIONS)
+    for cursor in [*walker.world.cursors, *(cursor[:-4] + "AAAA" for cursor in walker.world.cursors), "forged"]:
+        await walker.exchange(collections=COLLECTIONS, cursor=cursor)
+    for collection in FOREIGN[walker.name]:
+        for op in ("update", "delete", "restore"):
+            await _alike(walker, collection, op)
+    for collection in FOREIGN[walker.name]:
+        foreign = walker.world.records[collection]
+        await walker.exchange(walker.world.mutation(collection, foreign, "create", fields=_fields(collection)))
+    await _refer(walker)
+    await _pretend(walker)
+    await walker.exchange(collections=COLLECTIONS)
+
+
+async def _alike(walker: Walker, collection: str, op: str) -> None:
+    """A record that is somebody else's is answered like one that is nobody's."""
+    world, answers = walker.world, []
+    for record_id in (world.records[collection], world.new_id()):
+        more = {"fields": {"note": "mine"} if collection == "sales" else {}} if op == "update" else {}
+        mutation = world.mutation(collection, record_id, op, **more)
+        answer = await walker.exchange(mutation, collections=[collection])
+        answers.append(answer.replace(record_id, "ID").replace(mutation["uid"], "UID"))
+    assert answers[0] == answers[1], (walker.name, collection, op)
+
+
+def _fields(collection: str) -> dict[str, Any]:
+    return {} if collection == "conflicts" else full(collection, "MINE", "centro")
+
+
+async def _refer(walker: Walker) -> None:
+    """A sale of one's own that names somebody else's customer and product is answered like one that names nobody's."""
+    world, answers = walker.world, []
+    if walker.name != "stranger":
+        return
+    for customer, product in (
+        (world.records["customers"], world.records["products"]),
+        (world.new_id(), world.new_id()),
+    ):
+        sale = sale_fields(customer_id=customer, lines=[line(product)])
+        mutation = world.mutation("sales", world.new_id(), "create", fields=sale)
+        answer = await walker.exchange(mutation)
+        answers.append(answer.replace(mutation["uid"], "UID"))
+    assert answers[0] == answers[1]
+
+
+async def _pretend(walker: Walker) -> None:
+    """To be another's client, or to send again what another sent."""
+    world = walker.world
+    await walker.exchange(client_id=world.client)
+    await walker.exchange(client_id=world.client, collections=COLLECTIONS)
+    for number in (1, COUNT, COUNT + 1):
+        mutation = world.mutation("sales", world.new_id(), "update", mutation_id=number, fields={})
+        await walker.exchange(mutation, client_id=world.client)
+    await walker.exchange(world.mutation("sales", world.records["sales"], "update", uid=world.uid, fields={}))
+
+
+async def _walk_rejected(walker: Walker) -> None:
+    for asked in ("", "?limit=1000", "?limit=1&after=forged"):
+        await walker.call("GET", f"/v1/rejected{asked}")
+
+
+async def _walk_superseded(walker: Walker) -> None:
+    for collection in FOREIGN[walker.name]:
+        asked = f"/v1/superseded?collection={collection}&record_id="
+        foreign, unknown = walker.world.records[collection], walker.world.new_id()
+        assert await walker.call("GET", asked + foreign) == await walker.call("GET", asked + unknown)
+    for collection in COLLECTIONS:  # of records they may see, too
+        record_id = walker.world.records[collection]
+        await walker.call("GET", f"/v1/superseded?collection={collection}&record_id={record_id}")
+
+
+def _on_a_refused_one(action: str) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        answers = []
+        for uid in (walker.world.uid, walker.world.new_id()):
+            answer = await walker.call("POST", f"/v1/rejected/{uid}/{action}", json={"fields": {}})
+            answers.append(answer.replace(uid, "UID"))
+        assert answers[0] == answers[1], (walker.name, action)
+
+    return walk
+
+
+async def _walk_live(walker: Walker) -> None:
+    await walker.listen("/v1/live")
+
+
+async def _walk_webhooks(walker: Walker) -> None:
+    for path in (walker.world.address, walker.world.address[:-4] + "0000", "/v1/webhooks/pos/x.y"):
+        await walker.call("POST", path, json={"type": "sale.created"})
+
+
+def _plainly(method: str, path: str) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        await walker.call(method, path)
+
+    return walk
+
+
+WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
+    ("POST", "/v1/sync"): _walk_sync,
+    ("GET", "/v1/live"): _walk_live,
+    ("GET", "/v1/rejected"): _walk_rejected,
+    ("POST", "/v1/rejected/{uid}/resend"): _on_a_refused_one("resend"),
+    ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
+    ("GET", "/v1/superseded"): _walk_superseded,
+    ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
+    **{
+        ("GET", path): _plainly("GET", path)
+        for path in ("/v1/schema", "/health/live", "/health/ready", "/openapi.json")
+    },
+}
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """Everything logged during the test; the global set-up is put back after it."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers, root.level
+    set_up_logs("DEBUG", stream)
+    yield stream
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def world(settings: Settings) -> AsyncIterator[World]:
+    """Everything there is to hide."""
+    async with open_world(settings) as built:
+        yield built
+
+
+async def test_nothing_comes_out_to_whom_it_is_not_for(world: World, lines: io.StringIO) -> None:
+    """Nobody, another tenant's owner, another shop's till and clerk walk every operation."""
+    for name, hidden in HIDDEN.items():
+        walker = Walker(world, name)
+        for operation in operations(registry()):
+            walk = WALKS.get((operation.method, operation.path))
+            if walk is None:
+                pytest.fail(
+                    f"nobody walks {operation.method} {operation.path}: say how in WALKS, for ids that are foreign"
+                )
+            await walk(walker)
+        found = _found(world, hidden, walker.heard, walker.sent) + _found(
+            world, hidden, [lines.getvalue()], walker.sent
+        )
+        assert (name, found) == (name, [])
+        assert (name, COUNT in walker.numbers) == (name, False)
+        assert (VISIBLE in "".join(walker.heard)) == (name in {"till", "clerk"})
+        lines.truncate(lines.seek(0))
+
+
+async def test_the_canaries_are_there_to_be_found(world: World, lines: io.StringIO) -> None:
+    """Their own tenant's owner sees what belongs to devices, so the test above can fail."""
+    owner = Walker(world, "owner")
+    await owner.exchange(collections=COLLECTIONS)
+    hidden = ("CANARY-TENANT", "CANARY-PORTO", "CANARY-ROLE", "role")
+    assert len(_found(world, hidden, owner.heard, [])) == len(hidden)
+    porto = Walker(world, "porto")
+    await porto.exchange(client_id=world.client, collections=COLLECTIONS)
+    assert (COUNT in porto.numbers, world.late in porto.heard[-1]) == (True, True)
+    assert [name for name, rows in (await world.kept()).items() if not rows] == []
+
+
+def _found(world: World, hidden: tuple[str, ...], heard: list[str], sent: list[str]) -> list[str]:
+    """What of the hidden is in what was heard, unless who heard it had said it first; ids with dashes or without."""
+    text, known = "\n".join(heard), "".join(sent).replace("-", "")
+    plain = text.replace("-", "")
+    ids = {one.replace("-", "") for group in hidden for one in world.ids.get(group, ())}
+    words = {word for word in hidden if word not in world.ids}
+    return sorted([word for word in words if word in text] + [one for one in ids if one in plain and one not in known])
