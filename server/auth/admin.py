@@ -33,7 +33,7 @@ _REVOKE = Statement(
     """UPDATE devices SET revoked_at = :now
        WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"""
 )
-_SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,47}")  # an audience adds roles to it, in 80 characters
 
 
 class AdminError(Exception):
@@ -92,7 +92,7 @@ class Admin:
         if role not in ROLES:
             raise AdminError(f"there is no role {role!r}: use one of {', '.join(ROLES)}")
         if not _SHOP_NAME.fullmatch(shop):
-            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 64 of them")
+            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 48 of them")
         device_id = self._new_id()
         token = new_token(tenant_id, device_id)
 
