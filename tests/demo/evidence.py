@@ -169,10 +169,14 @@ def read_invoices(file: Path) -> Iterator[Invoice]:
 def read_audit(file: Path) -> Audit:
     """What the server said."""
     said = json.loads(file.read_text())
-    return Audit([Record(**record) for record in said.pop("records")], **said)
+    return Audit([_record(record) for record in said.pop("records")], **said)
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     """A file of one JSON object a line; nothing where it was never written."""
     if file.exists():
         yield from map(json.loads, file.read_text().splitlines())
+
+
+def _record(said: Mapping[str, Any]) -> Record:
+    return Record(*(said[name] for name in Record._fields))
