@@ -5,6 +5,9 @@ A row is a tuple in the order `META` plus the collection's fields, all in wire f
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from pydantic_core import to_json
@@ -19,6 +22,7 @@ from server.storage.wire_sql import (
     postgres_text,
     postgres_type,
     sqlite_bind,
+    sqlite_literal,
     sqlite_text,
 )
 from sync.collection import Collection
@@ -36,8 +40,8 @@ _META_TYPES = {
     "author": "text",
     "clocks": "json",
 }
-_CHANGING = META[2:]
-
+_META_GETTERS = {name: attrgetter(name) for name in META[2:]}
+_USUAL_META = {"version": 1, "deleted": False, "clocks": None}
 
 class RecordSql:
     """Loads and stores records of one collection, and renders pages of them."""
@@ -49,9 +53,14 @@ class RecordSql:
         self.columns = (*META, *collection.names)
         self._fields = [(spec.name, spec.wire, spec.nullable) for spec in collection.fields.values()]
         self._json = frozenset(collection.json_names)
+        self._documents = self._json | {"clocks"}
         self._flags = tuple(name for name, wire, _ in self._fields if wire.kind == "flag")
+        self._getters = {name: itemgetter(name) for name in collection.names}
+        defaults = {name: value for name, value in collection.defaults.items() if sqlite_literal(value) is not None}
+        self._usual = _USUAL_META | defaults
+        self._insert_with = lru_cache(maxsize=64)(self._insert)
         self.load_statement = self._load()
-        self.insert_statement = self._insert()
+        self.insert_statement = self._insert(())
         self.update_statement = self._update()
         self.tombstones = self._tombstones()
         self.page_statement = page_statement(collection, self.table)
@@ -62,13 +71,22 @@ class RecordSql:
         return {row[0]: self._record(row) for row in rows}
 
     async def insert(self, tx: Tx, tenant_id: str, records: Mapping[str, Record]) -> None:
-        """Store new records. Raises DatabaseError (`unique`) where an id is taken."""
-        rows = [self._row(tenant_id, record_id, record) for record_id, record in records.items()]
-        await tx.copy(self.table, self.columns, self.insert_statement, rows)
+        """Store new records. Raises DatabaseError (`unique`) where an id is taken.
+
+        A column with its usual value in all of them is not sent: a third of a new sale's.
+        """
+        columns = self._columns(records)
+        usual = tuple(name for name, value in self._usual.items() if columns[name].count(value) == len(records))
+        if tx.dialect == "postgresql":  # COPY writes NULL to a column it does not name, and knows no other constant
+            usual = tuple(name for name in usual if self._usual[name] is None)
+        for name in usual:
+            del columns[name]
+        rows = self._rows(tenant_id, columns)
+        await tx.copy(self.table, ("tenant_id", *columns), self._insert_with(usual), rows)
 
     async def update(self, tx: Tx, tenant_id: str, records: Mapping[str, Record]) -> None:
         """Store the new state of known records."""
-        rows = [self._row(tenant_id, record_id, record) for record_id, record in records.items()]
+        rows = self._rows(tenant_id, self._columns(records))
         if tx.dialect == "sqlite":
             await tx.many(self.update_statement, rows)
         else:
@@ -79,24 +97,16 @@ class RecordSql:
         """(seq, change as JSON text) of one bucket, in sequence; what left it comes as a tombstone."""
         return await tx.fetch(self.page_statement, (tenant_id, audience, after, until))
 
-    def _row(self, tenant_id: str, record_id: str, record: Record) -> tuple[Any, ...]:
-        fields = record.fields
-        values = [
-            fields[name] if name not in self._json or fields[name] is None else to_json(fields[name]).decode()
-            for name in self.collection.names
-        ]
-        return (
-            tenant_id,
-            record_id,
-            record.seq,
-            record.version,
-            record.audience,
-            record.deleted,
-            record.stamp,
-            record.author,
-            None if record.clocks is None else to_json(record.clocks).decode(),
-            *values,
-        )
+    def _columns(self, records: Mapping[str, Record]) -> dict[str, list[Any]]:
+        """Values by column in the order of `columns`, all but the tenant, as the records hold them."""
+        fields = [record.fields for record in records.values()]
+        columns = {name: list(map(of, records.values())) for name, of in _META_GETTERS.items()}
+        return {"id": list(records), **columns} | {name: list(map(of, fields)) for name, of in self._getters.items()}
+
+    def _rows(self, tenant_id: str, columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Rows of wire text."""
+        texts = [_dumped(values) if name in self._documents else values for name, values in columns.items()]
+        return list(zip(repeat(tenant_id, len(texts[0])), *texts, strict=True))
 
     def _record(self, row: Sequence[Any]) -> Record:
         _, seq, version, audience, deleted, stamp, author, clocks, *values = row
@@ -122,10 +132,14 @@ class RecordSql:
             f"(SELECT * FROM {self.table} WHERE tenant_id = :tenant_id AND id = wanted.one::uuid LIMIT 1) AS found",
         )
 
-    def _insert(self) -> Statement:
-        binds = [f":{name}" for name in META] + [sqlite_bind(wire, f":{name}") for name, wire, _ in self._fields]
-        names = ", ".join(self.columns)
-        return Statement(f"INSERT INTO {self.table} ({names}) VALUES ({', '.join(binds)})")  # noqa: S608
+    def _insert(self, usual: tuple[str, ...]) -> Statement:
+        """`usual` columns are written out in it, the others are its parameters."""
+        binds = {name: f":{name}" for name in META}
+        binds |= {name: sqlite_bind(wire, f":{name}") for name, wire, _ in self._fields}
+        given = [name for name in self.columns if name not in usual]
+        names = ", ".join([*given, *usual])
+        values = ", ".join([binds[name] for name in given] + [str(sqlite_literal(self._usual[name])) for name in usual])
+        return Statement(f"INSERT INTO {self.table} ({names}) VALUES ({values})")  # noqa: S608
 
     def _update(self) -> Statement:
         """SQLite takes rows in the order of `columns`, PostgreSQL one JSON document of them."""
@@ -156,3 +170,7 @@ class RecordSql:
             order="seq",
             action=f"UPDATE {self.table} SET seq = 0, clocks = NULL, {blanks}",  # noqa: S608  # our own names
         )
+
+
+def _dumped(values: Sequence[Any]) -> list[str | None]:
+    return [None if value is None else to_json(value).decode() for value in values]

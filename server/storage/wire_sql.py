@@ -4,7 +4,7 @@ Hot paths never make a Python object of a value: what pydantic checked as text i
 made into the answer's JSON by the database. Measured: a fifth of the cost of building dictionaries.
 """
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from sync.wire import Kind, WireType
 
@@ -14,6 +14,21 @@ def sqlite_bind(wire: WireType, parameter: str) -> str:
     if wire.kind == "decimal":
         return f"CAST(replace({parameter}, '.', '') AS INTEGER)"
     return parameter
+
+
+def sqlite_literal(value: Any) -> str | None:
+    """A plain value of ours written out in a statement, or None for what has to be a parameter."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(int(value))
+        case str() if value.isalnum():
+            return f"'{value}'"
+        case []:
+            return "'[]'"
+        case _:
+            return None
 
 
 def _parts(wire: WireType, column: str) -> tuple[str, tuple[str, ...]]:
