@@ -43,6 +43,7 @@ _META_TYPES = {
 _META_GETTERS = {name: attrgetter(name) for name in META[2:]}
 _USUAL_META = {"version": 1, "deleted": False, "clocks": None}
 
+
 class RecordSql:
     """Loads and stores records of one collection, and renders pages of them."""
 
