@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sync.clock import clamp
-from sync.collection import Collection
+from sync.collection import Collection, Fields
 from sync.conflicts import CONFLICTS, About, opened, subject
 from sync.decide import decide
 from sync.merge import merge
@@ -111,6 +111,7 @@ class Judge:
         self.registry, self.workspace, self.writer, self.scope = registry, workspace, writer, scope
         self.lost: list[Lost] = []
         self._accepted = accepted
+        self._blanks: dict[str, Fields] = {}
 
     def batch(
         self, mutations: Sequence[Mutation | Unusable], queued: Queued, known: dict[str, KnownMutation]
@@ -158,18 +159,18 @@ class Judge:
             refusal = self._right(collection, have, mutation)
             if refusal is not None:
                 return refusal
-            mutation = self._filled(collection, mutation)
         hidden = have is not None and self.hides(have)
         if collection.name == CONFLICTS and have is not None and not hidden:
             return self._decide(key, have, mutation)
-        outcome = merge(collection, None if hidden else have, mutation, self.writer)
+        outcome = merge(collection, None if hidden else have, mutation, self.writer, self._blank(collection))
         return self.took(collection, mutation, have, outcome)
 
     def took(self, collection: Collection, mutation: Mutation, have: Record | None, outcome: Outcome) -> Outcome:
         """Take an outcome into the workspace, where it leaves the record in its writer's sight."""
         record_id, record = mutation["record_id"], outcome.record
         if record is not None:
-            if not self.writer.server and not self.scope.sees(collection.options.audience.of(record.fields)):
+            record.audience = collection.options.audience.of(record.fields)
+            if self.hides(record):
                 return rejected("out_of_scope", "this record would belong to somebody else")
             self.workspace.put((collection.name, record_id), record, collection)
             self._accepted(Accepted(collection, record_id, mutation["uid"], have, record))
@@ -223,13 +224,14 @@ class Judge:
             return rejected("already_exists", "this id already names another record")
         return None
 
-    def _filled(self, collection: Collection, mutation: Mutation) -> Mutation:
-        """A creation with what its device implies: a till need not say which shop it stands in."""
-        fields = mutation.get("fields", {})
-        if mutation["op"] != "create" or fields.keys() >= collection.required:
-            return mutation
-        implied = {k: v for k, v in self.scope.defaults.items() if k in collection.required}
-        return {**mutation, "fields": {**implied, **fields}}
+    def _blank(self, collection: Collection) -> Fields:
+        """What a creation need not say: defaults, and what its device implies, as a till the shop it stands in."""
+        blank = self._blanks.get(collection.name)
+        if blank is None:
+            implied = {} if self.writer.server else self.scope.defaults
+            blank = {**collection.defaults, **{k: v for k, v in implied.items() if k in collection.required}}
+            self._blanks[collection.name] = blank
+        return blank
 
     def _forked(self, mutation_id: int, seen: KnownMutation | None, queued: Queued) -> bool:
         """Whether an old number names another mutation than the one that was consumed under it."""

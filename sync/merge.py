@@ -16,11 +16,8 @@ Rules (the protocol's, in the order they are asked):
 A client never conflicts with itself: rule 1 sees to it, however many edits it queued offline.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from sync.clock import clamp
-from sync.collection import Collection
+from sync.collection import Collection, Fields
 from sync.merging import Merging, increment, owned
 from sync.outcome import Outcome, Writer, rejected
 from sync.protocol import Mutation
@@ -31,14 +28,21 @@ from sync.wire import units_of
 COLLECTED = rejected("record_deleted", "this record was deleted long ago; nothing of it is left to write to")
 
 
-def merge(collection: Collection, have: Record | None, mutation: Mutation, writer: Writer) -> Outcome:
-    """What `mutation` makes of `have` (None: not known here). Never raises for what a client can send."""
+def merge(
+    collection: Collection, have: Record | None, mutation: Mutation, writer: Writer, blank: Fields | None = None
+) -> Outcome:
+    """What `mutation` makes of `have` (None: not known here). Never raises for what a client can send.
+
+    `blank` is what a creation need not say (None: the collection's defaults).
+    """
     stamp, clamped = clamp(mutation["timestamp"], writer.now)
     op = mutation["op"]
     if op == "noop":
         return Outcome("applied")
     if op == "create":
-        outcome = _create(collection, have, mutation, stamp, writer)
+        fields = {**(blank or collection.defaults), **mutation.get("fields", {})}
+        record = Record(NEW, 1, "", deleted=False, stamp=stamp, author=writer.author, clocks=None, fields=fields)
+        outcome = _create(collection, have, mutation, record, writer)
     elif have is None:
         outcome = rejected("unknown_record", "no such record here") if writer.server else Outcome("waiting")
     elif have.collected:
@@ -53,13 +57,14 @@ def merge(collection: Collection, have: Record | None, mutation: Mutation, write
     return outcome
 
 
-def _create(collection: Collection, have: Record | None, mutation: Mutation, stamp: str, writer: Writer) -> Outcome:
+def _create(collection: Collection, have: Record | None, mutation: Mutation, record: Record, writer: Writer) -> Outcome:
+    """A creation; `record` is what it says, filled up with what it need not say."""
     given = mutation.get("fields", {})
-    refusal = _refused(collection, given, writer)
-    if refusal is not None:
-        return refusal
-    fields = {**collection.defaults, **given}
-    record = Record(NEW, 1, "", deleted=False, stamp=stamp, author=writer.author, clocks=None, fields=fields)
+    if not (writer.server or given.keys().isdisjoint(collection.server_owned)):
+        return owned(collection, given)
+    if len(record.fields) < len(collection.names):
+        missing = sorted(collection.required - record.fields.keys())
+        return rejected("missing_field", f"a creation needs {', '.join(missing)}")
     refusal = _added(collection, record, mutation)
     if refusal is not None:
         return refusal
@@ -68,17 +73,9 @@ def _create(collection: Collection, have: Record | None, mutation: Mutation, sta
     if have.deleted:
         return rejected("record_deleted", "this record was deleted; restore it instead")
     counts = any(record.fields[name] != collection.defaults[name] for name in collection.adding)
-    same = not counts and all(have.fields[name] == value for name, value in given.items())
+    said = collection.required | given.keys()
+    same = not counts and all(have.fields[name] == record.fields[name] for name in said)
     return Outcome("applied") if same else rejected("already_exists", "this id already names another record")
-
-
-def _refused(collection: Collection, given: Mapping[str, Any], writer: Writer) -> Outcome | None:
-    if not (writer.server or collection.server_owned.isdisjoint(given)):
-        return owned(collection, given)
-    if not given.keys() >= collection.required:
-        missing = sorted(collection.required - given.keys())
-        return rejected("missing_field", f"a creation needs {', '.join(missing)}")
-    return None
 
 
 def _added(collection: Collection, record: Record, mutation: Mutation) -> Outcome | None:

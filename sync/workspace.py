@@ -44,14 +44,14 @@ def needed(registry: Registry, mutations: Iterable[Mutation | Unusable], *, look
     return keys if CONFLICTS in registry.collections else {key for key in keys if key[0] != CONFLICTS}
 
 
-def _targets(collection: Collection, fields: Fields) -> Iterable[Key]:
+def _add_targets(keys: set[Key], collection: Collection, fields: Fields) -> None:
     options = collection.options
     for name, target in options.references.items():
         if fields.get(name) is not None:
-            yield target, fields[name]
+            keys.add((target, fields[name]))
     if options.effects is not None:
         for effect in options.effects(fields):
-            yield effect.collection, effect.record_id
+            keys.add((effect.collection, effect.record_id))
 
 
 class Workspace:
@@ -107,11 +107,12 @@ class Workspace:
         collection = self.registry.collections[key[0]]
         if collection.options.effects is None and not collection.options.references:
             return
-        before = fields.get(key) or {**collection.defaults}
-        after = {**implied, **before, **said}
+        before = fields.get(key)
+        after = {**collection.defaults, **implied, **said} if before is None else {**before, **said}
         if after.keys() >= collection.required:
-            keys.update(_targets(collection, after))
-            keys.update(_targets(collection, before) if key in fields else ())
+            _add_targets(keys, collection, after)
+            if before is not None:
+                _add_targets(keys, collection, before)
             fields[key] = after
 
     def add_loaded(self, loaded: Mapping[Key, Record], waiting: Held) -> None:
@@ -124,15 +125,14 @@ class Workspace:
         return self._records.get(key)
 
     def put(self, key: Key, record: Record, collection: Collection) -> None:
-        """Take over a new state, with its effects and flags."""
+        """Take over a new state, which knows its audience, with its effects and flags."""
         before = self._records.get(key)
-        record.audience = collection.options.audience.of(record.fields)
         self.take(key, record)
         if before is None:
             self._join(key, record, collection)
         elif before.audience != record.audience:
             self._move_conflicts(key, record, collection)
-        flags = self._apply_effects(collection, before, record) + self._dangling(collection, record)
+        flags = [*self._apply_effects(collection, before, record), *self._dangling(collection, record)]
         if flags and "flags" in collection.fields:
             record.fields["flags"] = sorted({*record.fields["flags"], *flags})
 
@@ -173,11 +173,12 @@ class Workspace:
             self.joined.append(counter)
         return self._waiting.pop(counter, 0) + self.held.pop(counter, 0)
 
-    def _apply_effects(self, collection: Collection, before: Record | None, after: Record) -> list[str]:
+    def _apply_effects(self, collection: Collection, before: Record | None, after: Record) -> Iterable[str]:
         effects = collection.options.effects
-        if effects is None:
-            return []
-        flags = (self._add(counter, delta) for counter, delta in _difference(effects, before, after).items())
+        differences = _difference(effects, before, after) if effects is not None else None
+        if not differences:
+            return ()
+        flags = [self._add(counter, delta) for counter, delta in differences.items()]
         return [flag for flag in flags if flag]
 
     def _add(self, counter: Counter, delta: int) -> str | None:

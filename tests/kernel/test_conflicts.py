@@ -198,7 +198,7 @@ def test_a_conflict_moves_with_its_record(table: Table) -> None:
     server = table.server
     workspace = server.work([mutation("update", fields={"shop": "kiosk"})], OWNER)
     record = server.records["notes", record_id(1)].copy()
-    record.fields["shop"] = "kiosk"
+    record.fields["shop"], record.audience = "kiosk", "shop:kiosk"
     workspace.put(("notes", record_id(1)), record, server.registry.collections["notes"])
     moved = [(key[0], audience) for key, audience, _ in workspace.moved]
     assert moved == [("notes", "shop:bar"), ("conflicts", "shop:bar/clerk+owner")]
