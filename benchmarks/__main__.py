@@ -30,6 +30,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("what", nargs="?", default="all", choices=["all", "suite", "growth", "profile"])
     parser.add_argument("--quick", action="store_true", help="little of everything, once: does it run?")
     parser.add_argument("--full", action="store_true", help="let the tenant grow to a million records")
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgres"], action="append", help="grow a tenant there only (default: both)"
+    )
     parser.add_argument("--repeats", type=int, help="repetitions of the comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
     parser.add_argument("--dir", type=Path, help="a folder on the disk to measure (default: the temporary folder)")
@@ -56,13 +59,19 @@ async def _measure(arguments: argparse.Namespace, folder: Path, postgres: Server
         await _suite(Suite(folder, size, results, postgres))
     if arguments.what != "suite":
         sizes = (1_000, 5_000) if arguments.quick else (10_000, 100_000, *((1_000_000,) if arguments.full else ()))
-        for server in (None, postgres):
+        for server in _databases(arguments, postgres):
             points += await _growth(folder, sizes, server)
     wanted = report.ratios(size.clients)
     report.show(console, results, wanted, points)
     if arguments.json is not None:
         found = {"machine": _machine(), **report.as_json(results, wanted, points)}
         arguments.json.write_text(json.dumps(found, indent=1))
+
+
+def _databases(arguments: argparse.Namespace, postgres: Server) -> list[Server | None]:
+    """Where a tenant grows; None is SQLite."""
+    wanted = arguments.database or ["sqlite", "postgres"]
+    return [server for name, server in (("sqlite", None), ("postgres", postgres)) if name in wanted]
 
 
 def _progress() -> Progress:

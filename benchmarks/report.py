@@ -23,17 +23,33 @@ def ratios(clients: int) -> tuple[Ratio, ...]:
     """What is compared with what."""
     lite, post = "rientro, sqlite", "rientro, postgres"
     one, many = "push, 1 client", f"push, {clients} clients"
+    read, read_many = "pull, 1 client", f"pull, {clients} clients"
     raw, asyncpg = "raw sqlite3", "raw asyncpg"
     return (
         Ratio("SQLite: push, 1 client / raw of 100", f"{lite}: {one}", f"{raw}, 100 a transaction", 0.4),
         Ratio(f"SQLite: push, {clients} clients / 1 client", f"{lite}: {many}", f"{lite}: {one}", 1.4),
         Ratio(f"SQLite: push, {clients} clients / raw of 1,000", f"{lite}: {many}", f"{raw}, 1000 a transaction", None),
-        Ratio("SQLite: pull / JSON made inside", f"{lite}: pull", f"{raw}, pages as JSON", 0.6),
+        Ratio("SQLite: pull, 1 client / JSON made inside", f"{lite}: {read}", f"{raw}, pages as JSON", 0.6),
+        Ratio(
+            f"SQLite: pull, {clients} clients / JSON made inside", f"{lite}: {read_many}", f"{raw}, pages as JSON", None
+        ),
         Ratio("SQLite: push with deliveries / without", f"{lite}, outbox bound: {one}", f"{lite}: {one}", None),
         Ratio("PostgreSQL: push, 1 client / executemany", f"{post}: {one}", f"{asyncpg}, executemany of 100", 0.45),
         Ratio("PostgreSQL: push, 1 client / COPY", f"{post}: {one}", f"{asyncpg}, COPY of 100", None),
+        Ratio(
+            f"PostgreSQL: push, {clients} clients / executemany of 1,000",
+            f"{post}: {many}",
+            f"{asyncpg}, executemany of 1000",
+            None,
+        ),
         Ratio(f"PostgreSQL: push, {clients} clients / 1 client", f"{post}: {many}", f"{post}: {one}", None),
-        Ratio("PostgreSQL: pull / JSON made inside", f"{post}: pull", f"{asyncpg}, pages as JSON", None),
+        Ratio("PostgreSQL: pull, 1 client / JSON made inside", f"{post}: {read}", f"{asyncpg}, pages as JSON", None),
+        Ratio(
+            f"PostgreSQL: pull, {clients} clients / JSON made inside",
+            f"{post}: {read_many}",
+            f"{asyncpg}, pages as JSON",
+            None,
+        ),
         Ratio("PostgreSQL: push with deliveries / without", f"{post}, outbox bound: {one}", f"{post}: {one}", None),
         Ratio("PostgreSQL: 2 processes / 1", f"{post}, 2 processes: {many}", f"{post}: {many}", None),
     )

@@ -82,9 +82,9 @@ class Suite:
 
     async def _raw_postgres(self) -> None:
         pushed = self._rows[: self._size.records]
-        for copy, way in ((False, "executemany"), (True, "COPY")):
-            figure = await raw.postgres_insert(self._postgres, pushed, 100, copy=copy)
-            self._results.add(f"raw asyncpg, {way} of 100", figure)
+        for copy, way, size in ((False, "executemany", 100), (True, "COPY", 100), (False, "executemany", 1000)):
+            figure = await raw.postgres_insert(self._postgres, pushed, size, copy=copy)
+            self._results.add(f"raw asyncpg, {way} of {size}", figure)
         await raw.postgres_insert(self._postgres, self._rows, 1000, copy=True)
         self._results.add("raw asyncpg, pages as JSON", await raw.postgres_pages(self._postgres))
 
@@ -107,7 +107,9 @@ class Suite:
         ]
         self._results.add(f"rientro, {name}: push, {clients} clients", await workloads.push(running, jobs))
         figure, known, cursor = await workloads.pull(running, half + clients * share)
-        self._results.add(f"rientro, {name}: pull", figure)
+        self._results.add(f"rientro, {name}: pull, 1 client", figure)
+        figure = await workloads.pull_together(running, clients, half + clients * share)
+        self._results.add(f"rientro, {name}: pull, {clients} clients", figure)
         some = list(known.values())[:: max(1, len(known) // self._size.rounds)][: self._size.rounds]
         figure = await workloads.changes(running, writer, some, cursor)
         self._results.add(f"rientro, {name}: one change to another client", figure)

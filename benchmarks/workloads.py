@@ -4,6 +4,7 @@ Every workload checks what came back: a figure for work that was not done is wor
 """
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from benchmarks.records import chunks
 from benchmarks.target import Target
 
 BATCH, PAGE = 100, 1000
+_CURSOR = re.compile(rb'"cursor":"([^"]+)"')
 
 
 class WrongAnswerError(Exception):
@@ -67,6 +69,30 @@ async def pull(target: Target, expected: int) -> tuple[Figure, dict[str, Known],
         raise WrongAnswerError(f"pulled {len(found)} of {expected}")
     figure.latencies, figure.seconds = latencies, sum(latencies)
     return figure, found, page.cursor
+
+
+async def pull_together(target: Target, clients: int, expected: int) -> Figure:
+    """As many fresh clients each pull everything, at once; pages are counted here, not read."""
+    with _connections(target, clients) as connections, measured(clients * expected, target.pids) as figure:
+        done = await asyncio.gather(*(_pull_counting(target.queue(-1), one) for one in connections))
+    if any(found != expected for found, _ in done):
+        raise WrongAnswerError(f"pulled {[found for found, _ in done]}, not {expected} each")
+    figure.latencies = [seconds for _, latencies in done for seconds in latencies]
+    return figure
+
+
+async def _pull_counting(reader: Queue, connection: Connection) -> tuple[int, list[float]]:
+    found, latencies, cursor, more = 0, list[float](), None, True
+    while more:
+        answer = await connection.send(encoded(reader.pull(cursor, PAGE)))
+        head, _, changes = answer.body.partition(b'"changes":')
+        told = _CURSOR.search(head)
+        if told is None:
+            raise WrongAnswerError(f"pull: {answer.status} {answer.body[:300]!r}")
+        cursor, more = told[1].decode(), b'"more":true' in head
+        found += changes.count(b'"record_id"')
+        latencies.append(answer.seconds)
+    return found, latencies
 
 
 async def changes(target: Target, writer: Queue, known: Sequence[Known], cursor: str | None) -> Figure:
