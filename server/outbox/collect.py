@@ -67,7 +67,7 @@ class Forwarder:
         bindings = await self._bindings(writing, tenant)
         if cause.provider is not None:
             bindings = _without_echo(bindings, cause.provider)
-        return _Collecting(writing, tenant.tenant_id, cause, bindings) if bindings else _NOTHING
+        return _Collecting(writing, tenant, cause, bindings) if bindings else _NOTHING
 
     async def _bindings(self, writing: Writing, tenant: Tenant) -> Bindings:
         remembered = self._remembered.get(tenant.tenant_id)
@@ -107,8 +107,9 @@ _NOTHING = _Nothing()
 class _Collecting:
     """The deliveries of one transaction."""
 
-    def __init__(self, writing: Writing, tenant_id: str, cause: Cause, bindings: Bindings) -> None:
-        self._writing, self._tenant_id, self._cause, self._bindings = writing, tenant_id, cause, bindings
+    def __init__(self, writing: Writing, tenant: Tenant, cause: Cause, bindings: Bindings) -> None:
+        self._writing, self._tenant, self._cause, self._bindings = writing, tenant, cause, bindings
+        self._tenant_id = tenant.tenant_id
         self._rows: list[tuple[Any, ...]] = []
         self._superseding: list[dict[str, Any]] = []
 
@@ -127,6 +128,7 @@ class _Collecting:
         """Write the deliveries, and take back those that newer ones make needless."""
         if not self._rows:
             return
+        self._tenant.forwards = True
         tx = self._writing.tx
         await tx.copy("outbox", COLUMNS, INSERT, self._rows)
         await tx.many(_SUPERSEDE, self._superseding)

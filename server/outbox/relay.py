@@ -4,8 +4,8 @@ Rules:
 
 1. A claim takes only what can be sent at once: between claim and call nothing waits, so nothing learns too late that a
    provider asked to be left alone. One endpoint gets only some of the places, so that a slow one leaves room.
-2. It is woken by commits, here and elsewhere, by the end of a call, and at the next due time; unasked it looks once a
-   lease's length, should another relay have died.
+2. It is woken by commits here that may leave it something to do, by all commits elsewhere, by the end of a call, and at
+   the next due time; unasked it looks once a lease's length, should another relay have died.
 3. It survives the database: a failed claim is tried again. Nothing is lost by its death at any point: leases run out,
    and the next one to come takes over.
 4. Stopping, it takes nothing new, gives calls under way a moment to end, and gives back what is left.
@@ -89,7 +89,7 @@ class Relay:
         self._stopping = False
 
     def wake(self, _tenant_id: str | None = None) -> None:
-        """Look again: something was committed, or a place is free. For Writer.committed and Database.watch."""
+        """Look again: something was committed, or a place is free. For Writer.forwarding and Database.watch."""
         self._woken.set()
 
     def stop(self) -> None:
@@ -99,7 +99,7 @@ class Relay:
 
     async def run(self) -> None:
         """Deliver until stopped or cancelled."""
-        self.writer.committed.append(self.wake)
+        self.writer.forwarding.append(self.wake)
         try:
             async with anyio.create_task_group() as watching:
                 if self.options.watch:
@@ -109,7 +109,7 @@ class Relay:
                     sending.cancel_scope.deadline = anyio.current_time() + self.options.grace_s
                 watching.cancel_scope.cancel()
         finally:
-            self.writer.committed.remove(self.wake)
+            self.writer.forwarding.remove(self.wake)
 
     async def drain(self) -> None:
         """Deliver what is due by now, and what becomes due by that; return when nothing is left to do at once."""

@@ -53,13 +53,14 @@ class Tenant:
     """A locked tenant.
 
     `seq` is the head of its sequence; a job that finds history rewound sets another `epoch`; `revision` grows with the
-    tenant's devices, endpoints and bindings.
+    tenant's devices, endpoints and bindings. `forwards`: something was written that is to be forwarded.
     """
 
     tenant_id: str
     seq: int
     epoch: str
     revision: int
+    forwards: bool = False
     locked_at: tuple[int, int, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +129,8 @@ class Writer:
         self._marked: dict[str, int] = {}
         self._furthest: dict[str, tuple[str, int]] = {}
         self.committed: list[Callable[[str], None]] = []
+        self.forwarding: list[Callable[[str], None]] = []
+        """Told only of commits after which there may be something to forward: a look costs a reading transaction."""
 
     async def submit(self, job: Job[T]) -> T:
         """Run a job and return what it returned, after the commit.
@@ -215,7 +218,7 @@ class Writer:
                 log.error("history_rewound", alarm=True, tenant_id=tenant.tenant_id, seq=tenant.locked_at[0])
             if tenant.changed:
                 self._marked.setdefault(tenant.tenant_id, now_ms)
-                self._tell(tenant.tenant_id)
+                self._tell(tenant)
         return results
 
     def _locked(self, tenant_id: str, seq: int, epoch: str, revision: int) -> Tenant:
@@ -238,6 +241,7 @@ class Writer:
                 row = {"tenant_id": key, "seq": tenant.locked_at[0], "nonce": self._nonce(), "at": writing.now}
                 await writing.tx.execute(_MARK, row)
 
-    def _tell(self, tenant_id: str) -> None:
-        for listener in self.committed:
-            listener(tenant_id)
+    def _tell(self, tenant: Tenant) -> None:
+        may_forward = tenant.forwards or tenant.renewed or tenant.revision != tenant.locked_at[1]
+        for listener in [*self.committed, *(self.forwarding if may_forward else ())]:
+            listener(tenant.tenant_id)
