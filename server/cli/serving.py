@@ -39,6 +39,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",  # none are served: their library need not be loaded
         timeout_graceful_shutdown=5,
     )
     with suppress(KeyboardInterrupt):  # asked for, and everything is closed by then
