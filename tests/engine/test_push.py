@@ -37,6 +37,22 @@ async def test_a_sale_comes_home_and_reaches_another_till(shop: Shop) -> None:
     assert change["fields"]["shop"] == "centro"
 
 
+async def test_each_sale_of_a_batch_keeps_what_is_unusual_about_it(shop: Shop) -> None:
+    """Columns that hold the usual value in all of a batch are stored another way than those that differ in one."""
+    till, other = shop.device(), shop.device()
+    text, drink = {"note": "a\tb\nc\rd\\N \\."}, {**sale_fields()["lines"][0], "description": 'tè "verde" \\'}
+    voided = {"status": "voided", "customer_id": shop.new_id()}
+    for unusual in ([{}, {}], [{}, text, voided, {"lines": [drink]}]):
+        batch = [till.sale(**fields) for fields in unusual]
+        assert set(_statuses(await till.send(*batch))) == {"applied"}
+        pulled = {change["record_id"]: change["fields"] for change in await other.pull("sales")}
+        usual = {"customer_id": None, "status": "completed", "note": None, "shop": "centro", "forward_status": None}
+        for sale in batch:
+            flags = ["unknown_customers"] if "customer_id" in sale["fields"] else []
+            wanted = {**usual, "flags": flags, **sale["fields"]}
+            assert {name: pulled[sale["record_id"]][name] for name in wanted} == wanted
+
+
 async def test_a_mutation_sent_again_gets_the_stored_verdict(shop: Shop) -> None:
     """A lost answer costs a repetition, and no second sale."""
     till = shop.device()
