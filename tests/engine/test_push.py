@@ -42,7 +42,8 @@ async def test_each_sale_of_a_batch_keeps_what_is_unusual_about_it(shop: Shop) -
     till, other = shop.device(), shop.device()
     text, drink = {"note": "a\tb\nc\rd\\N \\."}, {**sale_fields()["lines"][0], "description": 'tè "verde" \\'}
     voided = {"status": "voided", "customer_id": shop.new_id()}
-    for unusual in ([{}, {}], [{}, text, voided, {"lines": [drink]}]):
+    batches: list[list[dict[str, Any]]] = [[{}, {}], [{}, text, voided, {"lines": [drink]}]]
+    for unusual in batches:
         batch = [till.sale(**fields) for fields in unusual]
         assert set(_statuses(await till.send(*batch))) == {"applied"}
         pulled = {change["record_id"]: change["fields"] for change in await other.pull("sales")}
