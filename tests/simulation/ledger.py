@@ -1,0 +1,77 @@
+"""The ledger: what people did and what the server answered, written down at the server's door.
+
+It is the oracle's memory of what was accepted. Where the server's history is set back, the ledger is set back with it:
+what was answered in a history that never happened binds nobody, but the mutations were made and must come again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tests.simulation.standing import Key, require
+
+_SAME = ("status", "version", "code", "message", "conflict_id", "superseded", "clamped")
+
+
+class Told(NamedTuple):
+    """A mutation as it was sent when it got its verdict, and under which author.
+
+    `limit` is the latest timestamp the server should have believed then.
+    """
+
+    author: str
+    mutation: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    limit: str
+
+    @property
+    def key(self) -> Key:
+        """The record it names."""
+        return self.mutation.get("collection", ""), self.mutation.get("record_id", "")
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it took its effect, or part of it."""
+        return self.verdict["status"] in {"applied", "merged", "conflict"}
+
+
+@dataclass
+class Ledger:
+    """`made` are the mutations people queued: uid to device; `told` the first verdict of each, in order.
+
+    `lost` went with a device that was set back. `refused` were rejected in whatever history: their author has them in
+    "Da controllare" and does not send them again.
+    """
+
+    made: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    told: dict[str, Told] = field(default_factory=dict)
+
+    def copy(self) -> dict[str, Told]:
+        """What was answered up to now: it goes with a copy of the server's file."""
+        return dict(self.told)
+
+    def restore(self, told: dict[str, Told]) -> None:
+        """The server's file was set back."""
+        self.told = dict(told)
+
+    def answered(
+        self, author: str, mutations: Iterable[Mapping[str, Any]], verdicts: Iterable[Any], limit: str
+    ) -> None:
+        """Note an answer's verdicts; each must be the first about its mutation, or the same as the first."""
+        sent = {mutation["uid"]: mutation for mutation in mutations}
+        for verdict in verdicts:
+            uid = verdict["uid"]
+            if verdict["status"] == "rejected":
+                self.refused.add(uid)
+            first = self.told.get(uid)
+            if first is None:
+                require("one verdict", not verdict["duplicate"], f"{uid} is told again, and never was told")
+                self.told[uid] = Told(author, sent[uid], verdict, limit)
+            elif first.verdict["status"] == "waiting" and verdict["status"] != "waiting":
+                self.told[uid] = first._replace(verdict=verdict)
+            else:
+                require("one verdict", verdict["duplicate"], f"{uid} was judged twice")
+                same = all(first.verdict[name] == verdict[name] for name in _SAME)
+                require("one verdict", same, f"{uid}: {first.verdict} became {verdict}")

@@ -1,0 +1,220 @@
+"""People: what somebody at a till, a counter or in the office does with what is on the screen, or on a note beside it.
+
+Each act is a function of a world and a device that queues at most one mutation and says what it was.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sync.client.draft import Draft, Number
+from tests.simulation.device import Device
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+WORDS = ("rosso", "verde", "blu", "bianco", "nero")
+SHOPS = ("centro", "mare")
+
+Act = Callable[["World", Device], str]
+
+
+def act(world: "World", device: Device) -> str:
+    """Something this device's people do."""
+    acts = ACTS[device.principal.role]
+    chosen = world.random.choices(list(acts), weights=list(acts.values()))[0]
+    return chosen(world, device)
+
+
+def _write(world: "World", device: Device, draft: Draft) -> str:
+    made = device.store.write(draft)[0]
+    world.ledger.made[made.uid] = device.name
+    if draft.op == "create":
+        world.known[draft.collection].append(made.record_id)
+    number = "" if made.number is None else f" no. {made.number}"
+    return f"{draft.op} {draft.collection} {made.record_id[-6:]}{number} {dict(draft.fields) or ''} " + str(
+        dict(draft.increments) or ""
+    )
+
+
+def _some(world: "World", device: Device, collection: str, *, deleted: bool = False) -> str | None:
+    """A record this device sees, or now and then one it only heard of."""
+    known = world.known[collection]
+    for _ in range(3):
+        record_id = world.random.choice(known) if known else None
+        if record_id is None:
+            return None
+        seen = device.store.record(collection, record_id)
+        if (seen is not None and seen.deleted == deleted) or world.random.random() < world.day.blind:
+            return record_id
+    return None
+
+
+def _word(world: "World") -> str:
+    return f"{world.random.choice(WORDS)} {world.random.randrange(100)}"
+
+
+def sell(world: "World", device: Device) -> str:
+    """Ring up a sale of a few products."""
+    lines, total = [], 0
+    for _ in range(world.random.randint(1, 3)):
+        quantity, cents = world.random.randint(1, 4), world.random.randint(50, 900)
+        line = {
+            "description": "articolo",
+            "quantity": f"{quantity}.000",
+            "unit_price": _money(cents),
+            "total": _money(cents * quantity),
+            "vat_rate": "10.00",
+        }
+        product = _some(world, device, "products")
+        if product is not None:
+            line["product_id"] = product
+        lines.append(line)
+        total += cents * quantity
+    net = total * 100 // 110
+    vat = [{"rate": "10.00", "gross": _money(total), "net": _money(net), "vat": _money(total - net)}]
+    fields: dict[str, Any] = {
+        "shop": device.principal.shop,
+        "terminal_id": device.name,
+        "business_day": "2025-11-24",
+        "sold_at": "2025-11-24T10:00:00.000Z",
+        "lines": lines,
+        "vat": vat,
+        "total": _money(total),
+        "payment_method": "cash",
+    }
+    customer = _some(world, device, "customers") if world.random.random() < 0.3 else None
+    if customer is not None:
+        fields["customer_id"] = customer
+    actor = world.random.choice(device.actors) if device.actors else None
+    draft = Draft("sales", "create", fields=fields, number=Number("receipt_no", device.name), actor=actor)
+    made = device.store.write(draft)[0]
+    world.ledger.made[made.uid] = device.name
+    world.known["sales"].append(made.record_id)
+    return f"sells {made.record_id[-6:]} no. {made.number} for {_money(total)} ({actor})"
+
+
+def void(world: "World", device: Device) -> str:
+    """Void a sale."""
+    return _edit(world, device, "sales", {"status": "voided"})
+
+
+def note_sale(world: "World", device: Device) -> str:
+    """Write something on a sale."""
+    return _edit(world, device, "sales", {"note": _word(world)})
+
+
+def add_product(world: "World", device: Device) -> str:
+    """A new product, with what is on the shelf."""
+    fields = {"name": _word(world), "price": _money(world.random.randint(50, 900)), "vat_rate": "10.00"}
+    stock = {"stock": f"{world.random.randint(0, 40)}.000"}
+    return _write(world, device, Draft("products", "create", fields=fields, increments=stock))
+
+
+def edit_product(world: "World", device: Device) -> str:
+    """Change name, price or category, or some of them."""
+    values = {"name": _word(world), "price": _money(world.random.randint(50, 900)), "category": _word(world)}
+    return _edit(world, device, "products", _part(world, values))
+
+
+def count_stock(world: "World", device: Device) -> str:
+    """Goods come, or are thrown away; now and then a mistyped number that leaves the range."""
+    delta = f"{world.random.randint(-5, 20)}.{world.random.choice(('000', '500', '125'))}"
+    if world.random.random() < 0.03:
+        delta = "9999999999.000"
+    return _edit(world, device, "products", {}, {"stock": delta})
+
+
+def add_customer(world: "World", device: Device) -> str:
+    """A new customer."""
+    return _write(world, device, Draft("customers", "create", fields={"name": _word(world)}))
+
+
+def edit_customer(world: "World", device: Device) -> str:
+    """Change some of a customer."""
+    return _edit(world, device, "customers", _part(world, {"name": _word(world), "note": _word(world), "phone": "1"}))
+
+
+def add_errand(world: "World", device: Device) -> str:
+    """Something to be done."""
+    fields = {"shop": world.random.choice(sorted(device.principal.shops)), "title": _word(world)}
+    return _write(world, device, Draft("errands", "create", fields=fields, increments={"minutes": "1.000"}))
+
+
+def edit_errand(world: "World", device: Device) -> str:
+    """Change an errand, or say how long it took."""
+    if world.random.random() < 0.3:
+        return _edit(world, device, "errands", {}, {"minutes": f"{world.random.randint(1, 9)}.000"})
+    values = {"title": _word(world), "done": world.random.random() < 0.5}
+    return _edit(world, device, "errands", _part(world, values))
+
+
+def move_errand(world: "World", device: Device) -> str:
+    """Hand an errand to another shop."""
+    if not world.day.moves:
+        return edit_errand(world, device)
+    return _edit(world, device, "errands", {"shop": world.random.choice(SHOPS)})
+
+
+def delete(world: "World", device: Device) -> str:
+    """Delete something."""
+    collection = world.random.choice(("products", "customers", "errands"))
+    record_id = _some(world, device, collection)
+    return "nothing" if record_id is None else _write(world, device, Draft(collection, "delete", record_id))
+
+
+def restore(world: "World", device: Device) -> str:
+    """Bring something back."""
+    collection = world.random.choice(("products", "customers", "errands"))
+    record_id = _some(world, device, collection, deleted=True)
+    return "nothing" if record_id is None else _write(world, device, Draft(collection, "restore", record_id))
+
+
+def blunder(world: "World", device: Device) -> str:
+    """What breaks a rule: it is refused and kept, and the queue goes on."""
+    fields: Mapping[str, Any] = world.random.choice(({"price": "?"}, {"stock": "1.000"}, {"unheard": 1}))
+    return _edit(world, device, "products", fields)
+
+
+def _edit(
+    world: "World",
+    device: Device,
+    collection: str,
+    fields: Mapping[str, Any],
+    increments: Mapping[str, str] | None = None,
+) -> str:
+    record_id = _some(world, device, collection)
+    if record_id is None:
+        return "nothing"
+    return _write(world, device, Draft(collection, "update", record_id, fields, increments or {}))
+
+
+def _part(world: "World", values: Mapping[str, Any]) -> dict[str, Any]:
+    names = world.random.sample(sorted(values), world.random.randint(1, len(values)))
+    return {name: values[name] for name in names}
+
+
+def _money(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+_STAFF: Mapping[Act, int] = {
+    sell: 4,
+    void: 2,
+    note_sale: 2,
+    add_product: 2,
+    edit_product: 4,
+    count_stock: 4,
+    add_customer: 1,
+    edit_customer: 2,
+    add_errand: 2,
+    edit_errand: 3,
+    move_errand: 1,
+    delete: 3,
+    restore: 2,
+    blunder: 1,
+}
+ACTS: Mapping[str, Mapping[Act, int]] = {
+    "owner": _STAFF,
+    "clerk": _STAFF,
+    "terminal": {sell: 10, void: 3, note_sale: 2, add_errand: 1, edit_errand: 1, add_customer: 1},
+}

@@ -1,0 +1,207 @@
+"""The world of one seed: a clock, chance, a server, devices, the network between them, and the day they live through.
+
+Nothing in it is real time and nothing is random but by the seed: the same seed gives the same trace.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import anyio.abc
+
+from server.ports import Principal
+from server.storage.database import Database, DatabaseError
+from sync.client import Options
+from sync.clock import encode_instant
+from sync.merge import Outcome
+from sync.protocol import Mutation, verdict
+from tests.simulation.device import Device
+from tests.simulation.ledger import Ledger, Told
+from tests.simulation.nemesis import Nemesis
+from tests.simulation.network import Network
+from tests.simulation.people import SHOPS, act, add_product
+from tests.simulation.server import Server
+from tests.simulation.standing import require
+from tests.simulation.storage import Disk, InlineSqlite
+from tests.support.shop import START_MS, Ids
+
+COLLECTIONS = ("sales", "products", "customers", "errands", "conflicts")
+_CAST = (
+    ("cassa-1", "terminal", "centro"),
+    ("banco", "clerk", "centro"),
+    ("ufficio", "owner", "mare"),
+    ("cassa-2", "terminal", "mare"),
+)
+_MOST_SWEEPS = 40
+_MOST_EXCHANGES = 400
+
+
+class Opening(Protocol):
+    """Opens the server's database, as every new process does."""
+
+    def __call__(self) -> Database: ...
+
+
+@dataclass
+class Day:
+    """What a seed draws first: how long the day is and how bad the network."""
+
+    steps: int
+    loss: float
+    doubling: float
+    disorder: float
+    blind: float
+    moves: bool = False
+
+
+@dataclass
+class World:
+    """Everything of one seed. `disk` is None where the server's database is no file."""
+
+    seed: int
+    folder: Path
+    opening: Opening
+    disk_or_none: Disk | None
+    nemeses: list[Nemesis]
+    tasks: anyio.abc.TaskGroup
+    most_steps: int | None = None
+    trace: list[str] = field(default_factory=list)
+    known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    backups: list[tuple[bytes, dict[str, Told]]] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    most_devices: int = 5
+    ms: int = START_MS
+    server_skew_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.ids = Ids(self.seed)
+        self.network = Network(self)
+        self.server = Server(self.tasks, self.opening, self.server_ms, self.ids)
+        draw = self.random.random
+        self.day = Day(self.random.randint(20, 90), draw() * 0.4, draw() * 0.3, draw(), draw() * 0.3)
+        if self.most_steps is not None:
+            self.day.steps = min(self.day.steps, self.most_steps)
+
+    @property
+    def disk(self) -> Disk:
+        """The server's file."""
+        assert self.disk_or_none is not None, "this server's database is no file"
+        return self.disk_or_none
+
+    @property
+    def can_group(self) -> bool:
+        """Whether two requests at once end the same way every time."""
+        return self.disk_or_none is not None
+
+    def server_ms(self) -> int:
+        """The server's own clock."""
+        return self.ms + self.server_skew_ms
+
+    def server_text(self) -> str:
+        """The same as wire text."""
+        return encode_instant(self.server_ms())
+
+    async def begin(self) -> None:
+        """The server is there, and some of the cast."""
+        self.server.start()
+        await self.server.found()
+        cast = [_CAST[0], *self.random.sample(_CAST[1:], self.random.randint(1, 3))]
+        for name, role, shop in cast:
+            shops = frozenset(SHOPS if role == "owner" else (shop,))
+            self._add(name, Principal(self.server.tenant_id, self.ids(), role, shop, shops))
+        for device in self.devices * 2:
+            if device.principal.role != "terminal":
+                self.note(f"{device.name}: {add_product(self, device)}")
+
+    def clone(self, original: Device) -> Device:
+        """A second device with a copy of the first one's database."""
+        path = self.folder / f"{original.name}-{len(self.devices)}.db"
+        path.write_bytes(original.content())
+        original.copied = True
+        copy = self._add(original.name, original.principal, path)
+        copy.copied = True
+        return copy
+
+    async def step(self) -> None:
+        """One thing happens."""
+        self.ms += self.random.choice((1, 20, 500, 3_000, 40_000))
+        steps: list[tuple[int, Callable[[], str]]] = [
+            (12, self._act),
+            (6, lambda: self.network.send(self.random.choice(self.devices))),
+            (6, self.network.deliver),
+        ]
+        weights = [weight for weight, _ in steps] + [6, 1, 2 if self.nemeses else 0]
+        chosen = self.random.choices(range(len(weights)), weights=weights)[0]
+        if chosen < len(steps):
+            self.note(steps[chosen][1]())
+        elif chosen == len(steps):
+            self.note(await self.network.arrive())
+        elif chosen == len(steps) + 1:
+            self.note(await self.network.arrive_together())
+        else:
+            self.note(await self.random.choice(self.nemeses).strike(self))
+
+    async def quiesce(self) -> None:
+        """The faults end; every queue is drained and every device pulls until nobody hears anything new."""
+        self.note("the faults end")
+        self.network.clear()
+        self.refuse()
+        for _ in range(_MOST_SWEEPS):
+            news = [await self._drain(device) for device in self.devices]
+            if not any(news):
+                return
+        require("settles", condition=False, message=f"still news after {_MOST_SWEEPS} sweeps")
+
+    def refuse(self, *errors: DatabaseError) -> None:
+        """Let the server's next commits fail; without any, let them be."""
+        database = self.server.process.database
+        if isinstance(database, InlineSqlite):
+            database.refusals.clear()
+            database.refusals.extend(errors)
+
+    def wrote(self, author: str, mutation: Mutation, outcome: Outcome) -> None:
+        """Note what the server wrote of its own."""
+        version = None if outcome.record is None else outcome.record.version
+        told = verdict(0, mutation["uid"], outcome.status, version=version, superseded=list(outcome.superseded))
+        self.ledger.told[mutation["uid"]] = Told(author, mutation, told, self.server_text())
+
+    def note(self, line: str) -> None:
+        """Add to the trace."""
+        self.trace.append(f"{len(self.trace):3d} {self.ms - START_MS:>9} ms  {line}")
+
+    def close(self) -> None:
+        """Close the devices' databases."""
+        for device in self.devices:
+            device.store.close()
+
+    async def _drain(self, device: Device) -> bool:
+        """Sync until nothing is left to send or to hear; whether there was news."""
+        news = False
+        for _ in range(_MOST_EXCHANGES):
+            self.ms += 50
+            exchange, taken = await self.network.exchange(device)
+            require("settles", taken is not None, f"{device.name} was refused")
+            assert taken is not None
+            news = news or taken.verdicts > 0 or taken.changes > 0 or taken.renumbered
+            pending = device.store.counts().pending
+            if not (pending or taken.more or exchange.outgoing.mutations) and exchange.outgoing.starts_round:
+                return news
+        require("settles", condition=False, message=f"{device.name} does not get on")
+        return news
+
+    def _act(self) -> str:
+        device = self.random.choice(self.devices)
+        return f"{device.name}: {act(self, device)}"
+
+    def _add(self, name: str, principal: Principal, path: Path | None = None) -> Device:
+        path = path or self.folder / f"{name}.db"
+        options = Options(COLLECTIONS, batch=self.random.randint(1, 8), page=self.random.choice((1, 2, 5, 50)))
+        actors = ("anna", "bruno") if principal.role == "terminal" else ()
+        device = Device(name, principal, path, lambda: self.ms, options, self.random.randbytes, actors=actors)
+        self.devices.append(device)
+        return device
