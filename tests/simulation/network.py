@@ -1,4 +1,4 @@
-"""The network: what is on its way, and what becomes of it: requests and answers are lost, doubled, delayed, overtaken."""
+"""The network: what is on its way, and what becomes of it: some is lost, or comes twice, late, out of order."""
 
 import json
 from typing import TYPE_CHECKING
@@ -36,8 +36,6 @@ class Network:
 
     async def arrive(self) -> str:
         """A request reaches the server, or is lost, or stays to come once more."""
-        if not self.up:
-            return "no request is under way"
         place = self._place(len(self.up))
         exchange = self.up[place]
         if self._chance(self._world.day.loss):
@@ -55,8 +53,6 @@ class Network:
 
     async def arrive_together(self) -> str:
         """Two requests reach the server at once and share a transaction."""
-        if len(self.up) < 2 or not self._world.can_group:
-            return await self.arrive()
         pair = [self.up.pop(self._place(len(self.up))) for _ in range(2)]
         replies: dict[int, Reply] = {}
 
@@ -74,8 +70,6 @@ class Network:
 
     def deliver(self) -> str:
         """An answer reaches its device, and perhaps a second time."""
-        if not self.down:
-            return "no answer is under way"
         place = self._place(len(self.down))
         exchange, reply = self.down[place]
         if not self._chance(self._world.day.doubling):

@@ -5,7 +5,7 @@ Nothing in it is real time and nothing is random but by the seed: the same seed 
 
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,9 @@ _CAST = (
     ("ufficio", "owner", "mare"),
     ("cassa-2", "terminal", "mare"),
 )
+Step = Callable[[], Awaitable[str]]
+"""Something that happens, and says what it was."""
+
 _MOST_SWEEPS = 40
 _MOST_EXCHANGES = 400
 
@@ -128,23 +131,19 @@ class World:
         return copy
 
     async def step(self) -> None:
-        """One thing happens."""
+        """One thing happens, of those that can."""
         self.ms += self.random.choice((1, 20, 500, 3_000, 40_000))
-        steps: list[tuple[int, Callable[[], str]]] = [
-            (12, self._act),
-            (6, lambda: self.network.send(self.random.choice(self.devices))),
-            (6, self.network.deliver),
+        up, down = len(self.network.up), len(self.network.down)
+        steps: list[tuple[Step, int]] = [
+            (self._act, 12),
+            (self._send, 7),
+            (self._deliver, 7 * (down > 0)),
+            (self.network.arrive, 7 * (up > 0)),
+            (self.network.arrive_together, 2 * (up > 1 and self.can_group)),
+            (self._strike, 2 * bool(self.nemeses)),
         ]
-        weights = [weight for weight, _ in steps] + [6, 1, 2 if self.nemeses else 0]
-        chosen = self.random.choices(range(len(weights)), weights=weights)[0]
-        if chosen < len(steps):
-            self.note(steps[chosen][1]())
-        elif chosen == len(steps):
-            self.note(await self.network.arrive())
-        elif chosen == len(steps) + 1:
-            self.note(await self.network.arrive_together())
-        else:
-            self.note(await self.random.choice(self.nemeses).strike(self))
+        chosen = self.random.choices([step for step, _ in steps], [weight for _, weight in steps])[0]
+        self.note(await chosen())
 
     async def quiesce(self) -> None:
         """The faults end; every queue is drained and every device pulls until nobody hears anything new."""
@@ -194,9 +193,18 @@ class World:
         require("settles", condition=False, message=f"{device.name} does not get on")
         return news
 
-    def _act(self) -> str:
+    async def _act(self) -> str:
         device = self.random.choice(self.devices)
         return f"{device.name}: {act(self, device)}"
+
+    async def _send(self) -> str:
+        return self.network.send(self.random.choice(self.devices))
+
+    async def _deliver(self) -> str:
+        return self.network.deliver()
+
+    async def _strike(self) -> str:
+        return await self.random.choice(self.nemeses).strike(self)
 
     def _add(self, name: str, principal: Principal, path: Path | None = None) -> Device:
         path = path or self.folder / f"{name}.db"
