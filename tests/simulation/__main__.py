@@ -9,7 +9,9 @@ import anyio
 import structlog
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
+from tests.simulation.plant import PLANTS
 from tests.simulation.run import Result, Stage
 from tests.simulation.storage import migrated, scratch
 
@@ -25,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--steps", type=int, help="and only that many steps of it")
     parser.add_argument("--trace", action="store_true", help="and tell all that happens")
+    parser.add_argument("--plants", action="store_true", help="plant faults one at a time, and see each found")
     parser.add_argument("--json", action="store_true", help="tell the result as JSON")
     return parser.parse_args()
 
@@ -37,6 +40,8 @@ async def run(asked: argparse.Namespace) -> int:
         result = await stage.play(asked.seed, asked.steps)
         tell(result, whole=asked.trace)
         return result.clause is not None
+    if asked.plants:
+        return await plants(stage, asked.seeds)
     started, failed = time.monotonic(), None
     seeds = range(asked.first, asked.first + asked.seeds)
     for seed in track(seeds, "simulating", console=CONSOLE, transient=True, disable=asked.json):
@@ -54,6 +59,19 @@ async def run(asked: argparse.Namespace) -> int:
     else:
         CONSOLE.print(f"{len(seeds)} seeds held, {took_s:.1f} s, {1000 * took_s / len(seeds):.0f} ms each")
     return failed is not None
+
+
+async def plants(stage: Stage, most: int) -> int:
+    """Plant every fault, and tell after how many seeds it was found; the exit code."""
+    table = Table("fault", "what it does", "seeds", "broke")
+    escaped = 0
+    for plant in PLANTS:
+        found = await stage.find(plant, most)
+        escaped += found is None
+        seeds, clause = ("not found", "") if found is None else (str(found.seed + 1), str(found.clause))
+        table.add_row(plant.name, plant.says, seeds, clause)
+    CONSOLE.print(table)
+    return escaped
 
 
 def tell(result: Result, *, whole: bool) -> None:

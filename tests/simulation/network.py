@@ -57,13 +57,12 @@ class Network:
         replies: dict[int, Reply] = {}
 
         async def one(number: int, exchange: Exchange) -> None:
-            replies[number] = await self._world.server.answer(exchange.principal, exchange.body)
+            replies[number] = await self.serve(exchange)
 
         async with anyio.create_task_group() as tasks:
             for number, exchange in enumerate(pair):
                 tasks.start_soon(one, number, exchange)
-        for number in sorted(replies, key=lambda number: _duplicates(replies[number])):
-            self._note(pair[number], replies[number])
+        for number in sorted(replies):
             self.down.append((pair[number], replies[number]))
         names = " and ".join(exchange.device.name for exchange in pair)
         return f"requests of {names} arrive together: {', '.join(_told(replies[n]) for n in sorted(replies))}"
@@ -114,7 +113,3 @@ def _told(reply: Reply) -> str:
     verdicts = ",".join(f"{v['mutation_id']}:{v['status']}{'*' * v['duplicate']}" for v in document["verdicts"])
     reset = " reset" * document["reset"]
     return f"[{verdicts}] {len(document['changes'])} changes{reset}{' more' * document['more']}"
-
-
-def _duplicates(reply: Reply) -> int:
-    return sum(bool(verdict["duplicate"]) for verdict in reply.document().get("verdicts", ()))

@@ -13,10 +13,13 @@ from tests.simulation.oracle_values import (
     clocks_ahead_are_clamped,
     deletions_hold_until_undone,
     no_value_is_lost,
+    the_later_of_two_wins,
     nobody_loses_to_themselves,
+    the_later_of_two_wins,
 )
 from tests.simulation.standing import Key, require
 
+_RANGE = 10**13  # of a quantity, in thousandths
 _COUNTERS = {"products": "stock", "errands": "minutes"}
 _FINAL = {"settled", "rejected", "resolved", "waiting"}
 
@@ -94,6 +97,8 @@ def counters_are_the_sum_of_their_deltas(case: Case) -> None:
             counter = (collection, record_id, name)
             have = _units(row.fields[name], 3) + case.server.held.get(counter, 0)
             require("counters", have == expected[counter], f"{counter}: {have} instead of {expected[counter]}")
+            out_of_range = abs(have) >= _RANGE
+            require("counters", counter not in case.server.held or out_of_range, f"{counter} is held for no reason")
     for counter, units in case.server.held.items():
         known = counter[:2] in case.server.records
         require("counters", known or units == expected[counter], f"{counter}: {units} held of {expected[counter]}")
@@ -180,6 +185,7 @@ CLAUSES: tuple[Callable[[Case], None], ...] = (
     receipts_have_no_holes,
     every_sale_is_forwarded_once,
     no_value_is_lost,
+    the_later_of_two_wins,
     nobody_loses_to_themselves,
     deletions_hold_until_undone,
     clocks_ahead_are_clamped,

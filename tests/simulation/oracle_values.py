@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.simulation.case import Case
 from tests.simulation.ledger import Told
+from tests.simulation.model import Loss, Model
 from tests.simulation.standing import Key, require
 
 _EXISTENCE = "@"
@@ -20,10 +21,11 @@ Writes = Mapping[tuple[Key, str], list[Told]]
 
 def no_value_is_lost(case: Case) -> None:
     """Every accepted value can be found, or whoever overwrote it had seen it."""
-    writes, kept = _writes(case), _kept(case)
+    writes, kept, empty = _writes(case), _kept(case), _model(case).empty
     by_value: dict[tuple[Key, str, str], list[Told]] = defaultdict(list)
     for told, name, value in _values(case):
-        by_value[told.key, name, repr(value)].append(told)
+        if (told.verdict["uid"], name) not in empty:
+            by_value[told.key, name, repr(value)].append(told)
     for (key, name, text), tellers in by_value.items():
         row = case.server.records.get(key)
         require("no value is lost", row is not None, f"{key} is gone")
@@ -33,6 +35,23 @@ def no_value_is_lost(case: Case) -> None:
         seen = any(_overwritten(told, writes[key, name]) for told in tellers)
         uids = [told.verdict["uid"] for told in tellers]
         require("no value is lost", seen, f"{key} {name} = {text} of {uids}: now {row.fields[name]!r}")
+
+
+def the_later_of_two_wins(case: Case) -> None:
+    """Fields and superseded values are those that the rules give, worked out by a model of its own."""
+    model = _model(case)
+    for (key, name), write in model.fields.items():
+        row = case.server.records.get(key)
+        require("the later wins", row is not None, f"{key} is gone")
+        assert row is not None
+        have = row.fields[name]
+        require("the later wins", have == write.value, f"{key} {name} is {have!r} instead of {write.value!r}")
+    listed = {
+        Loss(lost.uid, (lost.key, lost.field), repr(lost.value), lost.author)
+        for lost in case.server.superseded
+        if lost.field != _EXISTENCE
+    }
+    require("the later wins", listed == model.losses, f"superseded: {listed ^ model.losses}")
 
 
 def nobody_loses_to_themselves(case: Case) -> None:
@@ -83,6 +102,12 @@ def clocks_ahead_are_clamped(case: Case) -> None:
             require(
                 "clamped", told.verdict["clamped"] == expected, f"{uid}: {told.mutation['timestamp']}, {told.limit}"
             )
+
+
+def _model(case: Case) -> Model:
+    model = Model()
+    model.replay(case.accepted().values())
+    return model
 
 
 def _values(case: Case) -> Iterator[tuple[Told, str, Any]]:

@@ -10,6 +10,7 @@ import anyio
 from tests.simulation.case import Case
 from tests.simulation.nemesis import ALL, Nemesis
 from tests.simulation.oracle import judge
+from tests.simulation.planting import Plant
 from tests.simulation.reading import read_device, read_server
 from tests.simulation.standing import Violation
 from tests.simulation.storage import Disk, scratch
@@ -40,6 +41,15 @@ class Stage:
                 result = await _lived(self._world(seed, folder, tasks, most_steps))
                 tasks.cancel_scope.cancel()
         return result
+
+    async def find(self, plant: Plant, most: int) -> Result | None:
+        """The first seed, from 0, that breaks with a fault planted; None where all `most` hold."""
+        with plant.planting():
+            for seed in range(most):
+                result = await self.play(seed)
+                if result.clause is not None:
+                    return result
+        return None
 
     async def shorten(self, result: Result) -> Result:
         """The same seed with as few steps as still fail, found by halving."""
