@@ -13,16 +13,24 @@ from tests.simulation.standing import Key, require
 _SAME = ("status", "version", "code", "message", "conflict_id", "superseded", "clamped")
 
 
+class Moment(NamedTuple):
+    """When something was answered: the latest timestamp to be believed, and the epoch, where the answer names it."""
+
+    limit: str
+    epoch: str | None
+
+
 class Told(NamedTuple):
     """A mutation as it was sent when it got its verdict, and under which author.
 
-    `limit` is the latest timestamp the server should have believed then.
+    `limit` is the latest timestamp the server should have believed then, `epoch` the one it stood in.
     """
 
     author: str
     mutation: Mapping[str, Any]
     verdict: Mapping[str, Any]
     limit: str
+    epoch: str
 
     @property
     def key(self) -> Key:
@@ -39,7 +47,7 @@ class Told(NamedTuple):
 class Ledger:
     """`made` are the mutations people queued: uid to device; `told` the first verdict of each, in order.
 
-    `lost` went with a device that was set back. `refused` were rejected in whatever history: their author has them in
+    `late` had to wait for their record. `lost` went with a device that was set back. `refused` were rejected in whatever history: their author has them in
     "Da controllare" and does not send them again.
     """
 
@@ -47,6 +55,8 @@ class Ledger:
     lost: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     told: dict[str, Told] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    epoch: str = ""
 
     def copy(self) -> dict[str, Told]:
         """What was answered up to now: it goes with a copy of the server's file."""
@@ -57,9 +67,10 @@ class Ledger:
         self.told = dict(told)
 
     def answered(
-        self, author: str, mutations: Iterable[Mapping[str, Any]], verdicts: Iterable[Any], limit: str
+        self, author: str, mutations: Iterable[Mapping[str, Any]], verdicts: Iterable[Any], at: Moment
     ) -> None:
         """Note an answer's verdicts; each must be the first about its mutation, or the same as the first."""
+        self.epoch = at.epoch or self.epoch
         sent = {mutation["uid"]: mutation for mutation in mutations}
         for verdict in verdicts:
             uid = verdict["uid"]
@@ -68,10 +79,22 @@ class Ledger:
             first = self.told.get(uid)
             if first is None:
                 require("one verdict", not verdict["duplicate"], f"{uid} is told again, and never was told")
-                self.told[uid] = Told(author, sent[uid], verdict, limit)
-            elif first.verdict["status"] == "waiting" and verdict["status"] != "waiting":
-                self.told[uid] = first._replace(verdict=verdict)
+                self.told[uid] = Told(author, sent[uid], verdict, at.limit, self.epoch)
             else:
-                require("one verdict", verdict["duplicate"], f"{uid} was judged twice")
+                require("one verdict", verdict["duplicate"] or uid in self.late, f"{uid} was judged twice")
                 same = all(first.verdict[name] == verdict[name] for name in _SAME)
                 require("one verdict", same, f"{uid}: {first.verdict} became {verdict}")
+
+    def waiting(self) -> list[str]:
+        """Mutations that were told to wait, in the order they came."""
+        return [uid for uid, told in self.told.items() if told.verdict["status"] == "waiting"]
+
+    def ended(self, uid: str, verdict: Mapping[str, Any], at: Moment) -> None:
+        """A mutation waits no longer; its place in the order is here. Who names a record has seen its creation."""
+        if verdict["status"] == "rejected":
+            self.refused.add(uid)
+        first = self.told.pop(uid)
+        base = first.mutation.get("base_version", 0) if first.mutation.get("epoch") == self.epoch else 1
+        mutation = {**first.mutation, "base_version": max(1, base), "epoch": self.epoch}
+        self.told[uid] = Told(first.author, mutation, verdict, at.limit, self.epoch)
+        self.late.add(uid)

@@ -15,9 +15,9 @@ from server.engine.records import Records
 from server.storage.synced import Synced, table_of
 from server.storage.types import column
 from sync.collection import FOR_SHOP, SyncOptions
-from sync.policy import COUNTER, LAST_WRITER
+from sync.policy import COUNTER, LAST_WRITER, MANUAL
 from sync.protocol import Registry
-from sync.wire import CODE, FLAG, QUANTITY, text
+from sync.wire import CODE, FLAG, MONEY, QUANTITY, text
 
 TITLE = text(80, least=1)
 
@@ -32,6 +32,7 @@ class Errand(Synced, table=True):
     shop: Annotated[str, CODE, LAST_WRITER] = column(CODE)
     title: Annotated[str, TITLE, LAST_WRITER] = column(TITLE)
     done: Annotated[bool, FLAG, LAST_WRITER] = column(FLAG, default=False)
+    budget: Annotated[Decimal | None, MONEY, MANUAL] = column(MONEY, default=None, nullable=True)
     minutes: Annotated[Decimal, QUANTITY, COUNTER] = column(QUANTITY, default=Decimal(0))
 
 

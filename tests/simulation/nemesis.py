@@ -128,7 +128,8 @@ class ServerWrites(Nemesis):
             outcome = (await world.server.write("system:simulated", mutation))[0]
         except DatabaseError:
             return "the server wants to write, and its database refuses"
-        world.wrote("system:simulated", mutation, outcome)
+        version = await world.server.version(collection, mutation["record_id"])
+        world.wrote("system:simulated", mutation, outcome, version)
         return f"the server writes {fields} to {mutation['record_id'][-6:]}: {outcome.status}"
 
 

@@ -8,6 +8,7 @@ import anyio
 from sync.client.taking import Taken
 from sync.clock import encode_instant
 from tests.simulation.device import Device, Exchange
+from tests.simulation.ledger import Moment
 from tests.simulation.server import Reply
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Network:
         replies: dict[int, Reply] = {}
 
         async def one(number: int, exchange: Exchange) -> None:
-            replies[number] = await self.serve(exchange)
+            replies[number] = await self._answered(exchange)
 
         async with anyio.create_task_group() as tasks:
             for number, exchange in enumerate(pair):
                 tasks.start_soon(one, number, exchange)
+        await self._note_ends()
         for number in sorted(replies):
             self.down.append((pair[number], replies[number]))
         names = " and ".join(exchange.device.name for exchange in pair)
@@ -83,9 +85,9 @@ class Network:
         return exchange, device.take(exchange, reply)
 
     async def serve(self, exchange: Exchange) -> Reply:
-        """The server's answer, noted in the ledger."""
-        reply = await self._world.server.answer(exchange.principal, exchange.body)
-        self._note(exchange, reply)
+        """The server's answer, noted in the ledger with what it brought to an end."""
+        reply = await self._answered(exchange)
+        await self._note_ends()
         return reply
 
     def clear(self) -> None:
@@ -93,11 +95,24 @@ class Network:
         self.up.clear()
         self.down.clear()
 
-    def _note(self, exchange: Exchange, reply: Reply) -> None:
-        verdicts = reply.document().get("verdicts", ())
+    async def _answered(self, exchange: Exchange) -> Reply:
+        reply = await self._world.server.answer(exchange.principal, exchange.body)
+        document = reply.document()
+        verdicts = document.get("verdicts", ())
         sent = [json.loads(text) for text in exchange.outgoing.mutations] if verdicts else []
-        limit = encode_instant(self._world.server_ms() + _MAX_AHEAD_MS)
-        self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, limit)
+        at = self._moment(document.get("epoch"))
+        self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, at)
+        return reply
+
+    async def _note_ends(self) -> None:
+        """What waited for a record that came is judged in the transaction that brought it."""
+        ledger = self._world.ledger
+        for uid, verdict in (await self._world.server.ends_of(ledger.waiting())).items():
+            if verdict["status"] != "waiting":
+                ledger.ended(uid, verdict, self._moment(None))
+
+    def _moment(self, epoch: str | None) -> Moment:
+        return Moment(encode_instant(self._world.server_ms() + _MAX_AHEAD_MS), epoch)
 
     def _place(self, among: int) -> int:
         return self._world.random.randrange(among) if self._chance(self._world.day.disorder) else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.simulation.case import Case
 from tests.simulation.ledger import Told
-from tests.simulation.model import Loss, Model
+from tests.simulation.model import MANUAL, Loss, Model
 from tests.simulation.standing import Key, require
 
 _EXISTENCE = "@"
@@ -21,10 +21,11 @@ Writes = Mapping[tuple[Key, str], list[Told]]
 
 def no_value_is_lost(case: Case) -> None:
     """Every accepted value can be found, or whoever overwrote it had seen it."""
-    writes, kept, empty = _writes(case), _kept(case), _model(case).empty
+    model, kept = _model(case), _kept(case)
+    writes = _writes(case, model.clashes)
     by_value: dict[tuple[Key, str, str], list[Told]] = defaultdict(list)
     for told, name, value in _values(case):
-        if (told.verdict["uid"], name) not in empty:
+        if (told.verdict["uid"], name) not in model.empty:
             by_value[told.key, name, repr(value)].append(told)
     for (key, name, text), tellers in by_value.items():
         row = case.server.records.get(key)
@@ -37,21 +38,36 @@ def no_value_is_lost(case: Case) -> None:
         require("no value is lost", seen, f"{key} {name} = {text} of {uids}: now {row.fields[name]!r}")
 
 
-def the_later_of_two_wins(case: Case) -> None:
-    """Fields and superseded values are those that the rules give, worked out by a model of its own."""
+def fields_are_as_the_rules_give_them(case: Case) -> None:
+    """Fields, tags and superseded values, worked out by a model of its own; what a person decided is not followed."""
     model = _model(case)
     for (key, name), write in model.fields.items():
-        row = case.server.records.get(key)
-        require("the later wins", row is not None, f"{key} is gone")
-        assert row is not None
-        have = row.fields[name]
-        require("the later wins", have == write.value, f"{key} {name} is {have!r} instead of {write.value!r}")
+        have = case.server.records[key].fields[name]
+        if (key, name) not in model.decided:
+            require("the rules", have == write.value, f"{key} {name} is {have!r} instead of {write.value!r}")
+    for key, tags in model.tags.items():
+        have = case.server.records[key].fields.get("tags", [])
+        require("the rules", have == sorted(tags), f"{key} is tagged {have} instead of {sorted(tags)}")
     listed = {
         Loss(lost.uid, (lost.key, lost.field), repr(lost.value), lost.author)
         for lost in case.server.superseded
-        if lost.field != _EXISTENCE
+        if lost.field != _EXISTENCE and lost.field not in MANUAL.get(lost.key[0], ())
     }
-    require("the later wins", listed == model.losses, f"superseded: {listed ^ model.losses}")
+    require("the rules", listed == model.losses, f"superseded: {listed ^ model.losses}")
+
+
+def a_clash_is_for_a_person(case: Case) -> None:
+    """A conflict opens for each price that two set unseen, and for nothing else; it says so in the verdict."""
+    model = _model(case)
+    clashed = {uid for uid, _ in model.clashes}
+    unclear = {key for key, _ in model.decided}
+    for uid, told in case.accepted().items():
+        if told.key[0] != "conflicts" and told.key not in unclear:
+            said = told.verdict["status"] == "conflict"
+            require("conflicts", said == (uid in clashed), f"{uid}: {told.verdict}, {told.mutation}")
+            conflict = case.server.records.get(("conflicts", told.verdict.get("conflict_id") or ""))
+            about = None if conflict is None else (conflict.fields["collection"], conflict.fields["record_id"])
+            require("conflicts", not said or about == told.key, f"{uid}: its conflict is about {about}")
 
 
 def nobody_loses_to_themselves(case: Case) -> None:
@@ -63,10 +79,12 @@ def nobody_loses_to_themselves(case: Case) -> None:
         anyone[told.key].add(told.author)
         if told.mutation["op"] == "create":
             creators[told.key].add(told.author)
-        for name in told.mutation.get("fields", {}):
+        for name in (*told.mutation.get("fields", {}), *(["tags"] * ("adds" in told.mutation))):
             writers[told.key, name].add(told.author)
     for lost in case.server.superseded:
         told = case.ledger.told[lost.uid]
+        if lost.field in MANUAL.get(lost.key[0], ()):
+            continue  # not chosen by a person
         wrote = anyone[lost.key] if lost.field == _EXISTENCE else writers[lost.key, lost.field] | creators[lost.key]
         require(
             "no client conflicts with itself", wrote - {told.author}, f"{lost.key} {lost.field}: {told.author} alone"
@@ -106,33 +124,50 @@ def clocks_ahead_are_clamped(case: Case) -> None:
 
 def _model(case: Case) -> Model:
     model = Model()
-    model.replay(case.accepted().values())
+    subjects = {
+        key: ((row.fields["collection"], row.fields["record_id"]), row.fields["field"])
+        for key, row in case.server.records.items()
+        if key[0] == "conflicts"
+    }
+    model.replay(case.accepted().values(), subjects)
     return model
 
 
 def _values(case: Case) -> Iterator[tuple[Told, str, Any]]:
     for told in case.accepted().values():
-        for name, value in told.mutation.get("fields", {}).items():
-            yield told, name, value
+        if told.key[0] != "conflicts":  # the decision, whose effect is on another record
+            for name, value in told.mutation.get("fields", {}).items():
+                yield told, name, value
 
 
-def _writes(case: Case) -> Writes:
+def _writes(case: Case, clashes: set[tuple[str, str]]) -> Writes:
     found: dict[tuple[Key, str], list[Told]] = defaultdict(list)
     for told, name, _ in _values(case):
-        if name not in told.verdict["superseded"]:
+        labels = [label for label, names in MANUAL.get(told.key[0], {}).items() if name in names]
+        clashed = any((told.verdict["uid"], label) in clashes for label in labels)
+        if name not in told.verdict["superseded"] and not clashed:
             found[told.key, name].append(told)
     return found
 
 
 def _kept(case: Case) -> set[tuple[Key, str, str]]:
-    """Values that lie elsewhere: superseded, or in a conflict."""
-    kept = {(lost.key, lost.field, repr(lost.value)) for lost in case.server.superseded}
+    """Values that lie elsewhere: superseded, or in a conflict, alone or as part of a unit."""
+    kept: set[tuple[Key, str, str]] = set()
+    for lost in case.server.superseded:
+        kept |= {(lost.key, name, text) for name, text in _parts(lost.field, lost.value)}
     for (collection, _), row in case.server.records.items():
         if collection == "conflicts":
             key = (row.fields["collection"], row.fields["record_id"])
-            values = [row.fields["current"], *(candidate["value"] for candidate in row.fields["candidates"])]
-            kept |= {(key, row.fields["field"], repr(value)) for value in values}
+            sides = [row.fields["current"], *row.fields["candidates"]]
+            kept |= {(key, name, text) for side in sides for name, text in _parts(row.fields["field"], side["value"])}
     return kept
+
+
+def _parts(label: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        yield from ((name, repr(part)) for name, part in value.items())
+    else:
+        yield label, repr(value)
 
 
 def _overwritten(told: Told, writes: list[Told]) -> bool:

@@ -31,9 +31,8 @@ def _write(world: "World", device: Device, draft: Draft) -> str:
     if draft.op == "create":
         world.known[draft.collection].append(made.record_id)
     number = "" if made.number is None else f" no. {made.number}"
-    return f"{draft.op} {draft.collection} {made.record_id[-6:]}{number} {dict(draft.fields) or ''} " + str(
-        dict(draft.increments) or ""
-    )
+    said = [dict(part) for part in (draft.fields, draft.increments, draft.adds, draft.removes) if part]
+    return f"{draft.op} {draft.collection} {made.record_id[-6:]}{number} {said or ''}"
 
 
 def _some(world: "World", device: Device, collection: str, *, deleted: bool = False) -> str | None:
@@ -111,9 +110,34 @@ def add_product(world: "World", device: Device) -> str:
 
 
 def edit_product(world: "World", device: Device) -> str:
-    """Change name, price or category, or some of them."""
-    values = {"name": _word(world), "price": _money(world.random.randint(50, 900)), "category": _word(world)}
-    return _edit(world, device, "products", _part(world, values))
+    """Change name or category, or both."""
+    return _edit(world, device, "products", _part(world, {"name": _word(world), "category": _word(world)}))
+
+
+def price_product(world: "World", device: Device) -> str:
+    """Another price, now and then with another rate of VAT."""
+    price = {"price": _money(world.random.randint(1, 9) * 100)}
+    return _edit(world, device, "products", price | world.random.choice(({}, {"vat_rate": "22.00"})))
+
+
+def tag_product(world: "World", device: Device) -> str:
+    """Put tags on a product, take some off, or both."""
+    record_id = _some(world, device, "products")
+    if record_id is None:
+        return "nothing"
+    adds, removes = (world.random.sample(WORDS, world.random.randint(0, 2)) for _ in range(2))
+    tags = {"adds": {"tags": adds} if adds else {}, "removes": {"tags": removes} if removes else {}}
+    return _write(world, device, Draft("products", "update", record_id, **tags))
+
+
+def decide(world: "World", device: Device) -> str:
+    """Say what is right, where two said different things."""
+    conflicts = [one for one in device.store.records("conflicts").values() if one.fields["status"] == "open"]
+    if not conflicts:
+        return price_product(world, device)
+    conflict = world.random.choice(conflicts)
+    said = world.random.choice(({"decision": "mine"}, {"decision": "theirs"}))
+    return _write(world, device, Draft("conflicts", "update", conflict.record_id, said))
 
 
 def count_stock(world: "World", device: Device) -> str:
@@ -131,7 +155,8 @@ def add_customer(world: "World", device: Device) -> str:
 
 def edit_customer(world: "World", device: Device) -> str:
     """Change some of a customer."""
-    return _edit(world, device, "customers", _part(world, {"name": _word(world), "note": _word(world), "phone": "1"}))
+    codes = {"vat_number": f"IT{world.random.randrange(9)}", "sdi_code": f"S{world.random.randrange(9)}"}
+    return _edit(world, device, "customers", _part(world, {"name": _word(world), "note": _word(world), **codes}))
 
 
 def add_errand(world: "World", device: Device) -> str:
@@ -144,7 +169,7 @@ def edit_errand(world: "World", device: Device) -> str:
     """Change an errand, or say how long it took."""
     if world.random.random() < 0.3:
         return _edit(world, device, "errands", {}, {"minutes": f"{world.random.randint(1, 9)}.000"})
-    values = {"title": _word(world), "done": world.random.random() < 0.5}
+    values = {"title": _word(world), "done": world.random.random() < 0.5, "budget": _money(world.random.randint(1, 9))}
     return _edit(world, device, "errands", _part(world, values))
 
 
@@ -202,7 +227,10 @@ _STAFF: Mapping[Act, int] = {
     void: 2,
     note_sale: 2,
     add_product: 2,
-    edit_product: 4,
+    edit_product: 3,
+    price_product: 3,
+    tag_product: 3,
+    decide: 2,
     count_stock: 4,
     add_customer: 1,
     edit_customer: 2,

@@ -13,8 +13,8 @@ from server.storage.statement import Statement
 from server.storage.writer import Writing
 from sync.client.recovery import Recovery
 from sync.client.store import Store
-from sync.judge import Judge
-from sync.merge import _Merging
+from sync.judge import Judge, Queued
+from sync.merging import Merging
 from sync.protocol import Unusable
 from sync.workspace import Workspace
 from tests.simulation.planting import Plant, all_of, replaced
@@ -25,9 +25,9 @@ _KILLED_OF_256 = 12
 
 
 def _judged_again(batch: Any) -> Any:
-    def planted(self: Judge, mutations: Any, last: int, _known: Any) -> Any:
+    def planted(self: Judge, mutations: Any, queued: Queued, _known: Any) -> Any:
         first = mutations[0].mutation_id if isinstance(mutations[0], Unusable) else mutations[0]["mutation_id"]
-        return batch(self, mutations, min(last, first - 1), {})
+        return batch(self, mutations, Queued(min(queued.last_mutation_id, first - 1)), {})
 
     return planted
 
@@ -41,11 +41,11 @@ def _remembered_again(remember: Any) -> Any:
 
 
 def _applied_again(batch: Any) -> Any:
-    def planted(self: Judge, mutations: Any, last: int, known: Any) -> Any:
+    def planted(self: Judge, mutations: Any, queued: Queued, known: Any) -> Any:
         for mutation in mutations:
             if not isinstance(mutation, Unusable) and mutation["uid"] in known and mutation.get("increments"):
                 self.one(mutation)
-        return batch(self, mutations, last, known)
+        return batch(self, mutations, queued, known)
 
     return planted
 
@@ -59,14 +59,14 @@ def _by_the_second(apply: Any) -> Any:
 
 
 def _blind_to_authors(_seen: Any) -> Any:
-    def planted(self: _Merging, clock: Any) -> bool:
+    def planted(self: Merging, clock: Any) -> bool:
         return bool(self.same_epoch and clock[0] <= self.base)
 
     return planted
 
 
 def _forgetting_losers(lose: Any) -> Any:
-    def planted(self: _Merging, *args: Any, mine: bool) -> None:
+    def planted(self: Merging, *args: Any, mine: bool) -> None:
         if mine:
             lose(self, *args, mine=mine)
 
@@ -156,9 +156,9 @@ PLANTS: Sequence[Plant] = (
         replaced(Judge, "batch", _applied_again),
     ),
     Plant("cursor-by-clock", "the sequence is the wall clock in seconds", replaced(Pusher, "_apply", _by_the_second)),
-    Plant("author-ignored", "only versions say what was seen", replaced(_Merging, "seen", _blind_to_authors)),
-    Plant("update-lost", "the newest write wins, whatever it saw", replaced(_Merging, "wins", _newest_wins)),
-    Plant("loser-forgotten", "a value that lost is not kept", replaced(_Merging, "_lose", _forgetting_losers)),
+    Plant("author-ignored", "only versions say what was seen", replaced(Merging, "seen", _blind_to_authors)),
+    Plant("update-lost", "the newest write wins, whatever it saw", replaced(Merging, "wins", _newest_wins)),
+    Plant("loser-forgotten", "a value that lost is not kept", replaced(Merging, "_lose", _forgetting_losers)),
     Plant("page-short", "a page ends one row early, its cursor does not", replaced(RecordSql, "page", _a_row_short)),
     Plant("sent-is-done", "a mutation leaves the queue when it is sent", replaced(Store, "outgoing", _sent_is_done)),
     Plant("void-keeps-stock", "a void gives nothing back", replaced(sync.workspace, "_difference", _void_keeps_stock)),

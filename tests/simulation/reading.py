@@ -70,4 +70,4 @@ def read_device(device: Device) -> Seen:
             view[name, record_id] = seen.fields
     journal = [OwnMutation(entry.uid, entry.state, entry.verdict) for entry in store.entries()]
     scope = device.principal.scope()
-    return Seen(device.name, scope.audiences, device.copied, base, view, journal)
+    return Seen(device.name, scope.role, scope.audiences, device.copied, base, view, journal)

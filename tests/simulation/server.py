@@ -4,7 +4,7 @@ It answers as the HTTP layer does: an answer's bytes, or a problem document made
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import anyio
@@ -25,7 +25,7 @@ from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.cursor import CursorKeys
-from sync.merge import Outcome
+from sync.outcome import Outcome
 from sync.protocol import Mutation
 from tests.simulation.models import records, registry
 from tests.support.shop import Ids
@@ -39,6 +39,7 @@ _ENDPOINT = Statement(
 _BINDING = Statement(
     "INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, 'sales.forward', :endpoint_id)"
 )
+_VERDICT = Statement("SELECT uid, verdict FROM mutations WHERE tenant_id = :tenant_id AND uid = :uid")
 _EPOCH = Statement("UPDATE tenants SET epoch = :epoch WHERE tenant_id = :tenant_id")
 _NOBODY = Request({"type": "http", "method": "POST", "path": "/v1/sync", "headers": []})
 
@@ -127,6 +128,26 @@ class Server:
             kinds = [kind for kind in type(error).__mro__ if kind in HANDLERS]
             response: Response = await HANDLERS[kinds[0]](_NOBODY, error)
             return Reply(response.status_code, bytes(response.body), dict(response.headers))
+
+    async def ends_of(self, uids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is remembered of mutations that were told to wait."""
+
+        async def work(tx: Tx) -> dict[str, dict[str, Any]]:
+            if not uids:
+                return {}
+            rows = [row for uid in uids for row in await tx.fetch(_VERDICT, (self.tenant_id, uid))]
+            return {str(uid): json.loads(verdict) for uid, verdict in rows}
+
+        return await self.process.database.read(work)
+
+    async def version(self, collection: str, record_id: str) -> int:
+        """A record's version; 0 where there is none."""
+
+        async def work(tx: Tx) -> int:
+            found = await records().sql[collection].load(tx, self.tenant_id, [record_id])
+            return found[record_id].version if found else 0
+
+        return await self.process.database.read(work)
 
     async def write(self, author: str, *mutations: Mutation) -> list[Outcome]:
         """Mutations of the server's own."""

@@ -81,11 +81,17 @@ class Seen:
     """
 
     name: str
+    role: str
     audiences: frozenset[str]
     copied: bool
     base: Mapping[Key, Held]
     view: Mapping[Key, Mapping[str, Any]]
     journal: Sequence[OwnMutation]
+
+    def sees(self, audience: str) -> bool:
+        """Whether it may see a bucket: `shop:centro`, or narrowed to roles `shop:centro/clerk+owner`."""
+        wide, _, roles = audience.partition("/")
+        return wide in self.audiences and (not roles or self.role in roles.split("+"))
 
 
 class Violation(Exception):  # noqa: N818  # the field's word

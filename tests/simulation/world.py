@@ -16,7 +16,7 @@ from server.ports import Principal
 from server.storage.database import Database, DatabaseError
 from sync.client import Options
 from sync.clock import encode_instant
-from sync.merge import Outcome
+from sync.outcome import Outcome
 from sync.protocol import Mutation, verdict
 from tests.simulation.device import Device
 from tests.simulation.ledger import Ledger, Told
@@ -163,11 +163,10 @@ class World:
             database.refusals.clear()
             database.refusals.extend(errors)
 
-    def wrote(self, author: str, mutation: Mutation, outcome: Outcome) -> None:
-        """Note what the server wrote of its own."""
-        version = None if outcome.record is None else outcome.record.version
+    def wrote(self, author: str, mutation: Mutation, outcome: Outcome, version: int) -> None:
+        """Note what the server wrote of its own, and the version its record has now."""
         told = verdict(0, mutation["uid"], outcome.status, version=version, superseded=list(outcome.superseded))
-        self.ledger.told[mutation["uid"]] = Told(author, mutation, told, self.server_text())
+        self.ledger.told[mutation["uid"]] = Told(author, mutation, told, self.server_text(), self.ledger.epoch)
 
     def note(self, line: str) -> None:
         """Add to the trace."""
