@@ -1,7 +1,7 @@
 """A device: the real local database and taking of answers, driven by hand instead of by the loop and HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from sync.client.errors import BatchTooLargeError, ForeignQueueError, NumberingE
 from sync.client.taking import Outgoing, Taken
 from sync.client.transport import encode_request, refusal
 from tests.simulation.server import Reply
+
+FIRST = 5
+"""The schema of the apps that a day begins with."""
 
 
 class Exchange(NamedTuple):
@@ -32,7 +35,7 @@ class Device:
     """A till, a phone or an office: a local database and the clock beside it.
 
     `skew_ms` is how far that clock is off. `life` counts its processes: an answer for one that died reaches nobody.
-    `copied`: its database was copied or set back, so its receipt numbers may double.
+    `schema` is what its app was built against. `copied`: its database was copied or set back, so its receipt numbers may double.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Device:
     clock: Callable[[], int]
     options: Options
     randbytes: Callable[[int], bytes]
+    schema: int = FIRST
     skew_ms: int = 0
     life: int = 0
     copied: bool = False
@@ -58,6 +62,11 @@ class Device:
         """The process dies and a new one opens the file."""
         self.store.close()
         self._open()
+
+    def update(self, schema: int) -> None:
+        """A newer app opens the file."""
+        self.schema, self.options = schema, replace(self.options, schema=schema)
+        self.crash()
 
     def replace(self, content: bytes) -> None:
         """Another file in the place of this one: a phone restored from its backup."""
@@ -101,5 +110,6 @@ class Device:
 
     def _open(self) -> None:
         self.life += 1
-        self.store = Store(self.path, Runtime(clock_ms=self.now_ms, randbytes=self.randbytes))
+        runtime = Runtime(clock_ms=self.now_ms, randbytes=self.randbytes)
+        self.store = Store(self.path, runtime, schema=self.schema)
         self.store._database.connection.execute("PRAGMA synchronous = OFF")

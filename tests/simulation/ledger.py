@@ -47,8 +47,8 @@ class Told(NamedTuple):
 class Ledger:
     """`made` are the mutations people queued: uid to device; `told` the first verdict of each, in order.
 
-    `late` had to wait for their record. `lost` went with a device that was set back. `refused` were rejected in whatever history: their author has them in
-    "Da controllare" and does not send them again.
+    `late` had to wait for their record. `lost` went with a device that was set back. `refused` were rejected in
+    whatever history: their author has them in "Da controllare" and does not send them again.
     """
 
     made: dict[str, str] = field(default_factory=dict)
@@ -80,6 +80,8 @@ class Ledger:
             if first is None:
                 require("one verdict", not verdict["duplicate"], f"{uid} is told again, and never was told")
                 self.told[uid] = Told(author, sent[uid], verdict, at.limit, self.epoch)
+            elif first.verdict["status"] == "waiting" != verdict["status"]:
+                self.ended(uid, verdict, at)
             else:
                 require("one verdict", verdict["duplicate"] or uid in self.late, f"{uid} was judged twice")
                 same = all(first.verdict[name] == verdict[name] for name in _SAME)

@@ -3,9 +3,10 @@
 Errands have a table of their own, outside the server's metadata: migrations know nothing of it.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -18,6 +19,9 @@ from sync.collection import FOR_SHOP, SyncOptions
 from sync.policy import COUNTER, LAST_WRITER, MANUAL
 from sync.protocol import Registry
 from sync.wire import CODE, FLAG, MONEY, QUANTITY, text
+
+GROWN = 9
+"""The schema of apps and servers of the later version."""
 
 TITLE = text(80, least=1)
 
@@ -36,16 +40,30 @@ class Errand(Synced, table=True):
     minutes: Annotated[Decimal, QUANTITY, COUNTER] = column(QUANTITY, default=Decimal(0))
 
 
-@cache
-def registry() -> Registry:
-    """The collections of the simulated server."""
-    return Registry((*MODELS, Errand))
+def calm(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 9: titles are no longer shouted."""
+    fields = raw.get("fields", {})
+    if "title" in fields:
+        fields["title"] = fields["title"].removesuffix("!")
+    return raw
+
+
+class CalmErrand(Errand):
+    """The same records, as a later version of the server sees them."""
+
+    sync: ClassVar[SyncOptions] = replace(Errand.sync, schema=GROWN, upcasters={GROWN: calm})
 
 
 @cache
-def records() -> Records:
+def registry(*, grown: bool = False) -> Registry:
+    """The collections of the simulated server, before or after it was deployed anew."""
+    return Registry((*MODELS, CalmErrand if grown else Errand))
+
+
+@cache
+def records(*, grown: bool = False) -> Records:
     """How they are stored; made once, for it holds nothing that changes."""
-    return Records(registry())
+    return Records(registry(grown=grown))
 
 
 def errands_ddl(dialect: sa.Dialect) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from server.storage.database import DatabaseError
 from sync.protocol import Mutation
+from tests.simulation.models import GROWN
 from tests.simulation.people import WORDS
 
 if TYPE_CHECKING:
@@ -161,4 +162,19 @@ class Rewind(Backup):
     declared = False
 
 
-ALL: tuple[type[Nemesis], ...] = (Crash, Clocks, Clone, SetBack, Disk, ServerWrites, Backup)
+class Deploy(Nemesis):
+    """A later version of the server; then the apps follow, one by one. What old ones queue is lifted."""
+
+    name = "deploy"
+
+    async def strike(self, world: "World") -> str:
+        if not world.server.grown:
+            await world.server.deploy()
+            return "a later version of the server is deployed"
+        device = world.random.choice(world.devices)
+        if device.schema < GROWN:
+            device.update(GROWN)
+        return f"the app of {device.name} is up to date"
+
+
+ALL: tuple[type[Nemesis], ...] = (Crash, Clocks, Clone, SetBack, Disk, ServerWrites, Deploy, Backup)

@@ -1,7 +1,7 @@
 """The network: what is on its way, and what becomes of it: some is lost, or comes twice, late, out of order."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -9,6 +9,7 @@ from sync.client.taking import Taken
 from sync.clock import encode_instant
 from tests.simulation.device import Device, Exchange
 from tests.simulation.ledger import Moment
+from tests.simulation.models import GROWN
 from tests.simulation.server import Reply
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Network:
         reply = await self._world.server.answer(exchange.principal, exchange.body)
         document = reply.document()
         verdicts = document.get("verdicts", ())
-        sent = [json.loads(text) for text in exchange.outgoing.mutations] if verdicts else []
+        sent = [self._lifted(json.loads(text)) for text in exchange.outgoing.mutations] if verdicts else []
         at = self._moment(document.get("epoch"))
         self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, at)
         return reply
@@ -110,6 +111,13 @@ class Network:
         for uid, verdict in (await self._world.server.ends_of(ledger.waiting())).items():
             if verdict["status"] != "waiting":
                 ledger.ended(uid, verdict, self._moment(None))
+
+    def _lifted(self, mutation: dict[str, Any]) -> dict[str, Any]:
+        """What an old app meant, in today's words; the later server understands it so."""
+        fields = mutation.get("fields", {})
+        if self._world.server.grown and mutation["schema"] < GROWN and "title" in fields:
+            fields["title"] = fields["title"].rstrip("!")
+        return mutation
 
     def _moment(self, epoch: str | None) -> Moment:
         return Moment(encode_instant(self._world.server_ms() + _MAX_AHEAD_MS), epoch)
@@ -127,4 +135,5 @@ def _told(reply: Reply) -> str:
         return f"{reply.status} {document.get('code')}"
     verdicts = ",".join(f"{v['mutation_id']}:{v['status']}{'*' * v['duplicate']}" for v in document["verdicts"])
     reset = " reset" * document["reset"]
-    return f"[{verdicts}] {len(document['changes'])} changes{reset}{' more' * document['more']}"
+    old = " too old" * document.get("too_old", False)
+    return f"[{verdicts}] {len(document['changes'])} changes{reset}{old}{' more' * document['more']}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync.client.draft import Draft, Number
 from tests.simulation.device import Device
+from tests.simulation.models import GROWN
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -159,9 +160,13 @@ def edit_customer(world: "World", device: Device) -> str:
     return _edit(world, device, "customers", _part(world, {"name": _word(world), "note": _word(world), **codes}))
 
 
+def _title(world: "World", device: Device) -> str:
+    return _word(world) + "!" * (device.schema < GROWN)
+
+
 def add_errand(world: "World", device: Device) -> str:
     """Something to be done."""
-    fields = {"shop": world.random.choice(sorted(device.principal.shops)), "title": _word(world)}
+    fields = {"shop": world.random.choice(sorted(device.principal.shops)), "title": _title(world, device)}
     return _write(world, device, Draft("errands", "create", fields=fields, increments={"minutes": "1.000"}))
 
 
@@ -169,7 +174,8 @@ def edit_errand(world: "World", device: Device) -> str:
     """Change an errand, or say how long it took."""
     if world.random.random() < 0.3:
         return _edit(world, device, "errands", {}, {"minutes": f"{world.random.randint(1, 9)}.000"})
-    values = {"title": _word(world), "done": world.random.random() < 0.5, "budget": _money(world.random.randint(1, 9))}
+    title, budget = _title(world, device), _money(world.random.randint(1, 9))
+    values = {"title": title, "done": world.random.random() < 0.5, "budget": budget}
     return _edit(world, device, "errands", _part(world, values))
 
 

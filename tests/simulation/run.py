@@ -92,11 +92,18 @@ async def _lived(world: World) -> Result:
         await world.quiesce()
         standing = await read_server(world.server.process.database, world.server.tenant_id)
         judge(Case(world.ledger, standing, [read_device(device) for device in world.devices]))
-    except Violation as violation:
-        return Result(world.seed, steps, world.trace, violation.clause, str(violation))
     except Exception as error:  # noqa: BLE001  # a crash of the product is a finding like any other
-        return Result(world.seed, steps, world.trace, type(error).__name__, traceback.format_exc(limit=-6))
+        return _broken(world, steps, error)
     finally:
         world.close()
         await world.server.stop()
     return Result(world.seed, steps, world.trace)
+
+
+def _broken(world: World, steps: int, error: Exception) -> Result:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, Violation):
+        return Result(world.seed, steps, world.trace, error.clause, str(error))
+    told = "".join(traceback.format_exception(error, limit=-6))
+    return Result(world.seed, steps, world.trace, type(error).__name__, told)

@@ -27,7 +27,7 @@ from server.storage.writer import Job, Writer, Writing
 from sync.cursor import CursorKeys
 from sync.outcome import Outcome
 from sync.protocol import Mutation
-from tests.simulation.models import records, registry
+from tests.simulation.models import GROWN, records, registry
 from tests.support.shop import Ids
 
 KEYS = CursorKeys(b"s" * 32)
@@ -78,6 +78,7 @@ class Server:
         self._tasks, self._opened, self._clock, self._ids = tasks, opened, clock, ids
         self._process: _Process | None = None
         self.tenant_id = ""
+        self.grown = False
 
     @property
     def process(self) -> _Process:
@@ -90,10 +91,12 @@ class Server:
         database = self._opened()
         writer = Writer(database, clock=self._clock, nonce=lambda: self._ids().replace("-", ""))
         forwarder = Forwarder(routes())
-        pusher, puller = Pusher(writer, records(), forwarder), Puller(database, records(), KEYS)
-        exchange = Exchange(registry(), pusher, puller, self._clock)
+        stored = records(grown=self.grown)
+        pusher, puller = Pusher(writer, stored, forwarder), Puller(database, stored, KEYS)
+        oldest = GROWN if self.grown else 1
+        exchange = Exchange(registry(grown=self.grown), pusher, puller, self._clock, oldest_schema=oldest)
         scope = anyio.CancelScope()
-        admin, applier = Admin(database, writer, self._ids), Applier(records(), forwarder)
+        admin, applier = Admin(database, writer, self._ids), Applier(stored, forwarder)
         self._process = _Process(database, writer, exchange, applier, admin, scope)
         self._tasks.start_soon(self._serve, writer, scope)
 
@@ -102,6 +105,12 @@ class Server:
         process, self._process = self.process, None
         process.scope.cancel()
         await process.database.close()
+
+    async def deploy(self) -> None:
+        """A later version takes the place of this one; apps older than it may push, and pull nothing."""
+        await self.stop()
+        self.grown = True
+        self.start()
 
     async def restart(self) -> None:
         """A crash, and the process that comes after."""

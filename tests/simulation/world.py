@@ -18,8 +18,9 @@ from sync.client import Options
 from sync.clock import encode_instant
 from sync.outcome import Outcome
 from sync.protocol import Mutation, verdict
-from tests.simulation.device import Device
+from tests.simulation.device import FIRST, Device
 from tests.simulation.ledger import Ledger, Told
+from tests.simulation.models import GROWN
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.network import Network
 from tests.simulation.people import SHOPS, act, add_product
@@ -126,7 +127,7 @@ class World:
         path = self.folder / f"{original.name}-{len(self.devices)}.db"
         path.write_bytes(original.content())
         original.copied = True
-        copy = self._add(original.name, original.principal, path)
+        copy = self._add(original.name, original.principal, path, original.schema)
         copy.copied = True
         return copy
 
@@ -149,6 +150,9 @@ class World:
         """The faults end; every queue is drained and every device pulls until nobody hears anything new."""
         self.note("the faults end")
         self.network.clear()
+        for device in self.devices:
+            if self.server.grown and device.schema < GROWN:
+                device.update(GROWN)
         self.refuse()
         for _ in range(_MOST_SWEEPS):
             news = [await self._drain(device) for device in self.devices]
@@ -186,8 +190,8 @@ class World:
             require("settles", taken is not None, f"{device.name} was refused")
             assert taken is not None
             news = news or taken.verdicts > 0 or taken.changes > 0 or taken.renumbered
-            pending = device.store.counts().pending
-            if not (pending or taken.more or exchange.outgoing.mutations) and exchange.outgoing.starts_round:
+            quiet = not exchange.outgoing.mutations and exchange.outgoing.starts_round
+            if quiet and not (taken.more or taken.renumbered):
                 return news
         require("settles", condition=False, message=f"{device.name} does not get on")
         return news
@@ -205,10 +209,13 @@ class World:
     async def _strike(self) -> str:
         return await self.random.choice(self.nemeses).strike(self)
 
-    def _add(self, name: str, principal: Principal, path: Path | None = None) -> Device:
+    def _add(self, name: str, principal: Principal, path: Path | None = None, schema: int = FIRST) -> Device:
         path = path or self.folder / f"{name}.db"
-        options = Options(COLLECTIONS, batch=self.random.randint(1, 8), page=self.random.choice((1, 2, 5, 50)))
+        batch, page = self.random.randint(2, 8), self.random.choice((1, 3, 8, 50))
+        options = Options(COLLECTIONS, batch, page, schema=schema)
         actors = ("anna", "bruno") if principal.role == "terminal" else ()
-        device = Device(name, principal, path, lambda: self.ms, options, self.random.randbytes, actors=actors)
+        device = Device(
+            name, principal, path, lambda: self.ms, options, self.random.randbytes, actors=actors, schema=schema
+        )
         self.devices.append(device)
         return device
