@@ -35,7 +35,8 @@ class Device:
     """A till, a phone or an office: a local database and the clock beside it.
 
     `skew_ms` is how far that clock is off. `life` counts its processes: an answer for one that died reaches nobody.
-    `schema` is what its app was built against. `copied`: its database was copied or set back, so its receipt numbers may double.
+    `schema` is what its app was built against. `copied`: its database was copied or set back, so its receipt numbers
+    may double.
     """
 
     name: str

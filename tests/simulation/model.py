@@ -1,9 +1,9 @@
 """The merge once more, in a page: fields and tags replayed in the order the server committed, from the rules alone.
 
 It is written from 03-sync.md, not from the kernel, and knows nothing of it. A write is seen by a mutation of its
-author, or one that names its version in its epoch. Who saw the stored write wins; else the later timestamp does, ties by author
-(last writers), or a person must decide (prices and the like, in units), or both stay (tags). To write again the value
-one saw is no write: somebody who saved a form did not mean every line of it.
+author, or one that names its version in its epoch. Who saw the stored write wins; else the later timestamp does, ties
+by author (last writers), or a person must decide (prices and the like, in units), or both stay (tags). To write again the
+value one saw is no write: somebody who saved a form did not mean every line of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -144,7 +144,8 @@ def _saw(told: Told, write: Write) -> bool:
 
 
 def _stamp(told: Told) -> str:
-    return min(told.mutation["timestamp"], told.limit)
+    made: str = told.mutation["timestamp"]
+    return min(made, told.limit)
 
 
 def _after(stamp: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from server.storage.database import DatabaseError
 from sync.protocol import Mutation
+from tests.simulation.acting import WORDS
 from tests.simulation.models import GROWN
-from tests.simulation.people import WORDS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

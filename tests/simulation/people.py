@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sync.client.draft import Draft, Number
+from tests.simulation.acting import SHOPS, WORDS, edit, money, part, some, word, write
 from tests.simulation.device import Device
 from tests.simulation.models import GROWN
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-WORDS = ("rosso", "verde", "blu", "bianco", "nero")
-SHOPS = ("centro", "mare")
 
 Act = Callable[["World", Device], str]
 
@@ -26,33 +24,6 @@ def act(world: "World", device: Device) -> str:
     return chosen(world, device)
 
 
-def _write(world: "World", device: Device, draft: Draft) -> str:
-    made = device.store.write(draft)[0]
-    world.ledger.made[made.uid] = device.name
-    if draft.op == "create":
-        world.known[draft.collection].append(made.record_id)
-    number = "" if made.number is None else f" no. {made.number}"
-    said = [dict(part) for part in (draft.fields, draft.increments, draft.adds, draft.removes) if part]
-    return f"{draft.op} {draft.collection} {made.record_id[-6:]}{number} {said or ''}"
-
-
-def _some(world: "World", device: Device, collection: str, *, deleted: bool = False) -> str | None:
-    """A record this device sees, or now and then one it only heard of."""
-    known = world.known[collection]
-    for _ in range(3):
-        record_id = world.random.choice(known) if known else None
-        if record_id is None:
-            return None
-        seen = device.store.record(collection, record_id)
-        if (seen is not None and seen.deleted == deleted) or world.random.random() < world.day.blind:
-            return record_id
-    return None
-
-
-def _word(world: "World") -> str:
-    return f"{world.random.choice(WORDS)} {world.random.randrange(100)}"
-
-
 def sell(world: "World", device: Device) -> str:
     """Ring up a sale of a few products."""
     lines, total = [], 0
@@ -61,17 +32,17 @@ def sell(world: "World", device: Device) -> str:
         line = {
             "description": "articolo",
             "quantity": f"{quantity}.000",
-            "unit_price": _money(cents),
-            "total": _money(cents * quantity),
+            "unit_price": money(cents),
+            "total": money(cents * quantity),
             "vat_rate": "10.00",
         }
-        product = _some(world, device, "products")
+        product = some(world, device, "products")
         if product is not None:
             line["product_id"] = product
         lines.append(line)
         total += cents * quantity
     net = total * 100 // 110
-    vat = [{"rate": "10.00", "gross": _money(total), "net": _money(net), "vat": _money(total - net)}]
+    vat = [{"rate": "10.00", "gross": money(total), "net": money(net), "vat": money(total - net)}]
     fields: dict[str, Any] = {
         "shop": device.principal.shop,
         "terminal_id": device.name,
@@ -79,10 +50,10 @@ def sell(world: "World", device: Device) -> str:
         "sold_at": "2025-11-24T10:00:00.000Z",
         "lines": lines,
         "vat": vat,
-        "total": _money(total),
+        "total": money(total),
         "payment_method": "cash",
     }
-    customer = _some(world, device, "customers") if world.random.random() < 0.3 else None
+    customer = some(world, device, "customers") if world.random.random() < 0.3 else None
     if customer is not None:
         fields["customer_id"] = customer
     actor = world.random.choice(device.actors) if device.actors else None
@@ -90,45 +61,45 @@ def sell(world: "World", device: Device) -> str:
     made = device.store.write(draft)[0]
     world.ledger.made[made.uid] = device.name
     world.known["sales"].append(made.record_id)
-    return f"sells {made.record_id[-6:]} no. {made.number} for {_money(total)} ({actor})"
+    return f"sells {made.record_id[-6:]} no. {made.number} for {money(total)} ({actor})"
 
 
 def void(world: "World", device: Device) -> str:
     """Void a sale."""
-    return _edit(world, device, "sales", {"status": "voided"})
+    return edit(world, device, "sales", {"status": "voided"})
 
 
 def note_sale(world: "World", device: Device) -> str:
     """Write something on a sale."""
-    return _edit(world, device, "sales", {"note": _word(world)})
+    return edit(world, device, "sales", {"note": word(world)})
 
 
 def add_product(world: "World", device: Device) -> str:
     """A new product, with what is on the shelf."""
-    fields = {"name": _word(world), "price": _money(world.random.randint(50, 900)), "vat_rate": "10.00"}
+    fields = {"name": word(world), "price": money(world.random.randint(50, 900)), "vat_rate": "10.00"}
     stock = {"stock": f"{world.random.randint(0, 40)}.000"}
-    return _write(world, device, Draft("products", "create", fields=fields, increments=stock))
+    return write(world, device, Draft("products", "create", fields=fields, increments=stock))
 
 
 def edit_product(world: "World", device: Device) -> str:
     """Change name or category, or both."""
-    return _edit(world, device, "products", _part(world, {"name": _word(world), "category": _word(world)}))
+    return edit(world, device, "products", part(world, {"name": word(world), "category": word(world)}))
 
 
 def price_product(world: "World", device: Device) -> str:
     """Another price, now and then with another rate of VAT."""
-    price = {"price": _money(world.random.randint(1, 9) * 100)}
-    return _edit(world, device, "products", price | world.random.choice(({}, {"vat_rate": "22.00"})))
+    price = {"price": money(world.random.randint(1, 9) * 100)}
+    return edit(world, device, "products", price | world.random.choice(({}, {"vat_rate": "22.00"})))
 
 
 def tag_product(world: "World", device: Device) -> str:
     """Put tags on a product, take some off, or both."""
-    record_id = _some(world, device, "products")
+    record_id = some(world, device, "products")
     if record_id is None:
         return "nothing"
     adds, removes = (world.random.sample(WORDS, world.random.randint(0, 2)) for _ in range(2))
-    tags = {"adds": {"tags": adds} if adds else {}, "removes": {"tags": removes} if removes else {}}
-    return _write(world, device, Draft("products", "update", record_id, **tags))
+    draft = Draft("products", "update", record_id, adds={"tags": adds}, removes={"tags": removes})
+    return write(world, device, draft)
 
 
 def decide(world: "World", device: Device) -> str:
@@ -138,7 +109,7 @@ def decide(world: "World", device: Device) -> str:
         return price_product(world, device)
     conflict = world.random.choice(conflicts)
     said = world.random.choice(({"decision": "mine"}, {"decision": "theirs"}))
-    return _write(world, device, Draft("conflicts", "update", conflict.record_id, said))
+    return write(world, device, Draft("conflicts", "update", conflict.record_id, said))
 
 
 def count_stock(world: "World", device: Device) -> str:
@@ -146,86 +117,64 @@ def count_stock(world: "World", device: Device) -> str:
     delta = f"{world.random.randint(-5, 20)}.{world.random.choice(('000', '500', '125'))}"
     if world.random.random() < 0.03:
         delta = "9999999999.000"
-    return _edit(world, device, "products", {}, {"stock": delta})
+    return edit(world, device, "products", {}, {"stock": delta})
 
 
 def add_customer(world: "World", device: Device) -> str:
     """A new customer."""
-    return _write(world, device, Draft("customers", "create", fields={"name": _word(world)}))
+    return write(world, device, Draft("customers", "create", fields={"name": word(world)}))
 
 
 def edit_customer(world: "World", device: Device) -> str:
     """Change some of a customer."""
     codes = {"vat_number": f"IT{world.random.randrange(9)}", "sdi_code": f"S{world.random.randrange(9)}"}
-    return _edit(world, device, "customers", _part(world, {"name": _word(world), "note": _word(world), **codes}))
+    return edit(world, device, "customers", part(world, {"name": word(world), "note": word(world), **codes}))
 
 
 def _title(world: "World", device: Device) -> str:
-    return _word(world) + "!" * (device.schema < GROWN)
+    return word(world) + "!" * (device.schema < GROWN)
 
 
 def add_errand(world: "World", device: Device) -> str:
     """Something to be done."""
     fields = {"shop": world.random.choice(sorted(device.principal.shops)), "title": _title(world, device)}
-    return _write(world, device, Draft("errands", "create", fields=fields, increments={"minutes": "1.000"}))
+    return write(world, device, Draft("errands", "create", fields=fields, increments={"minutes": "1.000"}))
 
 
 def edit_errand(world: "World", device: Device) -> str:
     """Change an errand, or say how long it took."""
     if world.random.random() < 0.3:
-        return _edit(world, device, "errands", {}, {"minutes": f"{world.random.randint(1, 9)}.000"})
-    title, budget = _title(world, device), _money(world.random.randint(1, 9))
+        return edit(world, device, "errands", {}, {"minutes": f"{world.random.randint(1, 9)}.000"})
+    title, budget = _title(world, device), money(world.random.randint(1, 9))
     values = {"title": title, "done": world.random.random() < 0.5, "budget": budget}
-    return _edit(world, device, "errands", _part(world, values))
+    return edit(world, device, "errands", part(world, values))
 
 
 def move_errand(world: "World", device: Device) -> str:
     """Hand an errand to another shop."""
     if not world.day.moves:
         return edit_errand(world, device)
-    return _edit(world, device, "errands", {"shop": world.random.choice(SHOPS)})
+    return edit(world, device, "errands", {"shop": world.random.choice(SHOPS)})
 
 
 def delete(world: "World", device: Device) -> str:
     """Delete something."""
     collection = world.random.choice(("products", "customers", "errands"))
-    record_id = _some(world, device, collection)
-    return "nothing" if record_id is None else _write(world, device, Draft(collection, "delete", record_id))
+    record_id = some(world, device, collection)
+    return "nothing" if record_id is None else write(world, device, Draft(collection, "delete", record_id))
 
 
 def restore(world: "World", device: Device) -> str:
     """Bring something back."""
     collection = world.random.choice(("products", "customers", "errands"))
-    record_id = _some(world, device, collection, deleted=True)
-    return "nothing" if record_id is None else _write(world, device, Draft(collection, "restore", record_id))
+    record_id = some(world, device, collection, deleted=True)
+    return "nothing" if record_id is None else write(world, device, Draft(collection, "restore", record_id))
 
 
 def blunder(world: "World", device: Device) -> str:
     """What breaks a rule: it is refused and kept, and the queue goes on."""
     fields: Mapping[str, Any] = world.random.choice(({"price": "?"}, {"stock": "1.000"}, {"unheard": 1}))
-    return _edit(world, device, "products", fields)
-
-
-def _edit(
-    world: "World",
-    device: Device,
-    collection: str,
-    fields: Mapping[str, Any],
-    increments: Mapping[str, str] | None = None,
-) -> str:
-    record_id = _some(world, device, collection)
-    if record_id is None:
-        return "nothing"
-    return _write(world, device, Draft(collection, "update", record_id, fields, increments or {}))
-
-
-def _part(world: "World", values: Mapping[str, Any]) -> dict[str, Any]:
-    names = world.random.sample(sorted(values), world.random.randint(1, len(values)))
-    return {name: values[name] for name in names}
-
-
-def _money(cents: int) -> str:
-    return f"{cents // 100}.{cents % 100:02d}"
+    return edit(world, device, "products", fields)
 
 
 _STAFF: Mapping[Act, int] = {

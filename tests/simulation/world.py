@@ -18,12 +18,13 @@ from sync.client import Options
 from sync.clock import encode_instant
 from sync.outcome import Outcome
 from sync.protocol import Mutation, verdict
+from tests.simulation.acting import SHOPS
 from tests.simulation.device import FIRST, Device
 from tests.simulation.ledger import Ledger, Told
 from tests.simulation.models import GROWN
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.network import Network
-from tests.simulation.people import SHOPS, act, add_product
+from tests.simulation.people import act, add_product
 from tests.simulation.server import Server
 from tests.simulation.standing import require
 from tests.simulation.storage import Disk, InlineSqlite
