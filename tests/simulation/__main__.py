@@ -65,7 +65,7 @@ async def plants(stage: Stage, most: int) -> int:
     """Plant every fault, and tell after how many seeds it was found; the exit code."""
     table = Table("fault", "what it does", "seeds", "broke")
     escaped = 0
-    for plant in PLANTS:
+    for plant in track(PLANTS, "planting", console=CONSOLE, transient=True):
         found = await stage.find(plant, most)
         escaped += found is None
         seeds, clause = ("not found", "") if found is None else (str(found.seed + 1), str(found.clause))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 WORDS = ("rosso", "verde", "blu", "bianco", "nero")
 SHOPS = ("centro", "mare")
 
+_HOT, _HOT_SHARE = 3, 0.6
+
 
 def write(world: "World", device: Device, draft: Draft) -> str:
     """Queue a mutation, and say what it is."""
@@ -27,6 +29,8 @@ def write(world: "World", device: Device, draft: Draft) -> str:
 def some(world: "World", device: Device, collection: str, *, deleted: bool = False) -> str | None:
     """A record this device sees, or now and then one it only heard of."""
     known = world.known[collection]
+    if world.random.random() < _HOT_SHARE:
+        known = known[:_HOT]  # where people meet
     for _ in range(3):
         record_id = world.random.choice(known) if known else None
         if record_id is None:

@@ -2,8 +2,8 @@
 
 It is written from 03-sync.md, not from the kernel, and knows nothing of it. A write is seen by a mutation of its
 author, or one that names its version in its epoch. Who saw the stored write wins; else the later timestamp does, ties
-by author (last writers), or a person must decide (prices and the like, in units), or both stay (tags). To write again the
-value one saw is no write: somebody who saved a form did not mean every line of it.
+by author (last writers), or a person must decide (prices and the like, in units), or both stay (tags). To write again
+the value one saw is no write: somebody who saved a form did not mean every line of it.
 """
 
 from collections.abc import Iterable, Mapping

@@ -26,11 +26,9 @@ GROWN = 9
 TITLE = text(80, least=1)
 
 
-class Errand(Synced, table=True):
+class _Errand(Synced):
     """Something to be done in a shop; it can be handed to another one, and a deletion wins over what it did not see."""
 
-    __tablename__ = "errands"
-    metadata: ClassVar[sa.MetaData] = sa.MetaData()
     sync: ClassVar[SyncOptions] = SyncOptions("errands", may=STAFF, audience=FOR_SHOP)
 
     shop: Annotated[str, CODE, LAST_WRITER] = column(CODE)
@@ -38,6 +36,13 @@ class Errand(Synced, table=True):
     done: Annotated[bool, FLAG, LAST_WRITER] = column(FLAG, default=False)
     budget: Annotated[Decimal | None, MONEY, MANUAL] = column(MONEY, default=None, nullable=True)
     minutes: Annotated[Decimal, QUANTITY, COUNTER] = column(QUANTITY, default=Decimal(0))
+
+
+class Errand(_Errand, table=True):
+    """Errands as they are stored."""
+
+    __tablename__ = "errands"
+    metadata: ClassVar[sa.MetaData] = sa.MetaData()
 
 
 def calm(raw: dict[str, Any]) -> dict[str, Any]:
@@ -48,9 +53,10 @@ def calm(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-class CalmErrand(Errand):
+class CalmErrand(_Errand):
     """The same records, as a later version of the server sees them."""
 
+    __table__: ClassVar[sa.Table] = table_of(Errand)
     sync: ClassVar[SyncOptions] = replace(Errand.sync, schema=GROWN, upcasters={GROWN: calm})
 
 

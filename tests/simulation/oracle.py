@@ -73,6 +73,21 @@ def every_mutation_has_one_verdict(case: Case) -> None:
     require("one verdict", not unknown, f"answered and not remembered: {sorted(unknown)}")
 
 
+def nothing_fails_inside(case: Case) -> None:
+    """No mutation is refused for a defect of the server's."""
+    failed = [uid for uid, told in case.ledger.told.items() if told.verdict["code"] == "internal_error"]
+    require("internal error", not failed, f"{failed}")
+
+
+def nobody_waits_for_what_is_there(case: Case) -> None:
+    """A mutation waits for a record that never came, or that its sender may not see."""
+    senders = {device.name: device for device in case.devices}
+    for uid in case.ledger.waiting():
+        row = case.server.records.get(case.ledger.told[uid].key)
+        sees = row is not None and senders[case.ledger.made[uid]].sees(row.audience)
+        require("waiting", not sees, f"{uid} waits for {case.ledger.told[uid].key}, which is there")
+
+
 def what_is_refused_is_kept(case: Case) -> None:
     """Every rejected mutation is in the rejected list, whole."""
     refused = {uid for uid, told in case.ledger.told.items() if told.verdict["status"] == "rejected"}
@@ -180,6 +195,8 @@ def _difference(have: Mapping[Any, Any], expected: Mapping[Any, Any]) -> str:
 CLAUSES: tuple[Callable[[Case], None], ...] = (
     every_device_equals_the_server,
     every_mutation_has_one_verdict,
+    nothing_fails_inside,
+    nobody_waits_for_what_is_there,
     what_is_refused_is_kept,
     facts_are_never_refused,
     counters_are_the_sum_of_their_deltas,

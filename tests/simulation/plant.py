@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import sync.merge
+import sync.merging
 import sync.workspace
 from server.engine.mutations import Memory
 from server.engine.push import Pusher
+from server.engine.waiting import WaitingRoom
 from server.outbox.collect import _Collecting
 from server.storage.record_sql import RecordSql
 from server.storage.statement import Statement
@@ -15,7 +17,7 @@ from sync.client.recovery import Recovery
 from sync.client.store import Store
 from sync.judge import Judge, Queued
 from sync.merging import Merging
-from sync.protocol import Unusable
+from sync.protocol import Registry, Unusable
 from sync.workspace import Workspace
 from tests.simulation.planting import Plant, all_of, replaced
 
@@ -144,6 +146,29 @@ def _cursor_first(take: Any) -> Any:
     return planted
 
 
+def _prices_by_clock(_manual: Any) -> Any:
+    def planted(self: Merging, _label: str, values: Any) -> None:
+        for name, value in values.items():
+            self._last_writer(name, value)
+
+    return planted
+
+
+def _removed_unseen(remove: Any) -> Any:
+    return lambda record, name, tags, _seen: remove(record, name, tags, lambda _clock: True)
+
+
+def _nobody_waited(_for_records: Any) -> Any:
+    async def planted(_self: WaitingRoom, _tx: Any, _tenant_id: str, _keys: Any) -> list[Any]:
+        return []
+
+    return planted
+
+
+def _taken_as_it_is(_lifted: Any) -> Any:
+    return lambda _self, _name, raw, _schema: raw
+
+
 PLANTS: Sequence[Plant] = (
     Plant(
         "dedupe-skipped",
@@ -167,4 +192,8 @@ PLANTS: Sequence[Plant] = (
     Plant("voids-stay-inside", "one delivery a transaction", replaced(_Collecting, "_draft", _voids_stay_inside)),
     Plant("journal-kept-back", "a new epoch gets no journal", replaced(Recovery, "begin_epoch", _nothing_again)),
     Plant("cursor-first", "the cursor is stored before its page", replaced(Store, "take", _cursor_first)),
+    Plant("prices-by-clock", "the later of two prices wins", replaced(Merging, "_manual", _prices_by_clock)),
+    Plant("tag-removed", "a remove takes an add it did not see", replaced(sync.merging, "remove", _removed_unseen)),
+    Plant("waits-forever", "a creation ends nobody's wait", replaced(WaitingRoom, "for_records", _nobody_waited)),
+    Plant("not-lifted", "an old app's words are today's", replaced(Registry, "_lifted", _taken_as_it_is)),
 )

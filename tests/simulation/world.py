@@ -24,7 +24,7 @@ from tests.simulation.ledger import Ledger, Told
 from tests.simulation.models import GROWN
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.network import Network
-from tests.simulation.people import act, add_product
+from tests.simulation.people import act, add_product, tastes
 from tests.simulation.server import Server
 from tests.simulation.standing import require
 from tests.simulation.storage import Disk, InlineSqlite
@@ -35,11 +35,13 @@ _CAST = (
     ("cassa-1", "terminal", "centro"),
     ("banco", "clerk", "centro"),
     ("ufficio", "owner", "mare"),
+    ("magazzino", "clerk", "mare"),
     ("cassa-2", "terminal", "mare"),
 )
 Step = Callable[[], Awaitable[str]]
 """Something that happens, and says what it was."""
 
+_KNOWN_SHARE = 0.7
 _MOST_SWEEPS = 40
 _MOST_EXCHANGES = 400
 
@@ -52,13 +54,18 @@ class Opening(Protocol):
 
 @dataclass
 class Day:
-    """What a seed draws first: how long the day is and how bad the network."""
+    """What a seed draws first: how long the day is, how bad the network, and what people like to do.
+
+    `blind` is how often they act on what they only heard of, `rests` how often all comes to rest and begins again.
+    """
 
     steps: int
     loss: float
     doubling: float
     disorder: float
     blind: float
+    rests: float
+    tastes: dict[str, float]
     moves: bool = False
 
 
@@ -88,7 +95,8 @@ class World:
         self.network = Network(self)
         self.server = Server(self.tasks, self.opening, self.server_ms, self.ids)
         draw = self.random.random
-        self.day = Day(self.random.randint(20, 90), draw() * 0.4, draw() * 0.3, draw(), draw() * 0.3)
+        steps, weather = self.random.randint(20, 90), (draw() * 0.4, draw() * 0.3, draw())
+        self.day = Day(steps, *weather, draw() * 0.3, draw() * 0.04, tastes(self.random))
         if self.most_steps is not None:
             self.day.steps = min(self.day.steps, self.most_steps)
 
@@ -122,6 +130,8 @@ class World:
         for device in self.devices * 2:
             if device.principal.role != "terminal":
                 self.note(f"{device.name}: {add_product(self, device)}")
+        if self.random.random() < _KNOWN_SHARE:
+            await self.quiesce()  # most days begin with what everybody knows
 
     def clone(self, original: Device) -> Device:
         """A second device with a copy of the first one's database."""
@@ -135,6 +145,10 @@ class World:
     async def step(self) -> None:
         """One thing happens, of those that can."""
         self.ms += self.random.choice((1, 20, 500, 3_000, 40_000))
+        if self.random.random() < self.day.rests:
+            await self.quiesce()
+            self.note("and begin again")
+            return
         up, down = len(self.network.up), len(self.network.down)
         steps: list[tuple[Step, int]] = [
             (self._act, 12),
@@ -198,7 +212,8 @@ class World:
         return news
 
     async def _act(self) -> str:
-        device = self.random.choice(self.devices)
+        weights = [1 if device.principal.role == "terminal" else 2 for device in self.devices]
+        device = self.random.choices(self.devices, weights)[0]
         return f"{device.name}: {act(self, device)}"
 
     async def _send(self) -> str:
