@@ -26,7 +26,6 @@ class Exchange(NamedTuple):
     life: int
     sent_ms: int
     outgoing: Outgoing
-    principal: Principal
     body: bytes
 
 
@@ -86,7 +85,7 @@ class Device:
         """The next request."""
         outgoing = self.store.outgoing(self.options.batch, self.options.body_bytes)
         body = encode_request(outgoing, self.options)
-        return Exchange(self, self.life, self.now_ms(), outgoing, self.principal, body)
+        return Exchange(self, self.life, self.now_ms(), outgoing, body)
 
     def take(self, exchange: Exchange, reply: Reply) -> Taken | None:
         """Take an answer in, as the loop does; None where there was nothing to take."""

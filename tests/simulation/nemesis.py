@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from server.storage.database import DatabaseError
 from sync.protocol import Mutation
-from tests.simulation.acting import WORDS
+from tests.simulation.acting import SHOPS, WORDS
 from tests.simulation.models import GROWN
 
 if TYPE_CHECKING:
@@ -162,6 +162,47 @@ class Rewind(Backup):
     declared = False
 
 
+class LiveRewind(Nemesis):
+    """An old file is put in the place of the one the server has open."""
+
+    name = "live_rewind"
+    files = True
+
+    async def strike(self, world: "World") -> str:
+        if not world.backups or world.random.random() < 0.5:
+            world.backups.append((world.disk.copy(), world.ledger.copy()))
+            return "the server's file is copied"
+        content, told = world.random.choice(world.backups)
+        world.disk.replace(content)
+        world.ledger.restore(told)
+        return "the server's file is replaced under it"
+
+
+class Scopes(Nemesis):
+    """A device sees another shop from now on, or no longer."""
+
+    name = "scopes"
+
+    async def strike(self, world: "World") -> str:
+        device = world.random.choice(world.devices)
+        own = {device.principal.shop}
+        shops = frozenset(own if len(device.principal.shops) > 1 else {*SHOPS})
+        for one in world.devices:
+            if one.principal.device_id == device.principal.device_id:
+                one.principal = one.principal._replace(shops=shops)
+        return f"{device.name} sees {', '.join(sorted(shops))} from now on"
+
+
+class Moves(Nemesis):
+    """Errands are handed from shop to shop. It strikes by letting people do so."""
+
+    name = "moves"
+
+    async def strike(self, world: "World") -> str:
+        world.day.moves = True
+        return "errands move from now on"
+
+
 class Deploy(Nemesis):
     """A later version of the server; then the apps follow, one by one. What old ones queue is lifted."""
 
@@ -177,4 +218,17 @@ class Deploy(Nemesis):
         return f"the app of {device.name} is up to date"
 
 
-ALL: tuple[type[Nemesis], ...] = (Crash, Clocks, Clone, SetBack, Disk, ServerWrites, Deploy, Backup)
+ALL: tuple[type[Nemesis], ...] = (
+    Crash,
+    Clocks,
+    Clone,
+    SetBack,
+    Disk,
+    ServerWrites,
+    Deploy,
+    Backup,
+    Rewind,
+    LiveRewind,
+    Scopes,
+    Moves,
+)

@@ -97,7 +97,7 @@ class Network:
         self.down.clear()
 
     async def _answered(self, exchange: Exchange) -> Reply:
-        reply = await self._world.server.answer(exchange.principal, exchange.body)
+        reply = await self._world.server.answer(exchange.device.principal, exchange.body)
         document = reply.document()
         verdicts = document.get("verdicts", ())
         sent = [self._lifted(json.loads(text)) for text in exchange.outgoing.mutations] if verdicts else []

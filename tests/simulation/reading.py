@@ -12,6 +12,7 @@ from tests.simulation.standing import Delivery, Held, Key, Lost, OwnMutation, Re
 _SUPERSEDED = Statement("SELECT uid, field, collection, record_id, value, author FROM superseded WHERE tenant_id = :t")
 _REJECTED = Statement("SELECT uid FROM rejected WHERE tenant_id = :t")
 _HELD = Statement("SELECT collection, record_id, field, units FROM held_increments WHERE tenant_id = :t")
+_DIGESTS = Statement("SELECT collection, audience, sum FROM digests WHERE tenant_id = :t")
 _MUTATIONS = Statement("SELECT uid, client_id, mutation_id, version, verdict FROM mutations WHERE tenant_id = :t")
 _OUTBOX = Statement(
     "SELECT route, collection, record_id, uid, payload FROM outbox WHERE tenant_id = :t ORDER BY sequence"
@@ -33,6 +34,7 @@ async def read_server(database: Database, tenant_id: str) -> Standing:
             held={
                 (name, str(record_id), field): units for name, record_id, field, units in await tx.fetch(_HELD, named)
             },
+            digests={(name, audience): total for name, audience, total in await tx.fetch(_DIGESTS, named)},
             mutations={
                 str(uid): Remembered(str(client), number, version, verdict and json.loads(verdict))
                 for uid, client, number, version, verdict in await tx.fetch(_MUTATIONS, named)
@@ -70,4 +72,4 @@ def read_device(device: Device) -> Seen:
             view[name, record_id] = seen.fields
     journal = [OwnMutation(entry.uid, entry.state, entry.verdict) for entry in store.entries()]
     scope = device.principal.scope()
-    return Seen(device.name, scope.role, scope.audiences, device.copied, base, view, journal)
+    return Seen(device.name, scope.role, scope.audiences, device.copied, meta.differences, base, view, journal)

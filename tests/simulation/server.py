@@ -16,6 +16,7 @@ from server.auth.admin import Admin
 from server.collections import routes
 from server.engine.apply import Applier
 from server.engine.exchange import Exchange
+from server.engine.history import History
 from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.outbox.collect import Forwarder
@@ -92,7 +93,8 @@ class Server:
         writer = Writer(database, clock=self._clock, nonce=lambda: self._ids().replace("-", ""))
         forwarder = Forwarder(routes())
         stored = records(grown=self.grown)
-        pusher, puller = Pusher(writer, stored, forwarder), Puller(database, stored, KEYS)
+        history = History(writer, self._ids)
+        pusher, puller = Pusher(writer, stored, forwarder), Puller(database, stored, KEYS, history)
         oldest = GROWN if self.grown else 1
         exchange = Exchange(registry(grown=self.grown), pusher, puller, self._clock, oldest_schema=oldest)
         scope = anyio.CancelScope()

@@ -53,6 +53,7 @@ class Standing:
     superseded: Sequence[Lost]
     rejected: frozenset[str]
     held: Mapping[tuple[str, str, str], int]
+    digests: Mapping[tuple[str, str], int]
     mutations: Mapping[str, Remembered]
     deliveries: Sequence[Delivery]
 
@@ -77,13 +78,15 @@ class OwnMutation(NamedTuple):
 class Seen:
     """A device at the end: what it may see, what it was given, what a person sees, and its journal.
 
-    `copied`: its database was copied or set back, so its receipt numbers may double.
+    `copied`: its database was copied or set back, so its receipt numbers may double. `differences` is how often the
+    server's digest was not its own.
     """
 
     name: str
     role: str
     audiences: frozenset[str]
     copied: bool
+    differences: int
     base: Mapping[Key, Held]
     view: Mapping[Key, Mapping[str, Any]]
     journal: Sequence[OwnMutation]

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 
 from server.storage.database import DatabaseError, Tx, Work
 from server.storage.migrate import upgrade
-from server.storage.sqlite import SqliteDatabase, T
+from server.storage.sqlite import _READ, _WRITE, SqliteDatabase, T
 from tests.simulation.models import errands_ddl
 from tests.support.databases import sqlite_url
 
@@ -32,24 +32,22 @@ class InlineSqlite(SqliteDatabase):
         self.refusals: deque[DatabaseError] = deque()
 
     async def read(self, work: Work[T]) -> T:
-        return self._transaction("BEGIN DEFERRED", work)
+        return self._transaction(_READ, work)
 
     async def write(self, work: Work[T]) -> T:
         async def refused(tx: Tx) -> T:
             await work(tx)
             raise self.refusals.popleft()
 
-        return self._transaction("BEGIN IMMEDIATE", refused if self.refusals else work)
+        return self._transaction(_WRITE, refused if self.refusals else work)
 
     async def close(self) -> None:
         for connection in self._open:
             connection.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        fresh = not self._open
-        connection = super()._connection()
-        if fresh:
-            connection.execute("PRAGMA synchronous = OFF")
+    def _opened(self) -> sqlite3.Connection:
+        connection = super()._opened()
+        connection.execute("PRAGMA synchronous = OFF")
         return connection
 
 
@@ -79,6 +77,14 @@ class Disk:
         for suffix in _SIDE_FILES:
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)
         self.file.write_bytes(content)
+
+    def replace(self, content: bytes) -> None:
+        """Put a file in the place of this one, which somebody has open."""
+        fresh = self.file.with_suffix(".fresh")
+        fresh.write_bytes(content)
+        for suffix in _SIDE_FILES:
+            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+        fresh.replace(self.file)
 
 
 @contextmanager
