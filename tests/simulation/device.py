@@ -29,7 +29,7 @@ class Exchange(NamedTuple):
     body: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class Device:
     """A till, a phone or an office: a local database and the clock beside it.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.simulation.standing import Key, require
+from tests.simulation.standing import Key, Lost, require
 
 _SAME = ("status", "version", "code", "message", "conflict_id", "superseded", "clamped")
 
@@ -48,7 +48,8 @@ class Ledger:
     """`made` are the mutations people queued: uid to device; `told` the first verdict of each, in order.
 
     `late` had to wait for their record. `lost` went with a device that was set back. `refused` were rejected in
-    whatever history: their author has them in "Da controllare" and does not send them again.
+    whatever history: their author has them in "Da controllare" and does not send them again. `forgotten` and `let_go`
+    are the verdicts and the losing values that were older than the retention.
     """
 
     made: dict[str, str] = field(default_factory=dict)
@@ -56,6 +57,8 @@ class Ledger:
     refused: set[str] = field(default_factory=set)
     told: dict[str, Told] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)
+    let_go: list[Lost] = field(default_factory=list)
     epoch: str = ""
 
     def copy(self) -> dict[str, Told]:
@@ -90,6 +93,10 @@ class Ledger:
     def waiting(self) -> list[str]:
         """Mutations that were told to wait, in the order they came."""
         return [uid for uid, told in self.told.items() if told.verdict["status"] == "waiting"]
+
+    def created(self, key: Key) -> bool:
+        """Whether a record's creation was accepted."""
+        return any(told.key == key and told.mutation["op"] == "create" for told in self.told.values() if told.accepted)
 
     def ended(self, uid: str, verdict: Mapping[str, Any], at: Moment) -> None:
         """A mutation waits no longer; its place in the order is here. Who names a record has seen its creation."""

@@ -10,6 +10,8 @@ from server.storage.database import DatabaseError
 from sync.protocol import Mutation
 from tests.simulation.acting import SHOPS, WORDS
 from tests.simulation.models import GROWN
+from tests.simulation.reading import read_server
+from tests.simulation.server import RETENTION_MS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -65,7 +67,7 @@ class Clone(Nemesis):
 
     async def strike(self, world: "World") -> str:
         original = world.random.choice(world.devices)
-        if len(world.devices) >= world.most_devices:
+        if len(world.devices) >= world.most_devices or original in world.asleep:
             return "no room for a clone"
         copy = world.clone(original)
         return f"{original.name} is copied to {copy.path.name}"
@@ -76,15 +78,12 @@ class SetBack(Nemesis):
 
     name = "set_back"
 
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[bytes, set[str]]] = {}
-
     async def strike(self, world: "World") -> str:
         device = world.random.choice(world.devices)
-        kept = self._kept.pop(str(device.path), None)
+        kept = world.device_backups.pop(device, None)
         journal = {entry.uid for entry in device.store.entries()}
         if kept is None:
-            self._kept[str(device.path)] = (device.content(), journal)
+            world.device_backups[device] = (device.content(), journal)
             return f"{device.path.name} is backed up"
         content, before = kept
         device.replace(content)
@@ -191,6 +190,33 @@ class Scopes(Nemesis):
             if one.principal.device_id == device.principal.device_id:
                 one.principal = one.principal._replace(shops=shops)
         return f"{device.name} sees {', '.join(sorted(shops))} from now on"
+
+
+class Winter(Nemesis):
+    """Some devices are put away; a winter later the server has collected what is too old, and they wake.
+
+    What was sent is answered before: a verdict is promised for the retention and no longer. Backups of before are gone.
+    """
+
+    name = "winter"
+
+    async def strike(self, world: "World") -> str:
+        await world.quiesce()
+        if not world.asleep:
+            world.device_backups.clear()
+            world.asleep |= set(world.random.sample(world.devices, world.random.randint(1, len(world.devices))))
+            return f"{', '.join(device.name for device in world.asleep)} are put away"
+        world.ms += RETENTION_MS + world.random.randint(5, 20) * 24 * 60 * _MINUTE_MS
+        world.device_backups.clear()
+        world.backups.clear()
+        before = await read_server(world.server.process.database, world.server.tenant_id)
+        collected = await world.server.tidy()
+        after = await read_server(world.server.process.database, world.server.tenant_id)
+        world.ledger.forgotten |= before.mutations.keys() - after.mutations.keys()
+        world.ledger.let_go += [lost for lost in before.superseded if lost not in after.superseded]
+        await world.network.note_ends()
+        world.asleep.clear()
+        return f"a winter later {sum(collected.values())} rows are collected"
 
 
 class Moves(Nemesis):

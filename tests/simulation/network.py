@@ -29,6 +29,8 @@ class Network:
 
     def send(self, device: Device) -> str:
         """A device sends its next request."""
+        if device in self._world.asleep:
+            return f"{device.name} sleeps"
         under_way = sum(exchange.device is device for exchange in [*self.up, *(one for one, _ in self.down)])
         if under_way >= _MOST_UNDER_WAY:
             return f"{device.name} waits"
@@ -59,12 +61,11 @@ class Network:
         replies: dict[int, Reply] = {}
 
         async def one(number: int, exchange: Exchange) -> None:
-            replies[number] = await self._answered(exchange)
+            replies[number] = await self.serve(exchange)
 
         async with anyio.create_task_group() as tasks:
             for number, exchange in enumerate(pair):
                 tasks.start_soon(one, number, exchange)
-        await self._note_ends()
         for number in sorted(replies):
             self.down.append((pair[number], replies[number]))
         names = " and ".join(exchange.device.name for exchange in pair)
@@ -87,8 +88,13 @@ class Network:
 
     async def serve(self, exchange: Exchange) -> Reply:
         """The server's answer, noted in the ledger with what it brought to an end."""
-        reply = await self._answered(exchange)
-        await self._note_ends()
+        reply = await self._world.server.answer(exchange.device.principal, exchange.body)
+        document = reply.document()
+        verdicts = document.get("verdicts", ())
+        sent = [self._lifted(json.loads(text)) for text in exchange.outgoing.mutations] if verdicts else []
+        at = self._moment(document.get("epoch"))
+        self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, at)
+        await self.note_ends()
         return reply
 
     def clear(self) -> None:
@@ -96,20 +102,12 @@ class Network:
         self.up.clear()
         self.down.clear()
 
-    async def _answered(self, exchange: Exchange) -> Reply:
-        reply = await self._world.server.answer(exchange.device.principal, exchange.body)
-        document = reply.document()
-        verdicts = document.get("verdicts", ())
-        sent = [self._lifted(json.loads(text)) for text in exchange.outgoing.mutations] if verdicts else []
-        at = self._moment(document.get("epoch"))
-        self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, at)
-        return reply
-
-    async def _note_ends(self) -> None:
-        """What waited for a record that came is judged in the transaction that brought it."""
+    async def note_ends(self) -> None:
+        """What waited for a record that came is judged in the transaction that brought it, after what brought it."""
         ledger = self._world.ledger
         for uid, verdict in (await self._world.server.ends_of(ledger.waiting())).items():
-            if verdict["status"] != "waiting":
+            expired = verdict["code"] == "unknown_record"
+            if verdict["status"] != "waiting" and (expired or ledger.created(ledger.told[uid].key)):
                 ledger.ended(uid, verdict, self._moment(None))
 
     def _lifted(self, mutation: dict[str, Any]) -> dict[str, Any]:

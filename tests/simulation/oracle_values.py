@@ -31,7 +31,7 @@ def no_value_is_lost(case: Case) -> None:
         row = case.server.records.get(key)
         require("no value is lost", row is not None, f"{key} is gone")
         assert row is not None
-        if repr(row.fields[name]) == text or (key, name, text) in kept:
+        if row.collected or repr(row.fields[name]) == text or (key, name, text) in kept:
             continue
         seen = any(_overwritten(told, writes[key, name]) for told in tellers)
         uids = [told.verdict["uid"] for told in tellers]
@@ -42,15 +42,17 @@ def fields_are_as_the_rules_give_them(case: Case) -> None:
     """Fields, tags and superseded values, worked out by a model of its own; what a person decided is not followed."""
     model = _model(case)
     for (key, name), write in model.fields.items():
-        have = case.server.records[key].fields[name]
-        if (key, name) not in model.decided:
+        row = case.server.records[key]
+        have = row.fields[name]
+        if (key, name) not in model.decided and not row.collected:
             require("the rules", have == write.value, f"{key} {name} is {have!r} instead of {write.value!r}")
     for key, tags in model.tags.items():
-        have = case.server.records[key].fields.get("tags", [])
-        require("the rules", have == sorted(tags), f"{key} is tagged {have} instead of {sorted(tags)}")
+        row = case.server.records[key]
+        have = row.fields.get("tags", [])
+        require("the rules", row.collected or have == sorted(tags), f"{key} is tagged {have} instead of {sorted(tags)}")
     listed = {
         Loss(lost.uid, (lost.key, lost.field), repr(lost.value), lost.author)
-        for lost in case.server.superseded
+        for lost in case.superseded()
         if lost.field != _EXISTENCE and lost.field not in MANUAL.get(lost.key[0], ())
     }
     require("the rules", listed == model.losses, f"superseded: {listed ^ model.losses}")
@@ -98,7 +100,7 @@ def deletions_hold_until_undone(case: Case) -> None:
     """A record is deleted by somebody's deletion, and lives where that was undone, lost, or never was."""
     deletions: dict[Key, list[Told]] = defaultdict(list)
     revivals: dict[Key, list[Told]] = defaultdict(list)
-    lost = {(one.uid, one.field) for one in case.server.superseded}
+    lost = {(one.uid, one.field) for one in case.superseded()}
     for uid, told in case.accepted().items():
         if told.mutation["op"] == "delete" and (uid, _EXISTENCE) not in lost:
             deletions[told.key].append(told)
@@ -153,7 +155,7 @@ def _writes(case: Case, clashes: set[tuple[str, str]]) -> Writes:
 def _kept(case: Case) -> set[tuple[Key, str, str]]:
     """Values that lie elsewhere: superseded, or in a conflict, alone or as part of a unit."""
     kept: set[tuple[Key, str, str]] = set()
-    for lost in case.server.superseded:
+    for lost in case.superseded():
         kept |= {(lost.key, name, text) for name, text in _parts(lost.field, lost.value)}
     for (collection, _), row in case.server.records.items():
         if collection == "conflicts":

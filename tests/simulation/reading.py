@@ -53,7 +53,8 @@ async def _records(tx: Tx, tenant_id: str) -> dict[Key, Row]:
     for name, sql in records().sql.items():
         ids = [str(row[0]) for row in await tx.fetch(_ids(sql.table), {"t": tenant_id})]
         for record_id, record in (await sql.load(tx, tenant_id, ids)).items():
-            found[name, record_id] = Row(record.version, record.deleted, record.audience, record.fields)
+            collected = record.deleted and record.seq == 0
+            found[name, record_id] = Row(record.version, record.deleted, collected, record.audience, record.fields)
     return found
 
 

@@ -89,6 +89,7 @@ async def _lived(world: World) -> Result:
         world.note("with " + (", ".join(nemesis.name for nemesis in world.nemeses) or "no nemesis"))
         for steps in range(1, world.day.steps + 1):  # noqa: B007  # told when it fails
             await world.step()
+        world.asleep.clear()
         await world.quiesce()
         standing = await read_server(world.server.process.database, world.server.tenant_id)
         judge(Case(world.ledger, standing, [read_device(device) for device in world.devices]))

@@ -19,6 +19,7 @@ from server.engine.exchange import Exchange
 from server.engine.history import History
 from server.engine.pull import Puller
 from server.engine.push import Pusher
+from server.engine.tidy import Tidier
 from server.outbox.collect import Forwarder
 from server.ports import Cause, Principal
 from server.routes.problem import HANDLERS
@@ -31,6 +32,7 @@ from sync.protocol import Mutation
 from tests.simulation.models import GROWN, records, registry
 from tests.support.shop import Ids
 
+RETENTION_MS = 90 * 24 * 60 * 60 * 1000
 KEYS = CursorKeys(b"s" * 32)
 
 _ENDPOINT = Statement(
@@ -167,6 +169,11 @@ class Server:
             return await self.process.applier.apply(writing, self.tenant_id, author, mutations, Cause("simulated"))
 
         return await self.process.writer.submit(Job([self.tenant_id], job))
+
+    async def tidy(self) -> dict[str, int]:
+        """Collect what is older than the retention; how many rows of each kind."""
+        process, stored = self.process, records(grown=self.grown)
+        return await Tidier(process.database, process.writer, stored, self._clock, RETENTION_MS).tidy(self.tenant_id)
 
     async def declare_epoch(self) -> None:
         """Draw a new epoch, as a restore does."""

@@ -9,10 +9,11 @@ Key = tuple[str, str]
 
 
 class Row(NamedTuple):
-    """A record of the server's, tombstones included; `fields` in wire form."""
+    """A record of the server's, tombstones included; `fields` in wire form. Of a `collected` one the id is left."""
 
     version: int
     deleted: bool
+    collected: bool
     audience: str
     fields: Mapping[str, Any]
 

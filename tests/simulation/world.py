@@ -86,6 +86,8 @@ class World:
     devices: list[Device] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     most_devices: int = 5
+    device_backups: dict[Device, tuple[bytes, set[str]]] = field(default_factory=dict)
+    asleep: set[Device] = field(default_factory=set)
     ms: int = START_MS
     server_skew_ms: int = 0
 
@@ -162,7 +164,10 @@ class World:
         self.note(await chosen())
 
     async def quiesce(self) -> None:
-        """The faults end; every queue is drained and every device pulls until nobody hears anything new."""
+        """The faults end; every queue is drained and every device pulls until nobody hears anything new.
+
+        Whoever sleeps is left alone.
+        """
         self.note("the faults end")
         self.network.clear()
         for device in self.devices:
@@ -170,7 +175,7 @@ class World:
                 device.update(GROWN)
         self.refuse()
         for _ in range(_MOST_SWEEPS):
-            news = [await self._drain(device) for device in self.devices]
+            news = [await self._drain(device) for device in self.devices if device not in self.asleep]
             if not any(news):
                 return
         require("settles", condition=False, message=f"still news after {_MOST_SWEEPS} sweeps")
