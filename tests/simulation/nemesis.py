@@ -10,13 +10,11 @@ from server.storage.database import DatabaseError
 from sync.protocol import Mutation
 from tests.simulation.acting import SHOPS, WORDS
 from tests.simulation.models import GROWN
-from tests.simulation.reading import read_server
-from tests.simulation.server import RETENTION_MS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_MINUTE_MS = 60_000
+MINUTE_MS = 60_000
 
 
 class Nemesis(ABC):
@@ -51,7 +49,7 @@ class Clocks(Nemesis):
 
     async def strike(self, world: "World") -> str:
         far = world.random.choice((1, 7, 60, 60 * 24 * 3))
-        skew = world.random.randint(-far, far) * _MINUTE_MS
+        skew = world.random.randint(-far, far) * MINUTE_MS
         if world.random.random() < 0.2:
             world.server_skew_ms = skew
             return f"the server's clock is off by {skew} ms"
@@ -91,7 +89,7 @@ class SetBack(Nemesis):
         return f"{device.path.name} is set back, {len(journal - before)} mutations lost"
 
 
-class Disk(Nemesis):
+class DiskTrouble(Nemesis):
     """The database refuses the next commit or two: full for a moment, or for no reason at all."""
 
     name = "disk"
@@ -133,50 +131,6 @@ class ServerWrites(Nemesis):
         return f"the server writes {fields} to {mutation['record_id'][-6:]}: {outcome.status}"
 
 
-class Backup(Nemesis):
-    """The server's file is copied; later an old copy comes back, and a new epoch is declared."""
-
-    name = "declared_restore"
-    files = True
-    declared: ClassVar[bool] = True
-
-    async def strike(self, world: "World") -> str:
-        if not world.backups or world.random.random() < 0.5:
-            world.backups.append((world.disk.copy(), world.ledger.copy()))
-            return "the server's file is copied"
-        content, told = world.random.choice(world.backups)
-        await world.server.stop()
-        world.disk.restore(content)
-        world.server.start()
-        world.ledger.restore(told)
-        if self.declared:
-            await world.server.declare_epoch()
-        return f"the server's file is set back{' and an epoch declared' if self.declared else ''}"
-
-
-class Rewind(Backup):
-    """The same, and nobody says so."""
-
-    name = "rewind"
-    declared = False
-
-
-class LiveRewind(Nemesis):
-    """An old file is put in the place of the one the server has open."""
-
-    name = "live_rewind"
-    files = True
-
-    async def strike(self, world: "World") -> str:
-        if not world.backups or world.random.random() < 0.5:
-            world.backups.append((world.disk.copy(), world.ledger.copy()))
-            return "the server's file is copied"
-        content, told = world.random.choice(world.backups)
-        world.disk.replace(content)
-        world.ledger.restore(told)
-        return "the server's file is replaced under it"
-
-
 class Scopes(Nemesis):
     """A device sees another shop from now on, or no longer."""
 
@@ -192,43 +146,6 @@ class Scopes(Nemesis):
         return f"{device.name} sees {', '.join(sorted(shops))} from now on"
 
 
-class Winter(Nemesis):
-    """Some devices are put away; a winter later the server has collected what is too old, and they wake.
-
-    What was sent is answered before: a verdict is promised for the retention and no longer. Backups of before are gone.
-    """
-
-    name = "winter"
-
-    async def strike(self, world: "World") -> str:
-        await world.quiesce()
-        if not world.asleep:
-            world.device_backups.clear()
-            world.asleep |= set(world.random.sample(world.devices, world.random.randint(1, len(world.devices))))
-            return f"{', '.join(device.name for device in world.asleep)} are put away"
-        world.ms += RETENTION_MS + world.random.randint(5, 20) * 24 * 60 * _MINUTE_MS
-        world.device_backups.clear()
-        world.backups.clear()
-        before = await read_server(world.server.process.database, world.server.tenant_id)
-        collected = await world.server.tidy()
-        after = await read_server(world.server.process.database, world.server.tenant_id)
-        world.ledger.forgotten |= before.mutations.keys() - after.mutations.keys()
-        world.ledger.let_go += [lost for lost in before.superseded if lost not in after.superseded]
-        await world.network.note_ends()
-        world.asleep.clear()
-        return f"a winter later {sum(collected.values())} rows are collected"
-
-
-class Moves(Nemesis):
-    """Errands are handed from shop to shop. It strikes by letting people do so."""
-
-    name = "moves"
-
-    async def strike(self, world: "World") -> str:
-        world.day.moves = True
-        return "errands move from now on"
-
-
 class Deploy(Nemesis):
     """A later version of the server; then the apps follow, one by one. What old ones queue is lifted."""
 
@@ -242,19 +159,3 @@ class Deploy(Nemesis):
         if device.schema < GROWN:
             device.update(GROWN)
         return f"the app of {device.name} is up to date"
-
-
-ALL: tuple[type[Nemesis], ...] = (
-    Crash,
-    Clocks,
-    Clone,
-    SetBack,
-    Disk,
-    ServerWrites,
-    Deploy,
-    Backup,
-    Rewind,
-    LiveRewind,
-    Scopes,
-    Moves,
-)

@@ -158,8 +158,6 @@ def edit_errand(world: "World", device: Device) -> str:
 
 def move_errand(world: "World", device: Device) -> str:
     """Hand an errand to another shop."""
-    if not world.day.moves:
-        return edit_errand(world, device)
     return edit(world, device, "errands", {"shop": world.random.choice(SHOPS)})
 
 
@@ -197,7 +195,7 @@ _STAFF: Mapping[Act, int] = {
     edit_customer: 2,
     add_errand: 2,
     edit_errand: 3,
-    move_errand: 1,
+    move_errand: 2,
     delete: 3,
     restore: 2,
     blunder: 1,

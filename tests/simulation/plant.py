@@ -19,6 +19,7 @@ from sync.judge import Judge, Queued
 from sync.merging import Merging
 from sync.protocol import Registry, Unusable
 from sync.workspace import Workspace
+from tests.simulation.plant_history import PLANTS as HISTORY
 from tests.simulation.planting import Plant, all_of, replaced
 
 _FORGET = Statement("DELETE FROM mutations WHERE tenant_id = :tenant_id AND uid = :uid")
@@ -196,4 +197,5 @@ PLANTS: Sequence[Plant] = (
     Plant("tag-removed", "a remove takes an add it did not see", replaced(sync.merging, "remove", _removed_unseen)),
     Plant("waits-forever", "a creation ends nobody's wait", replaced(WaitingRoom, "for_records", _nobody_waited)),
     Plant("not-lifted", "an old app's words are today's", replaced(Registry, "_lifted", _taken_as_it_is)),
+    *HISTORY,
 )

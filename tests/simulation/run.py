@@ -8,13 +8,21 @@ from typing import NamedTuple
 import anyio
 
 from tests.simulation.case import Case
-from tests.simulation.nemesis import ALL, Nemesis
+from tests.simulation.nemesis import Clocks, Clone, Crash, Deploy, DiskTrouble, Nemesis, Scopes, ServerWrites, SetBack
+from tests.simulation.nemesis_history import Backup, LiveRewind, Rewind, Winter
 from tests.simulation.oracle import judge
 from tests.simulation.planting import Plant
 from tests.simulation.reading import read_device, read_server
 from tests.simulation.standing import Violation
 from tests.simulation.storage import Disk, scratch
 from tests.simulation.world import Opening, World
+
+
+ALL: tuple[type[Nemesis], ...] = (
+    *(Crash, Clocks, Clone, SetBack, DiskTrouble, ServerWrites, Scopes, Deploy),
+    *(Backup, Rewind, LiveRewind, Winter),
+)
+_NEMESES = (0, 1, 2, 2, 3, 3, 4)
 
 
 class Result(NamedTuple):
@@ -77,9 +85,9 @@ def _opened(disk: Disk | None) -> Opening:
 
 
 def _drawn(world: World) -> list[Nemesis]:
-    """Each seed has some of the nemeses: what one hides, a seed without it shows."""
+    """Each seed has a few of the nemeses: what one hides, a seed without it shows."""
     possible = [kind for kind in ALL if world.disk_or_none is not None or not kind.files]
-    return [kind() for kind in possible if world.random.random() < 0.45]
+    return [kind() for kind in world.random.sample(possible, world.random.choice(_NEMESES))]
 
 
 async def _lived(world: World) -> Result:

@@ -24,7 +24,7 @@ from tests.simulation.ledger import Ledger, Told
 from tests.simulation.models import GROWN
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.network import Network
-from tests.simulation.people import act, add_product, tastes
+from tests.simulation.people import act, add_errand, add_product, tastes
 from tests.simulation.server import Server
 from tests.simulation.standing import require
 from tests.simulation.storage import Disk, InlineSqlite
@@ -66,7 +66,6 @@ class Day:
     blind: float
     rests: float
     tastes: dict[str, float]
-    moves: bool = False
 
 
 @dataclass
@@ -131,7 +130,8 @@ class World:
             self._add(name, Principal(self.server.tenant_id, self.ids(), role, shop, shops))
         for device in self.devices * 2:
             if device.principal.role != "terminal":
-                self.note(f"{device.name}: {add_product(self, device)}")
+                add = self.random.choice((add_product, add_product, add_errand))
+                self.note(f"{device.name}: {add(self, device)}")
         if self.random.random() < _KNOWN_SHARE:
             await self.quiesce()  # most days begin with what everybody knows
 
@@ -158,7 +158,7 @@ class World:
             (self._deliver, 7 * (down > 0)),
             (self.network.arrive, 7 * (up > 0)),
             (self.network.arrive_together, 2 * (up > 1 and self.can_group)),
-            (self._strike, 2 * bool(self.nemeses)),
+            (self._strike, 3 * bool(self.nemeses)),
         ]
         chosen = self.random.choices([step for step, _ in steps], [weight for _, weight in steps])[0]
         self.note(await chosen())
