@@ -83,6 +83,8 @@ class Ledger:
             if first is None:
                 require("one verdict", not verdict["duplicate"], f"{uid} is told again, and never was told")
                 self.told[uid] = Told(author, sent[uid], verdict, at.limit, self.epoch)
+            elif verdict["code"] == "verdict_expired" and uid in self.forgotten:
+                continue  # its author looks at it; what it did stays done
             elif first.verdict["status"] == "waiting" != verdict["status"]:
                 self.ended(uid, verdict, at)
             else:

@@ -67,8 +67,9 @@ class Winter(Nemesis):
         await world.quiesce()
         if not world.asleep:
             world.device_backups.clear()
-            world.asleep |= set(world.random.sample(world.devices, world.random.randint(1, len(world.devices))))
-            return f"{', '.join(device.name for device in world.asleep)} are put away"
+            chosen = world.random.sample(world.devices, world.random.randint(1, len(world.devices)))
+            world.asleep.update(chosen)
+            return f"{', '.join(device.name for device in chosen)} are put away"
         await self._autumn(world)
         world.ms += RETENTION_MS + world.random.randint(5, 20) * 24 * 60 * MINUTE_MS
         world.device_backups.clear()

@@ -17,7 +17,6 @@ from tests.simulation.standing import Violation
 from tests.simulation.storage import Disk, scratch
 from tests.simulation.world import Opening, World
 
-
 ALL: tuple[type[Nemesis], ...] = (
     *(Crash, Clocks, Clone, SetBack, DiskTrouble, ServerWrites, Scopes, Deploy),
     *(Backup, Rewind, LiveRewind, Winter),
