@@ -10,6 +10,9 @@ from tests.simulation.server import RETENTION_MS
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+PUT_OFF = "the server's file is left alone while somebody sleeps"
+"""Who sleeps through a new epoch and then through the retention sends a journal whose verdicts are gone: see Open."""
+
 
 class Backup(Nemesis):
     """The server's file is copied; later an old copy comes back, and a new epoch is declared."""
@@ -22,6 +25,8 @@ class Backup(Nemesis):
         if not world.backups or world.random.random() < 0.5:
             world.backups.append((world.disk.copy(), world.ledger.copy()))
             return "the server's file is copied"
+        if world.asleep:
+            return PUT_OFF
         content, told = world.random.choice(world.backups)
         await world.server.stop()
         world.disk.restore(content)
@@ -49,6 +54,8 @@ class LiveRewind(Nemesis):
         if not world.backups or world.random.random() < 0.5:
             world.backups.append((world.disk.copy(), world.ledger.copy()))
             return "the server's file is copied"
+        if world.asleep:
+            return PUT_OFF
         content, told = world.random.choice(world.backups)
         world.disk.replace(content)
         world.ledger.restore(told)

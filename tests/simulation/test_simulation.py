@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from server.storage.open import open_database
 from tests.simulation.models import errands_ddl
+from tests.simulation.plant import PLANTS
 from tests.simulation.run import Result, Stage
 from tests.simulation.storage import migrated
 
-_A_PART = 40
+_A_PART = 25
 
 
 @pytest.fixture
@@ -51,3 +52,20 @@ async def test_it_comes_right_on_postgresql_too(postgres_url: str, seed: int) ->
 async def test_a_seed_tells_the_same_story_every_time(stage: Stage) -> None:
     """Else no failure could be replayed."""
     assert (await stage.play(7)).trace == (await stage.play(7)).trace
+
+
+@pytest.mark.parametrize("name", ["increment-twice", "page-short", "late-untold"])
+async def test_a_planted_fault_is_found(stage: Stage, name: str) -> None:
+    """A simulation that finds nothing proves nothing; the README lists all of them."""
+    (plant,) = [plant for plant in PLANTS if plant.name == name]
+    assert await stage.find(plant, 60) is not None
+
+
+async def test_what_fails_is_told_with_as_few_steps_as_still_fail(stage: Stage) -> None:
+    """By halving: people read the end of a short day."""
+    (plant,) = [plant for plant in PLANTS if plant.name == "page-short"]
+    found = await stage.find(plant, 60)
+    assert found is not None
+    with plant.planting():
+        shorter = await stage.shorten(found)
+    assert (shorter.clause is not None, shorter.steps <= found.steps) == (True, True)
