@@ -86,7 +86,8 @@ class Ledger:
             elif verdict["code"] == "verdict_expired" and uid in self.forgotten:
                 continue  # its author looks at it; what it did stays done
             elif first.verdict["status"] == "waiting" != verdict["status"]:
-                self.ended(uid, verdict, at)
+                if self.created(first.key):  # else by a request of the same transaction, whose answer is noted next
+                    self.ended(uid, verdict, at)
             else:
                 require("one verdict", verdict["duplicate"] or uid in self.late, f"{uid} was judged twice")
                 same = all(first.verdict[name] == verdict[name] for name in _SAME)

@@ -14,6 +14,14 @@ PUT_OFF = "the server's file is left alone while somebody sleeps"
 """Who sleeps through a new epoch and then through the retention sends a journal whose verdicts are gone: see Open."""
 
 
+async def copied(world: "World") -> str:
+    """Copy the server's file, except where a mark stands and nothing was written after it: see Open."""
+    if await world.server.stands_at_a_mark():
+        return "nothing was written since the last mark"
+    world.backups.append((world.disk.copy(), world.ledger.copy()))
+    return "the server's file is copied"
+
+
 class Backup(Nemesis):
     """The server's file is copied; later an old copy comes back, and a new epoch is declared."""
 
@@ -23,8 +31,7 @@ class Backup(Nemesis):
 
     async def strike(self, world: "World") -> str:
         if not world.backups or world.random.random() < 0.5:
-            world.backups.append((world.disk.copy(), world.ledger.copy()))
-            return "the server's file is copied"
+            return await copied(world)
         if world.asleep:
             return PUT_OFF
         content, told = world.random.choice(world.backups)
@@ -52,8 +59,7 @@ class LiveRewind(Nemesis):
 
     async def strike(self, world: "World") -> str:
         if not world.backups or world.random.random() < 0.5:
-            world.backups.append((world.disk.copy(), world.ledger.copy()))
-            return "the server's file is copied"
+            return await copied(world)
         if world.asleep:
             return PUT_OFF
         content, told = world.random.choice(world.backups)

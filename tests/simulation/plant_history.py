@@ -11,6 +11,7 @@ from server.storage.writer import Tenant, Writer
 from sync.client.base import Base
 from tests.simulation.planting import Make, Plant, Planting, all_of, replaced
 
+_EVERYTHING = 10**9
 _UNMOVED = Statement("UPDATE tenants SET horizon = horizon WHERE tenant_id = :tenant_id AND horizon > :cutoff")
 
 
@@ -48,6 +49,14 @@ def _silent(_told: Any) -> Any:
     return planted
 
 
+def _young_ones_too(collect: Any) -> Any:
+    async def planted(self: tidy.Tidier, reach: tidy.Reach) -> Any:
+        self._kinds = tuple(kind for kind in self._kinds if kind.name.endswith("_tombstones"))
+        return await collect(self, reach._replace(cutoff=_EVERYTHING))
+
+    return planted
+
+
 PLANTS: Sequence[Plant] = (
     Plant(
         "rewind-unnoticed",
@@ -57,8 +66,8 @@ PLANTS: Sequence[Plant] = (
     Plant("horizon-ignored", "who slept through a deletion goes on", _standing(_never("behind"))),
     Plant(
         "tombstone-early",
-        "tombstones are collected, and the horizon stays",
-        replaced(tidy, "_RAISE", lambda _raise: _UNMOVED),
+        "young tombstones are collected, too, and the horizon stays",
+        all_of(replaced(tidy, "_RAISE", lambda _raise: _UNMOVED), replaced(tidy.Tidier, "collect", _young_ones_too)),
     ),
     Plant("departure-lost", "who leaves a bucket leaves no tombstone", replaced(Records, "store", _no_departures)),
     Plant(
