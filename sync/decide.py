@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sync.clock import clamp
 from sync.collection import Collection
 from sync.conflicts import About, Decision, decided, decision, opened, reopened, standing
+from sync.merge import COLLECTED
 from sync.merging import Merging, owned
 from sync.outcome import Clash, Loser, Outcome, Writer, rejected
 from sync.protocol import Mutation, Registry, Unusable
@@ -64,6 +65,8 @@ def _written(
     registry: Registry, have: Record, target: Record, mutation: Mutation, writer: Writer, wanted: Decision
 ) -> Decided:
     """Write the record as somebody who saw all of it; what its collection refuses decides nothing."""
+    if target.collected:
+        return Decided(COLLECTED)
     raw = {
         **{name: mutation[name] for name in ("mutation_id", "uid", "timestamp")},
         "op": "update",

@@ -185,7 +185,7 @@ class Workspace:
         """Add to another record's counter; a flag where that is worth a look."""
         name, record_id, field = counter
         have = self._records.get((name, record_id))
-        if have is None:
+        if have is None or have.collected:  # of a collected one no sum is left to add to, and its place must stay
             self.held[counter] += delta
             return f"unknown_{name}"
         record = have.copy()

@@ -78,7 +78,11 @@ class Taking:
         too_old = answer.get("too_old", False)
         changes = self._turn_page(meta, answer) if fits and not too_old else 0
         if fits and not too_old and not sent.mutations:
-            self._compare(meta, answer.get("digest"))
+            told = answer.get("digest")
+            self._compare(meta, told)
+            if told is not None and meta.building_side is None and not renumbered:
+                # This is all there is: what was taken and did not come back was deleted so long ago that none tells.
+                self._queue.leave_lost(meta, {bucket["collection"] for bucket in told})
         if meta.resume_from is not None and answer["last_mutation_id"] >= meta.resume_from:
             meta.resume_from = None
         self._queue.leave_view(meta)

@@ -63,3 +63,15 @@ async def test_nothing_is_compared_while_nothing_changed_or_mutations_are_under_
     assert (till.client.status.differences, till.client.store.meta().digest) == (0, None)
     await till.client.drain()
     assert till.client.status.differences == 1
+
+
+async def test_what_was_deleted_too_long_ago_to_be_told_is_not_shown_for_ever(world: World) -> None:
+    """Sent again for a new epoch, its creation gets its old verdict, and no page has anything of the record left."""
+    till = world.till("a")
+    gone, kept = (till.client.create("products", product()).record_id for _ in range(2))
+    await till.client.drain()
+    del world.server.records["products", gone]
+    world.server.epoch = "another"
+    await till.client.drain()
+    await till.client.drain()
+    assert set(till.client.records("products")) == {kept}

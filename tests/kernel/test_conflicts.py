@@ -1,5 +1,6 @@
 """Conflicts: both sides are kept until a person decides, and a decision ends it once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,6 +191,14 @@ def test_a_decision_about_a_deleted_record_leaves_it_deleted(table: Table) -> No
     table.push(3, dict(mutation("delete", base_version=2)))
     assert table.decide(3, decision="mine")["status"] == "applied"
     assert (table.note.deleted, table.note.fields["price"]) == (True, "2.00")
+
+
+def test_a_decision_about_a_record_deleted_long_ago_is_refused(table: Table) -> None:
+    """Its values are gone: a price alone would bring it back to everybody as a record without a name."""
+    table.server.records["notes", record_id(1)] = collected = replace(table.note, seq=0, deleted=True)
+    told = table.decide(3, decision="mine")
+    assert (told["status"], told["code"]) == ("rejected", "record_deleted")
+    assert table.note == collected
 
 
 def test_a_conflict_moves_with_its_record(table: Table) -> None:

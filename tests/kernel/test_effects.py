@@ -1,6 +1,7 @@
 """What a record does to others: counted once, taken back exactly, in whatever order things arrive."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hypothesis import given
@@ -161,3 +162,12 @@ def test_an_effect_beyond_the_column_is_held_and_comes_back() -> None:
     assert "stock_out_of_range" in server.records["tickets", record_id(1)].fields["flags"]
     assert units_of(server.records[SHELF_KEY].fields["stock"], QUANTITY.places) == -MOST
     assert server.held[COUNTER] == 0
+
+
+def test_a_sale_of_what_was_deleted_long_ago_leaves_the_bare_id_alone() -> None:
+    """No sum is left to add to; a new place in the sequence would bring a record without values back to everybody."""
+    server = MemoryServer()
+    server.records[SHELF_KEY] = replace(shelf(2, deleted=True), seq=0)
+    arrive(server, {2: queue_of(2, Sold(3_000, voided=False))}, [])
+    assert (server.records[SHELF_KEY].seq, server.records[SHELF_KEY].version) == (0, 2)
+    assert server.held[COUNTER] == -3_000
