@@ -53,7 +53,8 @@ FUNCTIONS = (
     (Memory, "known", "load: known mutations"),
     (Judge, "batch", "judge and merge"),
     (Records, "store", "store: sequence and grouping"),
-    (RecordSql, "_row", "store: rows"),
+    (RecordSql, "_columns", "store: columns"),
+    (RecordSql, "_rows", "store: rows"),
     (Memory, "remember", "store: mutations' rows"),
     (Exchange, "_answer", "answer: verdicts to JSON"),
 )
