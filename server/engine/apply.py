@@ -65,7 +65,7 @@ class Applier:
         new = [mutation for mutation in mutations if mutation["uid"] not in known]
         outcomes = {mutation["uid"]: judge.one(mutation) for mutation in new}
         ended = Ended()
-        if workspace.created and await self._room.any(writing.tx, tenant_id):
+        if (workspace.created or workspace.moved) and await self._room.any(writing.tx, tenant_id):
             ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()

@@ -5,7 +5,8 @@ Rules:
 1. A reader that may have missed a collected tombstone (a range's `since` is below the horizon) is `behind`: it starts
    from nothing. This is asked before anything about marks, for those of that past are thinned out.
 2. A cursor of another epoch is from `elsewhere`: it starts from nothing too.
-3. A cursor of this epoch holds only where its mark exists and its place is not past the next mark's (else the head's).
+3. A cursor of this epoch holds only where its mark exists and its place is before the next mark's (else not past the
+   head). A mark has a place of its own in the sequence, before the changes of its transaction.
    Where it does not, history was rewound: a file was copied back, a lagging replica promoted. A new epoch is drawn,
    under the tenant's lock and after a second look, with a mark and an alarm.
 """
@@ -78,7 +79,7 @@ def standing(cursor: Cursor, head: Head) -> Standing:
         return "elsewhere"
     if any(part.since < head.horizon for part in cursor.ranges):
         return "behind"
-    bound = head.seq if head.next_mark_seq is None else head.next_mark_seq
+    bound = head.seq if head.next_mark_seq is None else head.next_mark_seq - 1
     return "holds" if head.mark_known and furthest(cursor) <= bound else "rewound"
 
 
@@ -103,7 +104,7 @@ class History:
     def vouches(self, tenant_id: str, cursor: Cursor) -> bool:
         """Whether the last head that was read shows that a cursor holds, without reading again.
 
-        It does for a cursor of its own mark up to its own place: a mark that came later is at that place or after it.
+        It does for a cursor of its own mark up to its own place: a mark that came later is at a place after it.
         """
         seen = self._seen.get(tenant_id)
         return (

@@ -31,9 +31,9 @@ class Late:
     async def judge(
         self, writing: Writing, tenant: Tenant, workspace: Workspace, accepted: Callable[[Accepted], None]
     ) -> Ended:
-        """Judge what waits for the workspace's new records; what that brings about may end more."""
+        """Judge what waits for records that are new or came into another sight; what that brings about may end more."""
         ended, asked = Ended(), set[Key]()
-        while arrived := workspace.created - asked:
+        while arrived := (workspace.created | {key for key, *_ in workspace.moved}) - asked:
             asked |= arrived
             waiting = await self._room.for_records(writing.tx, tenant.tenant_id, arrived)
             if waiting:

@@ -2,12 +2,12 @@
 
 Rules:
 
-1. The cutoff is a place in the sequence: the newest mark older than the retention. Everything up to it was written
-   before. It becomes the tenant's horizon in the same job that collects: who pulled less starts from nothing.
+1. The cutoff is a place in the sequence: the one before the newest mark older than the retention. Everything up to it
+   was written before. It becomes the tenant's horizon in the same job that collects: who pulled less starts from nothing.
 2. A tombstone stays as a bare id (`seq` 0, no values): no pull reads it, and its key still refuses a late creation.
    Departures, values that lost, and verdicts told long ago go.
-3. Marks are thinned: the newest below the horizon and all later ones stay. Below, not at: a reader that stands exactly
-   at the horizon carries the mark before it, and must not look as if history had been rewound.
+3. Marks are thinned: the newest up to the horizon and all later ones stay. A reader that stands exactly at the horizon
+   carries that one, and must not look as if history had been rewound.
 4. What has waited for its record for 30 days is rejected, and told so.
 5. Verdicts are kept by checkpoint: how far a client had come, and when. When that is older than the retention, what it
    covers goes (`purged_through`), and a new checkpoint is taken. So a verdict is kept for one to two retentions.
@@ -35,7 +35,7 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _FIRST_UID = "00000000-0000-0000-0000-000000000000"
 
 _REACH = Statement(
-    """SELECT epoch, horizon, (SELECT max(seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.at < :before)
+    """SELECT epoch, horizon, (SELECT max(seq) - 1 FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.at < :before)
        FROM tenants AS t WHERE tenant_id = :tenant_id"""
 )
 _RAISE = Statement("UPDATE tenants SET horizon = :cutoff WHERE tenant_id = :tenant_id AND horizon < :cutoff")
@@ -49,7 +49,7 @@ LEFTOVERS = (
     Leftover("departures", "seq <= :cutoff"),
     Leftover("superseded", "noted_at < :before", key="uid", kind="uuid", order="noted_at"),
     Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
-    Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq < :cutoff)"),
+    Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq <= :cutoff)"),
     Leftover(
         "mutations",
         """uid < :bound AND mutation_id <= (SELECT c.purged_through FROM clients AS c

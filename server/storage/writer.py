@@ -53,7 +53,8 @@ class Tenant:
     """A locked tenant.
 
     `seq` is the head of its sequence; a job that finds history rewound sets another `epoch`; `revision` grows with the
-    tenant's devices, endpoints and bindings. `forwards`: something was written that is to be forwarded.
+    tenant's devices, endpoints and bindings. `forwards`: something was written that is to be forwarded. `mark_seq`: the
+    place kept for a mark, before those of this transaction's changes; it is used only where there are any.
     """
 
     tenant_id: str
@@ -61,11 +62,22 @@ class Tenant:
     epoch: str
     revision: int
     forwards: bool = False
+    mark_seq: int | None = None
     locked_at: tuple[int, int, str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Remember what was stored."""
         self.locked_at = (self.seq, self.revision, self.epoch)
+
+    def keep_place_for_mark(self) -> None:
+        """A mark has a place of its own: what comes after it in the sequence came after it in history."""
+        self.mark_seq = self.next_seq()
+        self.__post_init__()
+
+    @property
+    def head(self) -> int:
+        """Where the sequence stands once this transaction is over."""
+        return self.seq if self.changed or self.mark_seq is None else self.seq - 1
 
     def next_seq(self) -> int:
         """Take the next place in the sequence."""
@@ -206,14 +218,14 @@ class Writer:
             writing = Writing(tx, now_ms, encode_instant(now_ms), look, touched)
             for tenant_id in sorted({tenant_id for job in jobs for tenant_id in job.tenants}):
                 for row in await tx.fetch(_LOCK, (tenant_id,)):
-                    touched[tenant_id] = self._locked(*row)
+                    touched[tenant_id] = self._locked(Tenant(*row), now_ms)
             results = [await job.run(writing) for job in jobs]
             await self._store(writing)
             return results
 
         results = await self._database.write(work)
         for tenant in touched.values():
-            self._furthest[tenant.tenant_id] = (tenant.epoch, tenant.seq)
+            self._furthest[tenant.tenant_id] = (tenant.epoch, tenant.head)
             if tenant.renewed:
                 log.error("history_rewound", alarm=True, tenant_id=tenant.tenant_id, seq=tenant.locked_at[0])
             if tenant.changed:
@@ -221,11 +233,13 @@ class Writer:
                 self._tell(tenant)
         return results
 
-    def _locked(self, tenant_id: str, seq: int, epoch: str, revision: int) -> Tenant:
+    def _locked(self, tenant: Tenant, now_ms: int) -> Tenant:
         """A tenant as it was found, under a new epoch where that is less than what was here before."""
-        tenant = Tenant(tenant_id, seq, epoch, revision)
-        known_epoch, known_seq = self._furthest.get(tenant_id, (epoch, seq))
-        if epoch == known_epoch and seq < known_seq:
+        known_epoch, known_seq = self._furthest.get(tenant.tenant_id, (tenant.epoch, tenant.seq))
+        rewound = tenant.epoch == known_epoch and tenant.seq < known_seq
+        if now_ms - self._marked.get(tenant.tenant_id, 0) >= MARK_EVERY_MS:
+            tenant.keep_place_for_mark()
+        if rewound:
             tenant.epoch = self._nonce()
         return tenant
 
@@ -234,11 +248,12 @@ class Writer:
             if not tenant.changed:
                 continue
             key = tenant.tenant_id
+            if tenant.renewed and tenant.mark_seq is None:
+                tenant.mark_seq = tenant.next_seq()
             await writing.tx.execute(_ADVANCE, (tenant.seq, tenant.revision, tenant.epoch, key))
-            due = writing.now_ms - self._marked.get(key, 0) >= MARK_EVERY_MS
-            if tenant.renewed or (due and tenant.seq != tenant.locked_at[0]):
+            if tenant.mark_seq is not None:
                 self._marked.pop(key, None)
-                row = {"tenant_id": key, "seq": tenant.locked_at[0], "nonce": self._nonce(), "at": writing.now}
+                row = {"tenant_id": key, "seq": tenant.mark_seq, "nonce": self._nonce(), "at": writing.now}
                 await writing.tx.execute(_MARK, row)
 
     def _tell(self, tenant: Tenant) -> None:

@@ -43,10 +43,6 @@ _BINDING = Statement(
     "INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, 'sales.forward', :endpoint_id)"
 )
 _VERDICT = Statement("SELECT uid, verdict FROM mutations WHERE tenant_id = :tenant_id AND uid = :uid")
-_AT_MARK = Statement(
-    """SELECT 1 FROM tenants AS t WHERE t.tenant_id = :tenant_id
-       AND t.seq = (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = t.tenant_id)"""
-)
 _EPOCH = Statement("UPDATE tenants SET epoch = :epoch WHERE tenant_id = :tenant_id")
 _NOBODY = Request({"type": "http", "method": "POST", "path": "/v1/sync", "headers": []})
 
@@ -173,14 +169,6 @@ class Server:
             return await self.process.applier.apply(writing, self.tenant_id, author, mutations, Cause("simulated"))
 
         return await self.process.writer.submit(Job([self.tenant_id], job))
-
-    async def stands_at_a_mark(self) -> bool:
-        """Whether nothing was written since the newest mark."""
-
-        async def work(tx: Tx) -> bool:
-            return bool(await tx.fetch(_AT_MARK, (self.tenant_id,)))
-
-        return await self.process.database.read(work)
 
     async def tidy(self) -> dict[str, int]:
         """Collect what is older than the retention; how many rows of each kind."""
