@@ -3,7 +3,8 @@
 Rules:
 
 1. The cutoff is a place in the sequence: the one before the newest mark older than the retention. Everything up to it
-   was written before. It becomes the tenant's horizon in the same job that collects: who pulled less starts from nothing.
+   was written before. It becomes the tenant's horizon in the same job that collects: who pulled less starts from
+   nothing.
 2. A tombstone stays as a bare id (`seq` 0, no values): no pull reads it, and its key still refuses a late creation.
    Departures, values that lost, and verdicts told long ago go.
 3. Marks are thinned: the newest up to the horizon and all later ones stay. A reader that stands exactly at the horizon
