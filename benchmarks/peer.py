@@ -118,15 +118,25 @@ class Queue:
             mutation["fields"] = {"note": note_of(record)}
         return self.request(mutations=made)
 
+    def products(self, ids: Sequence[str]) -> Request:
+        """Push new products."""
+        fields = {"name": "Caffè", "price": "1.20", "vat_rate": VAT_RATE}
+        return self.request(mutations=[self._next("create", one, "products") | {"fields": fields} for one in ids])
+
+    def prices(self, ids: Sequence[str], price: str) -> Request:
+        """Push new prices for products, known as they were made."""
+        said = {"base_version": 1, "fields": {"price": price, "vat_rate": VAT_RATE}}
+        return self.request(mutations=[self._next("update", one, "products") | said for one in ids])
+
     def pull(self, cursor: str | None, limit: int) -> Request:
         """Ask for a page of sales."""
         return self.request(cursor=cursor, collections=["sales"], limit=limit)
 
-    def _next(self, op: str, record_id: str) -> dict[str, Any]:
+    def _next(self, op: str, record_id: str, collection: str = "sales") -> dict[str, Any]:
         self.last_id += 1
         now = time.time_ns() // 1_000_000
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1000))
-        named = {"collection": "sales", "record_id": record_id, "op": op, "base_version": 0}
+        named = {"collection": collection, "record_id": record_id, "op": op, "base_version": 0}
         return {"mutation_id": self.last_id, "uid": uuid7(), **named, "timestamp": f"{stamp}.{now % 1000:03d}Z"}
 
 
@@ -162,7 +172,7 @@ class Rientro:
     """rientro on SQLite: an fsync before each answer."""
 
     name, durable = "rientro", "SQLite WAL synchronous=FULL commit"
-    conflicts = False  # no field of a sale keeps both sides of a conflict yet
+    conflicts = False  # no field of a sale is decided by people; `python -m benchmarks` measures prices that are
 
     dir: Path
     port: int

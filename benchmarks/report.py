@@ -33,6 +33,7 @@ def ratios(clients: int) -> tuple[Ratio, ...]:
         Ratio(
             f"SQLite: pull, {clients} clients / JSON made inside", f"{lite}: {read_many}", f"{raw}, pages as JSON", None
         ),
+        Ratio("SQLite: half conflicts / push", f"{lite}: prices, half of them in conflict", f"{lite}: {one}", None),
         Ratio("SQLite: push with deliveries / without", f"{lite}, outbox bound: {one}", f"{lite}: {one}", None),
         Ratio("PostgreSQL: push, 1 client / executemany", f"{post}: {one}", f"{asyncpg}, executemany of 100", 0.45),
         Ratio("PostgreSQL: push, 1 client / COPY", f"{post}: {one}", f"{asyncpg}, COPY of 100", None),

@@ -113,3 +113,5 @@ class Suite:
         some = list(known.values())[:: max(1, len(known) // self._size.rounds)][: self._size.rounds]
         figure = await workloads.changes(running, writer, some, cursor)
         self._results.add(f"rientro, {name}: one change to another client", figure)
+        figure = await workloads.conflicts(running, max(2, self._size.records // 5))
+        self._results.add(f"rientro, {name}: prices, half of them in conflict", figure)

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from benchmarks.figures import Figure, measured
 from benchmarks.load import Answer, Connection, encoded
-from benchmarks.peer import Queue, Record, record_of
+from benchmarks.peer import Queue, Record, Request, record_of, uuid7
 from benchmarks.records import chunks
 from benchmarks.target import Target
 
@@ -110,6 +110,26 @@ async def changes(target: Target, writer: Queue, known: Sequence[Known], cursor:
             rounds.append(sent.seconds + told.seconds)
     figure.latencies, figure.seconds = rounds, sum(rounds)
     return figure
+
+
+async def conflicts(target: Target, count: int) -> Figure:
+    """New prices for products, every second of which somebody else has priced meanwhile: that many conflicts open."""
+    mine, other, ids = target.queue(-1), target.queue(-1), [uuid7() for _ in range(count)]
+    await _priced(target, [mine.products(part) for part in chunks(ids, BATCH)])
+    await _priced(target, [other.prices(part, "1.30") for part in chunks(ids[::2], BATCH)])
+    requests = [mine.prices(part, "1.40") for part in chunks(ids, BATCH)]
+    with measured(count, target.pids) as figure:
+        answers = await _priced(target, requests)
+    found = [sum(one.body.count(said) for one in answers) for said in (b'"status":"applied"', b'"status":"conflict"')]
+    if found != [count - (count + 1) // 2, (count + 1) // 2]:
+        raise WrongAnswerError(f"{found[0]} applied and {found[1]} in conflict of {count}")
+    figure.latencies = [answer.seconds for answer in answers]
+    return figure
+
+
+async def _priced(target: Target, requests: Sequence[Request]) -> Sequence[Answer]:
+    with _connections(target, 1) as (connection,):
+        return await connection.send_all([encoded(request) for request in requests])
 
 
 @contextmanager
