@@ -32,11 +32,12 @@ Trouble = Literal["gap", "fork"]
 
 
 class Accepted(NamedTuple):
-    """A change to a record by one mutation, as routes to providers see it."""
+    """A change to a record by one mutation, as routes to providers see it. `timestamp` is the mutation's own."""
 
     collection: Collection
     record_id: str
     uid: str
+    timestamp: str
     before: Record | None
     after: Record
 
@@ -173,7 +174,7 @@ class Judge:
             if self.hides(record):
                 return rejected("out_of_scope", "this record would belong to somebody else")
             self.workspace.put((collection.name, record_id), record, collection)
-            self._accepted(Accepted(collection, record_id, mutation["uid"], have, record))
+            self._accepted(Accepted(collection, record_id, mutation["uid"], mutation["timestamp"], have, record))
         for loser in outcome.losers:
             self.lost.append(Lost(mutation["uid"], collection.name, record_id, loser))
         if outcome.clashes:

@@ -20,7 +20,8 @@ _REDRIVE = Statement(
 )
 _CANCEL = Statement(
     """UPDATE outbox SET state = 'cancelled', holds = false, settled_at = :now
-       WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state = 'pending' AND attempts = 0"""
+       WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state = 'pending' AND attempts = 0
+       AND NOT ambiguous"""
 )
 _LET_PASS = Statement("UPDATE outbox SET holds = false WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id")
 

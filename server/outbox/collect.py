@@ -3,7 +3,8 @@
 Rules:
 
 1. A row is stored with its change or not at all, and carries the whole payload as text: what is sent later is what was
-   accepted, whatever becomes of the record.
+   accepted, whatever becomes of the record. It says when the change was made and not when it was accepted: a server
+   that went back to a backup accepts it again, and a provider may compare what comes under a key it knows.
 2. A change that a provider caused goes back to no endpoint of that provider, unless the route says `echo`.
 3. A tenant's bindings are read again only when its revision moved, and remembered only where that is committed.
 """
@@ -18,6 +19,7 @@ from server.outbox.keys import delivery_id, idempotency_key
 from server.ports import Cause, Collector, Route
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
+from sync.clock import clamp
 from sync.judge import Accepted
 
 _BINDINGS = Statement(
@@ -121,7 +123,8 @@ class _Collecting:
         before = None if change.before is None else change.before.fields
         for route, endpoint_id in bound:
             if route.when(before, change.after.fields):
-                payload = frozen(route.event(before, change.after.fields), self._writing.now, change)
+                made_at, _ = clamp(change.timestamp, self._writing.now)
+                payload = frozen(route.event(before, change.after.fields), made_at, change)
                 self._draft(route, endpoint_id, change, payload)
 
     async def store(self) -> None:

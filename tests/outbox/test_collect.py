@@ -38,6 +38,26 @@ async def test_a_sale_and_its_void_are_two_deliveries_in_order(outlet: Outlet) -
     assert created.idempotency_key == idempotency_key(outlet.tenant_id, uid, "sales.forward", endpoint, "post")
 
 
+async def test_a_sale_accepted_again_by_a_server_gone_back_sends_the_same_text(outlet: Outlet) -> None:
+    """A provider that compares what comes under a key it knows finds no difference: the hour is the sale's own."""
+    await outlet.bind()
+    create = {"uid": outlet.new_id(), "op": "create", "collection": "sales", "record_id": outlet.new_id()}
+    texts = []
+    for _ in range(2):
+        outlet.last_id = 0
+        await outlet.push({**create, "fields": sale_fields()})
+        texts += await outlet.fetch("SELECT idempotency_key, payload FROM outbox")
+        await outlet.database.write(_forget_all)
+        outlet.clock.ms += 3_600_000
+    assert texts[0] == texts[1]
+    assert json.loads(texts[0][1])["timestamp"] == TIMESTAMP
+
+
+async def _forget_all(tx: Tx) -> None:
+    for table in ("outbox", "sales", "mutations", "clients"):
+        await tx.execute(Statement(f"DELETE FROM {table}"))  # noqa: S608  # names of our own
+
+
 async def test_an_edit_that_no_route_asks_for_goes_nowhere(outlet: Outlet) -> None:
     """A note is nobody's business outside."""
     await outlet.bind()
