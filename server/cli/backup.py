@@ -67,7 +67,9 @@ def restore(
     if not as_json:
         console.print(
             "Each merchant's history begins a new epoch here. Start the server: tills and phones notice by themselves "
-            "and send again what they had sent since the backup; providers are sent nothing under a new key."
+            "and send again what they had sent since the backup; providers are sent nothing under a new key. What was "
+            "set up since the backup must be set up again, and a device revoked since then is let in again: see "
+            "`rientro device list`. `rientro holes list` will name what tills no longer had."
         )
 
 

@@ -21,6 +21,7 @@ CHANNEL = "rientro"
 READERS = 4
 
 _SETTINGS = {
+    "application_name": "rientro",
     "timezone": "UTC",
     "jit": "off",
     # Generic plans made while a table was empty stay bad for the life of the connection.
@@ -180,14 +181,14 @@ class PostgresDatabase:
                     min_size=1,
                     max_size=READERS,
                     server_settings=_SETTINGS,
-                    init=_set_codecs,
+                    init=set_codecs,
                     reset=_keep,
                 )
         return self._pool
 
     async def _connection(self) -> Any:
         connection = await asyncpg.connect(**self._connect_to, server_settings=_SETTINGS)
-        await _set_codecs(connection)
+        await set_codecs(connection)
         return connection
 
 
@@ -205,7 +206,8 @@ def connect_arguments(url: str) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-async def _set_codecs(connection: Any) -> None:
+async def set_codecs(connection: Any) -> None:
+    """Let values travel as the wire's text on this connection."""
     for name, decode in (("uuid", str), ("numeric", str), ("date", str), ("json", str), ("timestamptz", _instant)):
         await connection.set_type_codec(name, encoder=str, decoder=decode, schema="pg_catalog", format="text")
 

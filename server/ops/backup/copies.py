@@ -1,6 +1,6 @@
 """Making a backup of whatever database is configured, and putting one back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from server.ops.backup import postgres, sqlite
 from server.ops.backup.errors import BackupError
 from server.ops.backup.manifest import Manifest, Reached
 from server.storage.database import Database, Tx
-from server.storage.migrate import revisions, upgrade
+from server.storage.migrate import newest, revisions, upgrade
 from server.storage.open import open_database
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -23,20 +23,26 @@ Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
 _SAFE = Statement(
-    """UPDATE clients SET safe_mutation_id = (SELECT j.value FROM json_each(:reached) AS j
-       WHERE j.key = clients.client_id) WHERE tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM json_each(:reached) AS j
-       WHERE j.key = clients.client_id AND j.value > clients.safe_mutation_id)""",
+    """UPDATE clients SET safe_mutation_id = j.value FROM json_each(:reached) AS j
+       WHERE tenant_id = :tenant_id AND client_id = j.key AND safe_mutation_id < j.value""",
     postgresql="""UPDATE clients SET safe_mutation_id = j.value::bigint FROM json_each_text(:reached::json) AS j
        WHERE tenant_id = :tenant_id AND client_id = j.key::uuid AND safe_mutation_id < j.value::bigint""",
 )
 _TENANTS = Statement("/* across tenants */ SELECT tenant_id FROM tenants ORDER BY tenant_id")
-_RELEASES = tuple(
-    Statement(
-        f"""UPDATE {table} SET state = 'pending', lease_owner = NULL, leased_until = NULL, fence = fence + 1
-        WHERE tenant_id = :tenant_id AND state = 'leased'"""  # noqa: S608  # names of our own
-    )
-    for table in ("outbox", "inbox")
+# What is not settled in the backup may have been since: it is as doubtful as after a lost answer.
+_RELEASE_DELIVERIES = Statement(
+    """UPDATE outbox SET state = 'pending', lease_owner = NULL, leased_until = NULL, fence = fence + 1, ambiguous = true
+       WHERE tenant_id = :tenant_id AND state IN ('pending', 'leased')"""
 )
+_RELEASE_EVENTS = Statement(
+    """UPDATE inbox SET state = 'pending', lease_owner = NULL, leased_until = NULL, fence = fence + 1
+       WHERE tenant_id = :tenant_id AND state = 'leased'"""
+)
+_RELEASE_POLLS = Statement(
+    """UPDATE polls SET leased_until = NULL, fence = fence + 1
+       WHERE tenant_id = :tenant_id AND leased_until IS NOT NULL"""
+)
+_BATCH = 1000
 
 
 class Covered(NamedTuple):
@@ -59,45 +65,64 @@ class Restored(NamedTuple):
 async def backup(url: str, writer: Writer, file: Path, progress: Progress, *, force: bool = False) -> Covered:
     """Copy the database at `url` to `file`, read it back, and tell clients how far it covers them.
 
-    Raises BackupError, DatabaseError; then there is no new file, and clients know of none.
+    Raises BackupError, and then there is no new file; DatabaseError where there is one and clients could not be told.
     """
     with _coming(file, force=force) as coming:
         manifest = await _made(url, coming, progress)
-    await _tell(writer, manifest.reached)
-    return Covered(file, _size(file), sum(manifest.rows.values()), len(manifest.reached))
+    reached = manifest.reached if manifest.revision == newest() else ()  # an older database has nowhere to note it
+    await _tell(writer, reached)
+    return Covered(file, _size(file), sum(manifest.rows.values()), len(reached))
 
 
 async def restore(url: str, file: Path, stamp: str, *, clock: Callable[[], int], nonce: Callable[[], str]) -> Restored:
     """Make the backup in `file` the database at `url`; `stamp` names what is kept of the one before.
 
-    Raises BackupError; DatabaseError when the restored database refuses what follows.
+    All of it or nothing: whatever is raised (BackupError, DatabaseError), the database is the one before.
     """
     manifest = await _checked(url, file)
     if manifest.revision not in revisions():
         raise BackupError("this backup is of a newer version of rientro: update this program first")
+    renew = partial(_begin_again, clock=clock, nonce=nonce)
     if _is_sqlite(url):
-        path = await anyio.to_thread.run_sync(sqlite.put_back, file, _path(url), stamp)
-        kept = None if path is None else str(path)
+        kept, tenants = await _swapped_in(file, _path(url), stamp, renew)
     else:
-        kept = await postgres.put_back(url, file, stamp)
-    await upgrade(url)
-    tenants = await _begin_again(url, clock, nonce)
-    return Restored(sum(manifest.rows.values()), tenants, kept)
+        kept, tenants = await postgres.put_back(url, file, stamp, renew)
+    return Restored(sum(manifest.rows.values()), tenants, kept or None)
+
+
+async def _swapped_in(
+    file: Path, target: Path, stamp: str, renew: Callable[[Database], Awaitable[int]]
+) -> tuple[str, int]:
+    await anyio.to_thread.run_sync(sqlite.alone, target)
+    with sqlite.beside(file, target) as coming:
+        url = f"sqlite+aiosqlite:///{coming}"
+        await upgrade(url)
+        database = open_database(url)
+        try:
+            tenants = await renew(database)
+        finally:
+            await database.close()
+        kept = await anyio.to_thread.run_sync(sqlite.swap, coming, target, stamp)
+    return str(kept or ""), tenants
 
 
 @contextmanager
 def _coming(file: Path, *, force: bool) -> Iterator[Path]:
     """A file beside the wanted one that takes its place when all went well, and only its owner may read."""
-    if file.exists() and not force:
+    if file.is_dir() or (file.exists() and not force):
         raise BackupError(f"{file} exists: choose another name, or say --force")
     if not file.parent.is_dir():
         raise BackupError(f"there is no folder {file.parent}")
     coming = file.with_name(f".{file.name}.part")
-    coming.unlink(missing_ok=True)
     try:
+        coming.unlink(missing_ok=True)
         coming.touch(mode=0o600)
         yield coming
+        sqlite.sync_to_disk(coming)
         coming.replace(file)
+        sqlite.sync_to_disk(file.parent)
+    except OSError as error:
+        raise BackupError(f"{file} cannot be written: {error.strerror or type(error).__name__}") from error
     finally:
         coming.unlink(missing_ok=True)
 
@@ -122,35 +147,34 @@ async def _tell(writer: Writer, reached: Sequence[Reached]) -> None:
     """Note how far the backup covers each client, where its tenant still lives in the backup's epoch."""
     for tenant_id in dict.fromkeys(one.tenant_id for one in reached):
         mine = [one for one in reached if one.tenant_id == tenant_id]
-        covers = to_json({one.client_id: one.last_mutation_id for one in mine}).decode()
-
-        await writer.submit(Job([tenant_id], partial(_note_covered, tenant_id, mine[0].epoch, covers)))
+        for start in range(0, len(mine), _BATCH):
+            batch = mine[start : start + _BATCH]
+            covers = to_json({one.client_id: one.last_mutation_id for one in batch}).decode()
+            job = partial(_note_covered, tenant_id, batch[0].epoch, covers)
+            await writer.submit(Job([tenant_id], job, weight=len(batch)))
 
 
 async def _note_covered(tenant_id: str, epoch: str, covers: str, writing: Writing) -> None:
-    if writing.tenant(tenant_id).epoch == epoch:
+    tenant = writing.tenants.get(tenant_id)
+    if tenant is not None and tenant.epoch == epoch:
         await writing.tx.execute(_SAFE, {"tenant_id": tenant_id, "reached": covers})
 
 
-async def _begin_again(url: str, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
+async def _begin_again(database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
     """A new epoch for each tenant, and nothing under way in any; how many there are."""
-    database = open_database(url)
     writer = Writer(database, clock=clock, nonce=nonce)
-    try:
-        tenants = await _tenants(database)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(writer.run)
-            for tenant_id in tenants:
-                await writer.submit(Job([tenant_id], partial(_renew, tenant_id, nonce())))
-            tasks.cancel_scope.cancel()
-    finally:
-        await database.close()
+    tenants = await _tenants(database)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        for tenant_id in tenants:
+            await writer.submit(Job([tenant_id], partial(_renew, tenant_id, nonce())))
+        tasks.cancel_scope.cancel()
     return len(tenants)
 
 
 async def _renew(tenant_id: str, epoch: str, writing: Writing) -> None:
     writing.tenant(tenant_id).epoch = epoch
-    for release in _RELEASES:
+    for release in (_RELEASE_DELIVERIES, _RELEASE_EVENTS, _RELEASE_POLLS):
         await writing.tx.execute(release, (tenant_id,))
 
 
