@@ -63,9 +63,13 @@ class Recovery:
         self._number(meta, self._begin(meta, last_mutation_id + 1))
 
     def _begin(self, meta: Meta, expected: int) -> int:
-        """The number to go on from: what the server expects, or the oldest there is where that comes later."""
+        """The number to go on from: what the server expects, or where the journal begins if that is later.
+
+        A journal with nothing from there on begins with the next mutation that is made.
+        """
         (oldest,) = self._connection.execute(_OLDEST, (meta.client_id, expected)).fetchone()
-        meta.resume_from = oldest if oldest is not None and oldest > expected else None
+        begins = meta.last_issued + 1 if oldest is None else oldest
+        meta.resume_from = begins if begins > expected else None
         return meta.resume_from or expected
 
     def _number(self, meta: Meta, start: int) -> None:
