@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 
 from server.ops.backup import BackupError, backup
+from server.ops.backup.copies import _tell
+from server.ops.backup.manifest import Reached
 from server.storage.database import Tx
 from server.storage.migrate import newest, upgrade
 from server.storage.postgres import connect_arguments
@@ -136,3 +138,14 @@ async def test_where_there_is_no_database_there_is_nothing_to_back_up(sqlite_url
             with pytest.raises(BackupError, match=says):
                 await backup(url, shop.writer, file, ignore, force=True)
     assert not lying_about(tmp_path, ".*")
+
+
+async def test_a_reach_is_never_lowered_and_not_told_to_another_history(database_url: str, tmp_path: Path) -> None:
+    """What a backup holds is not what clients have sent since, under the same numbers, in a new epoch."""
+    async with open_shop(database_url) as shop:
+        till = shop.device()
+        await till.send(till.sale(), till.sale())
+        ((epoch,),) = await query(shop, "SELECT epoch FROM tenants")
+        for told_epoch, last, expected in ((epoch, 2, 2), (epoch, 1, 2), ("another", 9, 2), (epoch, 3, 3)):
+            await _tell(shop.writer, [Reached(shop.tenant_id, told_epoch, till.client_id, last)])
+            assert (await till.send(collections=["sales"]))["safe_mutation_id"] == expected

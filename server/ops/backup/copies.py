@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-from pydantic_core import to_json
 from sqlalchemy.engine import make_url
 
 from server.ops.backup import postgres, sqlite
@@ -23,10 +22,8 @@ Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
 _SAFE = Statement(
-    """UPDATE clients SET safe_mutation_id = j.value FROM json_each(:reached) AS j
-       WHERE tenant_id = :tenant_id AND client_id = j.key AND safe_mutation_id < j.value""",
-    postgresql="""UPDATE clients SET safe_mutation_id = j.value::bigint FROM json_each_text(:reached::json) AS j
-       WHERE tenant_id = :tenant_id AND client_id = j.key::uuid AND safe_mutation_id < j.value::bigint""",
+    """UPDATE clients SET safe_mutation_id = :last_mutation_id
+       WHERE tenant_id = :tenant_id AND client_id = :client_id AND safe_mutation_id < :last_mutation_id""",
 )
 _TENANTS = Statement("/* across tenants */ SELECT tenant_id FROM tenants ORDER BY tenant_id")
 # What is not settled in the backup may have been since: it is as doubtful as after a lost answer.
@@ -149,15 +146,13 @@ async def _tell(writer: Writer, reached: Sequence[Reached]) -> None:
         mine = [one for one in reached if one.tenant_id == tenant_id]
         for start in range(0, len(mine), _BATCH):
             batch = mine[start : start + _BATCH]
-            covers = to_json({one.client_id: one.last_mutation_id for one in batch}).decode()
-            job = partial(_note_covered, tenant_id, batch[0].epoch, covers)
-            await writer.submit(Job([tenant_id], job, weight=len(batch)))
+            await writer.submit(Job([tenant_id], partial(_note_covered, batch), weight=len(batch)))
 
 
-async def _note_covered(tenant_id: str, epoch: str, covers: str, writing: Writing) -> None:
-    tenant = writing.tenants.get(tenant_id)
-    if tenant is not None and tenant.epoch == epoch:
-        await writing.tx.execute(_SAFE, {"tenant_id": tenant_id, "reached": covers})
+async def _note_covered(batch: Sequence[Reached], writing: Writing) -> None:
+    tenant = writing.tenants.get(batch[0].tenant_id)
+    if tenant is not None and tenant.epoch == batch[0].epoch:
+        await writing.tx.many(_SAFE, [one._asdict() for one in batch])
 
 
 async def _begin_again(database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
