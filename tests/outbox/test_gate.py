@@ -1,0 +1,198 @@
+"""The gate before an endpoint, shared through the database: one probe, one rate, no attempt lost to waiting."""
+
+import json
+from functools import partial
+from typing import Any
+
+import anyio
+
+from server.outbox.claim import Claimed, Lease, Wanted, claim, due_endpoints
+from server.ports import Answer
+from server.storage.writer import Job
+from sync.clock import decode_instant
+from tests.outbox.outlet import Outlet, Scripted
+from tests.outbox.test_claim import backlog
+
+HOUR_MS = 3_600_000
+QUICK: dict[str, Any] = {"breaker_failures": 3, "breaker_pause": 2, "breaker_cap": 60}
+
+
+async def take(outlet: Outlet, endpoint: str, limit: int = 8, owner: str = "one") -> list[Claimed]:
+    """Claim for half a minute."""
+    wanted = [Wanted(outlet.tenant_id, endpoint, limit)]
+    return (await outlet.writer.submit(Job([], partial(claim, wanted, Lease(owner, 30_000))))).deliveries
+
+
+async def ready_ms(outlet: Outlet, endpoint: str) -> int:
+    """When the endpoint is looked at next."""
+    due = {one.endpoint_id: one.due_at for one in await outlet.database.read(due_endpoints)}
+    return decode_instant(due[endpoint])
+
+
+async def opened(outlet: Outlet, provider: Scripted, **limits: Any) -> str:
+    """An endpoint whose breaker just opened, with rows left to send."""
+    endpoint = await outlet.bind(**{**QUICK, **limits})
+    await outlet.sell(20)
+    provider.answer = lambda _call: Answer(503)
+    await outlet.relay(provider, per_endpoint=3).drain()
+    assert (await outlet.fetch("SELECT state FROM gates"))[0][0] == "open"
+    return endpoint
+
+
+async def test_an_open_breaker_lets_nothing_through_and_costs_no_attempt(outlet: Outlet) -> None:
+    """What waits for it was not tried."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    assert len(provider.calls) == 3
+    outlet.clock.ms = await ready_ms(outlet, endpoint) - 1
+    await outlet.relay(provider).drain()
+    assert len(provider.calls) == 3
+    assert sum(row.attempts for row in await outlet.rows()) == 3
+
+
+async def test_after_the_pause_one_probe_closes_it_for_all(outlet: Outlet) -> None:
+    """It worked, and what waited goes out."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    provider.answer = provider.take
+    outlet.clock.ms = await ready_ms(outlet, endpoint)
+    (probe,) = await take(outlet, endpoint)
+    assert await take(outlet, endpoint, owner="two") == []
+    await outlet.relay(provider)._deliverer.deliver(probe)
+    await outlet.relay(provider, owner="two").drain()
+    assert len(provider.effects) >= 17  # the others have a pause of their own
+
+
+async def test_an_hour_of_outage_is_asked_about_once_a_minute(outlet: Outlet) -> None:
+    """Not by twenty rows each on its own schedule."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    begun_ms = outlet.clock.ms
+    while outlet.clock.ms < begun_ms + HOUR_MS:
+        before = len(provider.calls)
+        outlet.clock.ms = await ready_ms(outlet, endpoint)
+        await outlet.relay(provider).drain()
+        assert len(provider.calls) == before + 1
+    assert len(provider.calls) < 80
+
+
+async def test_a_dead_prober_is_followed_by_another(outlet: Outlet) -> None:
+    """When its lease is over; what it says later is not heard."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    outlet.clock.ms = await ready_ms(outlet, endpoint)
+    (first,) = await take(outlet, endpoint)
+    outlet.clock.ms += 30_000
+    (second,) = await take(outlet, endpoint, owner="two")
+    assert second.endpoint.probe == (first.endpoint.probe or 0) + 1
+    await outlet.relay(provider)._deliverer.deliver(first)
+    ((state, fence),) = await outlet.fetch("SELECT state, fence FROM gates")
+    assert (state, fence) == ("half_open", second.endpoint.probe)
+
+
+async def test_a_probe_given_back_unsent_frees_its_place(outlet: Outlet) -> None:
+    """A relay that stops hands it on at once."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    outlet.clock.ms = await ready_ms(outlet, endpoint)
+    (probe,) = await take(outlet, endpoint)
+    await outlet.relay(provider)._deliverer.settler.release(probe, outlet.clock.ms, sent=False)
+    assert len(await take(outlet, endpoint, owner="two")) == 1
+
+
+async def test_a_refused_request_and_a_throttled_one_open_nothing(outlet: Outlet) -> None:
+    """Twenty dead letters are twenty bad requests, not a bad provider."""
+    await outlet.bind(**QUICK)
+    for status in (400, 429):
+        await outlet.sell(20)
+        await outlet.relay(Scripted(lambda _call, status=status: Answer(status))).drain()  # type: ignore[misc]
+    assert {row.attempts for row in await outlet.rows()} == {1}
+
+
+async def test_no_second_has_more_calls_than_the_rate_after_an_outage(outlet: Outlet) -> None:
+    """Ten thousand wait, two processes claim at every moment that is told them: by the millisecond, a tenth at most."""
+    endpoint = await outlet.bind(rate=40)
+    await backlog(outlet, endpoint, records=10_000)
+    outlet.clock.ms += HOUR_MS
+    begun_ms = outlet.clock.ms
+    sent: list[int] = []
+    while outlet.clock.ms < begun_ms + 2_000:
+        for owner in ("one", "two"):
+            sent += [outlet.clock.ms] * len(await take(outlet, endpoint, 100, owner))
+        outlet.clock.ms = max(outlet.clock.ms + 1, await ready_ms(outlet, endpoint))
+    assert max(sum(at <= other < at + 1000 for other in sent) for at in sent) <= 44
+    assert len(sent) >= 80
+
+
+async def test_no_window_has_more_calls_than_its_limit(outlet: Outlet) -> None:
+    """Seven in any ten seconds, and no longer a wait than that."""
+    endpoint = await outlet.bind(window_limit=7, window=10)
+    await backlog(outlet, endpoint, records=60)
+    sent: list[int] = []
+    while len(sent) < 30:
+        sent += [outlet.clock.ms] * len(await take(outlet, endpoint))
+        outlet.clock.ms = max(outlet.clock.ms + 1, await ready_ms(outlet, endpoint))
+    assert max(sum(at <= other < at + 10_000 for other in sent) for at in sent) == 7
+    assert sent[29] - sent[0] <= 4 * 10_200
+
+
+async def test_a_relay_waits_exactly_as_long_as_the_rate_says(outlet: Outlet) -> None:
+    """Its rests end when the next call may go out; nothing is tried in vain."""
+    await outlet.bind(rate=10, burst=1)
+    await outlet.sell(30)
+    times: list[int] = []
+    provider = Scripted()
+
+    def noted(call: Any) -> Answer:
+        times.append(outlet.clock.ms)
+        return provider.take(call)
+
+    provider.answer = noted
+    relay = outlet.relay(provider)
+    for _ in range(30):
+        await relay.drain()
+        outlet.clock.ms += 100
+    assert [at - times[0] for at in times] == [place * 100 for place in range(30)]
+
+
+async def test_an_endpoint_has_as_many_calls_under_way_as_it_says(outlet: Outlet) -> None:
+    """From the first claim on; more than the relay's own number too."""
+    few, many = await outlet.bind(concurrency=2), await outlet.bind(concurrency=12)
+    await outlet.sell(40)
+    under_way: dict[str, int] = {few: 0, many: 0}
+    most = dict(under_way)
+    provider = Scripted()
+
+    async def slow(call: Any) -> Answer:
+        endpoint = call.account.endpoint_id
+        under_way[endpoint] += 1
+        most[endpoint] = max(most[endpoint], under_way[endpoint])
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        under_way[endpoint] -= 1
+        return provider.take(call)
+
+    provider.answer = slow
+    await outlet.relay(provider, per_endpoint=4).drain()
+    assert most[few] == 2
+    assert 4 < most[many] <= 12
+
+
+async def test_a_claim_without_limits_asks_no_gate(outlet: Outlet) -> None:
+    """While all is well there is no row, and neither claim nor settle says one statement more."""
+    await outlet.bind()
+    await outlet.sell(20)
+    await outlet.relay(Scripted()).drain()
+    assert await outlet.states() == {"delivered": 20}
+    assert await outlet.fetch("SELECT state FROM gates") == []
+
+
+async def test_what_is_stored_of_a_window_stays_short(outlet: Outlet) -> None:
+    """However many calls it counts."""
+    endpoint = await outlet.bind(window_limit=5_000, window=60)
+    await backlog(outlet, endpoint, records=300)
+    for _ in range(75):
+        await take(outlet, endpoint, 2)
+        outlet.clock.ms += 1997
+    spent = json.loads((await outlet.fetch("SELECT spent FROM gates"))[0][0])
+    assert 25 < len(spent) <= 66
