@@ -2,14 +2,17 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 
+from server.credentials.endpoints import Endpoints
+from server.credentials.vault import open_vault
 from server.outbox.claim import Claimed, Lease, Wanted, claim, due_endpoints
-from server.ports import Answer
+from server.ports import Answer, Call
 from server.storage.writer import Job
-from sync.clock import decode_instant
+from sync.clock import decode_instant, encode_instant
 from tests.outbox.outlet import Outlet, Scripted
 from tests.outbox.test_claim import backlog
 
@@ -143,7 +146,7 @@ async def test_a_relay_waits_exactly_as_long_as_the_rate_says(outlet: Outlet) ->
     times: list[int] = []
     provider = Scripted()
 
-    def noted(call: Any) -> Answer:
+    def noted(call: Call) -> Answer:
         times.append(outlet.clock.ms)
         return provider.take(call)
 
@@ -163,7 +166,7 @@ async def test_an_endpoint_has_as_many_calls_under_way_as_it_says(outlet: Outlet
     most = dict(under_way)
     provider = Scripted()
 
-    async def slow(call: Any) -> Answer:
+    async def slow(call: Call) -> Answer:
         endpoint = call.account.endpoint_id
         under_way[endpoint] += 1
         most[endpoint] = max(most[endpoint], under_way[endpoint])
@@ -196,3 +199,53 @@ async def test_what_is_stored_of_a_window_stays_short(outlet: Outlet) -> None:
         outlet.clock.ms += 1997
     spent = json.loads((await outlet.fetch("SELECT spent FROM gates"))[0][0])
     assert 25 < len(spent) <= 66
+
+
+async def test_an_endpoint_that_never_answers_holds_up_no_other(outlet: Outlet) -> None:
+    """It fills its own places, and no more."""
+    stuck, well = await outlet.bind(), await outlet.bind(concurrency=3)
+    await outlet.sell(40)
+    all_out = anyio.Event()
+    provider = Scripted()
+
+    async def answer(call: Call) -> Answer:
+        if call.account.endpoint_id == stuck:
+            await anyio.sleep_forever()
+        taken = provider.take(call)
+        if sum(one.account.endpoint_id == well for one in provider.calls) == 40:
+            all_out.set()
+        return taken
+
+    provider.answer = answer
+    relay = outlet.relay(provider, parallel=12, grace_s=1)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(relay.run)
+            await all_out.wait()
+            group.cancel_scope.cancel()
+    assert sum(one.account.endpoint_id == stuck for one in provider.calls) == 8
+
+
+async def test_an_endpoint_may_have_a_shorter_deadline_of_its_own(outlet: Outlet) -> None:
+    """For the whole attempt, whatever its steps take."""
+    await outlet.bind(deadline=0.02)
+    await outlet.sell()
+
+    async def never(_call: Call) -> Answer:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with anyio.fail_after(20):
+        await outlet.relay(Scripted(never)).drain()
+    (row,) = await outlet.rows()
+    assert (row.state, row.error, row.failures) == ("pending", "deadline", 1)
+
+
+async def test_a_list_of_accounts_shows_their_gates(outlet: Outlet, tmp_path: Path) -> None:
+    """Which breaker is open, how often it failed, and until when it holds."""
+    endpoints = Endpoints(outlet.database, outlet.writer, open_vault(tmp_path, None), {}, (), outlet.new_id)
+    endpoint, well = await opened(outlet, Scripted()), await outlet.bind()
+    lines = {line.endpoint_id: line for line in await endpoints.list(outlet.tenant_id)}
+    assert (lines[endpoint].breaker, lines[endpoint].failures) == ("open", 1)
+    assert lines[endpoint].not_before == encode_instant(await ready_ms(outlet, endpoint))
+    assert (lines[well].breaker, lines[well].not_before) == ("closed", None)
