@@ -136,7 +136,8 @@ class Settler:
         endpoint = claimed.endpoint
         sign = sign_of(result.classified, result.status)
         told = Told(sign, endpoint.probe, endpoint.quiet, self.random())
-        await report(writing, _gate_of(claimed), endpoint.limits, told)
+        if await report(writing, _gate_of(claimed), endpoint.limits, told):
+            writing.tenant(claimed.tenant_id).revision += 1  # tells relays elsewhere, who wait for the probe's lease
 
     async def _after(self, claimed: Claimed, settlement: Settlement, route: Route | None, writing: Writing) -> None:
         if not settlement.holds:

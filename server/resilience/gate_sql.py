@@ -84,15 +84,16 @@ async def try_gate(writing: Writing, key: GateKey, limits: Limits, *, exists: bo
     return _held(key, limits, await writing.tx.fetch(_TRY, key))
 
 
-async def report(writing: Writing, key: GateKey, limits: Limits, told: "Told") -> None:
-    """Tell the breaker what came of a call, in the transaction that settles it."""
+async def report(writing: Writing, key: GateKey, limits: Limits, told: "Told") -> bool:
+    """Tell the breaker what came of a call, in the transaction that settles it; whether that closed it."""
     if not limits.breaker or (
         told.fence is None and (told.sign == "nothing" or (told.sign == "worked" and told.quiet))
     ):
-        return
+        return False
     held = await _lock(writing, key, limits)
     breaker = held.gate.breaker.report(told.sign, told.fence, limits, writing.now_ms, told.dice)
     await held.change(writing, breaker)
+    return held.gate.breaker.state != "closed" and breaker.state == "closed"
 
 
 async def give_up(writing: Writing, key: GateKey, limits: Limits, fence: int) -> None:

@@ -66,6 +66,19 @@ async def test_after_the_pause_one_probe_closes_it_for_all(outlet: Outlet) -> No
     assert len(provider.effects) >= 17  # the others have a pause of their own
 
 
+async def test_a_breaker_that_closes_is_told_to_relays_elsewhere(outlet: Outlet) -> None:
+    """They would wait for the probe's lease, for all they know: its close counts as a change of the tenant's."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    provider.answer = provider.take
+    outlet.clock.ms = await ready_ms(outlet, endpoint)
+    (probe,) = await take(outlet, endpoint)
+    ((before,),) = await outlet.fetch("SELECT revision FROM tenants")
+    await outlet.relay(provider)._deliverer.deliver(probe)
+    ((after,),) = await outlet.fetch("SELECT revision FROM tenants")
+    assert after == before + 1
+
+
 async def test_an_hour_of_outage_is_asked_about_once_a_minute(outlet: Outlet) -> None:
     """Not by twenty rows each on its own schedule."""
     provider = Scripted()
