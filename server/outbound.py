@@ -24,6 +24,9 @@ import httpx
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 100
+CONNECT_S = 5.0
+"""How long a connection may take at most, and the wait for a free one: who is there takes us sooner."""
+
 USER_AGENT = "rientro"
 
 Reason = Literal[
@@ -82,19 +85,25 @@ class Outbound:
         self._client, self._allow_loopback = client, allow_loopback
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float) -> Reply:
-        """POST and read the answer. `timeout_s` bounds each step, the caller bounds the whole. Raises OutboundError."""
+        """POST and read the answer. Raises OutboundError.
+
+        `timeout_s` bounds each step: connecting and waiting for a connection (`CONNECT_S` at most), each write, each
+        read. The caller bounds the whole.
+        """
         self._check(url)
         try:
-            request = self._client.build_request("POST", url, content=content, headers=headers, timeout=timeout_s)
+            request = self._client.build_request(
+                "POST", url, content=content, headers=headers, timeout=_steps(timeout_s)
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise OutboundError(_reason(error)) from None
         return await self._send(request, MAX_ANSWER_BYTES)
 
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> Reply:
-        """GET and read the answer, at most `limit` bytes of it. Raises OutboundError."""
+        """GET and read the answer, at most `limit` bytes of it; `timeout_s` as for `post`. Raises OutboundError."""
         self._check(url)
         try:
-            request = self._client.build_request("GET", url, headers=headers, timeout=timeout_s)
+            request = self._client.build_request("GET", url, headers=headers, timeout=_steps(timeout_s))
         except (httpx.InvalidURL, ValueError) as error:
             raise OutboundError(_reason(error)) from None
         return await self._send(request, limit)
@@ -205,6 +214,11 @@ async def open_outbound(*, allow_loopback: bool) -> AsyncIterator[Outbound]:
         headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
     ) as client:
         yield Outbound(client, allow_loopback=allow_loopback)
+
+
+def _steps(timeout_s: float) -> httpx.Timeout:
+    soon_s = min(timeout_s, CONNECT_S)
+    return httpx.Timeout(timeout_s, connect=soon_s, pool=soon_s)
 
 
 async def _resolve(host: str, port: int) -> list[str]:

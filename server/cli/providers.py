@@ -37,7 +37,7 @@ def add(
 
 @app.command("list")
 def list_(tenant: TenantId, as_json: AsJson = False, data: Data = None) -> None:
-    """List a merchant's accounts, without their secrets."""
+    """List a merchant's accounts, without their secrets, and whether their breakers let calls through."""
 
     async def work(core: Core) -> Sequence[EndpointLine]:
         return await core.endpoints.list(tenant)

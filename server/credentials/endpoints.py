@@ -15,6 +15,7 @@ from server.ports import Route
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+from sync.clock import encode_instant
 
 _ADD = Statement(
     """INSERT INTO endpoints (tenant_id, endpoint_id, provider, name, settings, sealed, paused, created_at)
@@ -22,8 +23,10 @@ _ADD = Statement(
 )
 _BIND = Statement("INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, :route, :endpoint_id)")
 _LIST = Statement(
-    """SELECT endpoint_id, provider, name, paused, created_at FROM endpoints WHERE tenant_id = :tenant_id
-       ORDER BY created_at, endpoint_id"""
+    """SELECT e.endpoint_id, e.provider, e.name, e.paused, e.created_at, e.not_before, g.state, g.failures, g.openings,
+         g.ready_ms
+       FROM endpoints AS e LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id
+       WHERE e.tenant_id = :tenant_id ORDER BY e.created_at, e.endpoint_id"""
 )
 
 
@@ -39,12 +42,20 @@ class NewEndpoint(NamedTuple):
 
 
 class EndpointLine(NamedTuple):
-    """An endpoint as lists show it."""
+    """An endpoint as lists show it.
+
+    `failures`: failed calls in a row that its breaker counts, or, once it opened, how often it did without a success
+    between. `not_before`: until when its breaker, its limits or the provider's `Retry-After` hold calls back, as they
+    were left; None where they never did.
+    """
 
     endpoint_id: str
     provider: str
     name: str
     paused: bool
+    breaker: str
+    failures: int
+    not_before: str | None
     webhook_path: str
     created_at: str
 
@@ -97,11 +108,7 @@ class Endpoints:
         """A tenant's endpoints."""
 
         async def work(tx: Tx) -> Sequence[EndpointLine]:
-            rows = await tx.fetch(_LIST, (tenant_id,))
-            return [
-                EndpointLine(row[0], row[1], row[2], bool(row[3]), webhook_path(tenant_id, row[1], row[0]), row[4])
-                for row in rows
-            ]
+            return [_line(tenant_id, *row) for row in await tx.fetch(_LIST, (tenant_id,))]
 
         return await self._database.read(work)
 
@@ -109,6 +116,22 @@ class Endpoints:
 def webhook_path(tenant_id: str, provider: str, endpoint_id: str) -> str:
     """Where a provider sends its webhooks; the address names its tenant."""
     return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}"
+
+
+def _line(tenant_id: str, endpoint_id: str, provider: str, name: str, *rest: Any) -> EndpointLine:
+    paused, created_at, not_before, state, failures, openings, ready_ms = rest
+    held = [at for at in (not_before, encode_instant(ready_ms) if ready_ms else None) if at]
+    return EndpointLine(
+        endpoint_id,
+        provider,
+        name,
+        bool(paused),
+        breaker=state or "closed",
+        failures=failures or openings or 0,
+        not_before=max(held, default=None),
+        webhook_path=webhook_path(tenant_id, provider, endpoint_id),
+        created_at=created_at,
+    )
 
 
 def split_settings(form: type[BaseModel], values: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:

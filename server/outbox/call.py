@@ -65,7 +65,8 @@ class Caller:
         except Exception:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
-        return await self._within(min(self.deadline_s, left_s), operation, call, claimed)
+        own_s = claimed.endpoint.limits.deadline or self.deadline_s
+        return await self._within(min(own_s, self.deadline_s, left_s), operation, call, claimed)
 
     def _prepare(self, claimed: Claimed) -> Call:
         endpoint = claimed.endpoint

@@ -6,14 +6,19 @@ Rules:
 2. A row is claimed only when no earlier row of its lane (endpoint, collection, record) holds. What is found waiting
    behind one is parked, out of the way of later claims; the settle of the one before it brings it back at once.
 3. A claim takes a new fence and an end of the lease. Whose lease ran out may have sent: the row is then `ambiguous`.
-4. Two statements, on purpose: on PostgreSQL the second sees what was committed while the first waited for its locks.
+4. A claim takes no more of an endpoint than its gate lets through, and takes it from the gate in its own transaction.
+5. Two statements, on purpose: on PostgreSQL the second sees what was committed while the first waited for its locks.
 """
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import BaseModel
 from pydantic_core import to_json
 
+from server.resilience.gate_sql import GateKey, Held, try_gate
+from server.resilience.limits import Limits, read_limits
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
@@ -39,14 +44,17 @@ _DUE = """/* across tenants */ WITH RECURSIVE busy(endpoint_id) AS (
            (SELECT o.next_attempt_at FROM outbox AS o WHERE o.state IN ('pending', 'leased')
             AND o.endpoint_id = busy.endpoint_id ORDER BY o.next_attempt_at LIMIT 1)
          FROM busy WHERE busy.endpoint_id IS NOT NULL)
-       SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before FROM heads {join} WHERE NOT e.paused"""
+       SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before,
+         (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id)
+       FROM heads {join} WHERE NOT e.paused"""
 _JOIN_LITE = "JOIN endpoints AS e ON e.tenant_id = heads.tenant_id AND e.endpoint_id = heads.endpoint_id"
 _JOIN_POST = """CROSS JOIN LATERAL (SELECT * FROM endpoints AS one WHERE one.tenant_id = heads.tenant_id
        AND one.endpoint_id = heads.endpoint_id LIMIT 1) AS e"""
 DUE = Statement(_DUE.format(join=_JOIN_LITE), postgresql=_DUE.format(join=_JOIN_POST))
 _ENDPOINT = Statement(
-    """SELECT provider, settings, sealed, paused, not_before FROM endpoints
-       WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""
+    """SELECT e.provider, e.settings, e.sealed, e.paused, e.not_before, g.state, g.failures + g.failed + g.failed_before
+       FROM endpoints AS e LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id
+       WHERE e.tenant_id = :tenant_id AND e.endpoint_id = :endpoint_id"""
 )
 _CANDIDATES_TEXT = """SELECT delivery_id FROM outbox WHERE state IN ('pending', 'leased') AND endpoint_id = :endpoint_id
        AND next_attempt_at <= :now AND tenant_id = :tenant_id ORDER BY next_attempt_at LIMIT :most"""
@@ -83,11 +91,12 @@ class Due(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """How many deliveries of an endpoint may be taken."""
+    """How many deliveries of an endpoint may be taken, and whose settings declare what its limits are by default."""
 
     tenant_id: str
     endpoint_id: str
     limit: int
+    form: type[BaseModel] | None = None
 
 
 class Lease(NamedTuple):
@@ -98,11 +107,17 @@ class Lease(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Where a claimed delivery goes."""
+    """Where a claimed delivery goes, and how its breaker was found: `quiet` where nothing had failed there lately.
+
+    `probe` is the fence of a delivery that is to show whether the endpoint works again.
+    """
 
     provider: str
     settings: str
     sealed: str
+    limits: Limits
+    quiet: bool = True
+    probe: int | None = None
 
 
 class Claimed(NamedTuple):
@@ -129,18 +144,24 @@ class Claimed(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a claim brought. `seen` counts the due rows it looked at: with none, others are at them."""
+    """What a claim brought. `seen` counts the due rows it looked at, and gates that let nothing through.
+
+    With none, others are at them.
+    """
 
     deliveries: list[Claimed]
     seen: int
+
+
+_NOBODYS = Taken([], 0)
 
 
 async def due_endpoints(tx: Tx) -> list[Due]:
     """Every endpoint with unsettled deliveries that is not paused, and when it is due next; the longest due first."""
     rows = await tx.fetch(DUE)
     found = [
-        Due(tenant_id, endpoint_id, provider, max(due_at, not_before or ""))
-        for tenant_id, endpoint_id, provider, due_at, not_before in rows
+        Due(tenant_id, endpoint_id, provider, max(due_at, not_before or "", encode_instant(ready_ms or 0)))
+        for tenant_id, endpoint_id, provider, due_at, not_before, ready_ms in rows
     ]
     return sorted(found, key=lambda due: due.due_at)
 
@@ -157,25 +178,43 @@ async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing) -> Tak
 
 
 async def _claim_one(wanted: Wanted, lease: Lease, writing: Writing) -> Taken:
-    endpoint = await _open_endpoint(wanted, writing)
-    if endpoint is None:
-        return Taken([], 0)
+    opened = await _open_endpoint(wanted, writing)
+    if opened is None:
+        return _NOBODYS
+    endpoint, held = opened
+    most = min(wanted.limit, endpoint.limits.concurrency or wanted.limit)
+    if held is not None:
+        most = held.allowed(writing, most)
+        if not most:
+            await held.take(writing, 0, lease.length_ms)
+            return Taken([], 1)
     named = {"tenant_id": wanted.tenant_id, "endpoint_id": wanted.endpoint_id}
-    limits = {"now": writing.now, "most": wanted.limit + LOOKAHEAD}
+    limits = {"now": writing.now, "most": most + LOOKAHEAD}
     candidates = [row[0] for row in await writing.tx.fetch(CANDIDATES, {**named, **limits})]
     if not candidates:
-        return Taken([], 0)
+        return _NOBODYS
     behind = await _park_those_behind(wanted.tenant_id, candidates, writing)
-    chosen = [delivery_id for delivery_id in candidates if delivery_id not in behind][: wanted.limit]
+    chosen = [delivery_id for delivery_id in candidates if delivery_id not in behind][:most]
+    if held is not None and chosen:
+        endpoint = endpoint._replace(probe=await held.take(writing, len(chosen), lease.length_ms))
     deliveries = await _lease(wanted.tenant_id, chosen, lease, endpoint, writing)
     return Taken(deliveries, len(candidates))
 
 
-async def _open_endpoint(wanted: Wanted, writing: Writing) -> Endpoint | None:
-    """The endpoint, unless it is paused or asked to be left alone."""
-    for provider, settings, sealed, paused, not_before in await writing.tx.fetch(_ENDPOINT, wanted[:2]):
-        if not paused and (not_before is None or not_before <= writing.now):
-            return Endpoint(provider, settings, sealed)
+async def _open_endpoint(wanted: Wanted, writing: Writing) -> tuple[Endpoint, Held | None] | None:
+    """The endpoint, and its gate where that has something to say.
+
+    None where it is paused, asked to be left alone, or its gate is in another's hands.
+    """
+    for provider, settings, sealed, paused, not_before, state, failed in await writing.tx.fetch(_ENDPOINT, wanted[:2]):
+        if paused or (not_before is not None and not_before > writing.now):
+            continue
+        limits = read_limits(json.loads(settings), wanted.form)
+        endpoint = Endpoint(provider, settings, sealed, limits, quiet=not failed)
+        if not limits.throttles and state in {None, "closed"}:
+            return endpoint, None
+        held = await try_gate(writing, GateKey(*wanted[:2]), limits, exists=state is not None)
+        return None if held is None else (endpoint, held)
     return None
 
 

@@ -3,7 +3,8 @@
 Rules:
 
 1. A claim takes only what can be sent at once: between claim and call nothing waits, so nothing learns too late that a
-   provider asked to be left alone. One endpoint gets only some of the places, so that a slow one leaves room.
+   provider asked to be left alone. One endpoint gets only some of the places, so that a slow one leaves room; how many
+   may its own settings say (`concurrency`), which are known from its first claim on.
 2. It is woken by commits here that may leave it something to do, by all commits elsewhere, by the end of a call, and at
    the next due time; unasked it looks once a lease's length, should another relay have died.
 3. It survives the database: a failed claim is tried again. Nothing is lost by its death at any point: leases run out,
@@ -77,7 +78,7 @@ class Relay:
         self._providers = {provider.name: provider for provider in self.providers}
         self._deliverer = Deliverer(
             Caller(self._providers, self.secrets, self.clock, self.options.deadline_s),
-            Settler(self.writer, routes, self.applying),
+            Settler(self.writer, routes, self.applying, self.random),
             routes,
             Chance(self.options.schedules, self.random),
             self.clock,
@@ -85,6 +86,7 @@ class Relay:
         )
         self._lease = Lease(self.owner, int(self.options.lease_s * 1000))
         self._busy: Counter[str] = Counter()
+        self._places: dict[str, int] = {}
         self._woken = anyio.Event()
         self._stopping = False
 
@@ -157,6 +159,7 @@ class Relay:
         taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
         for claimed in taken.deliveries:
             self._busy[claimed.endpoint_id] += 1
+            self._places[claimed.endpoint_id] = claimed.endpoint.limits.concurrency or self.options.per_endpoint
             sending.start_soon(self._deliver, claimed)
         return 0 if taken.seen else CONTENDED_S
 
@@ -166,15 +169,17 @@ class Relay:
         wanted: list[Wanted] = []
         later: list[int] = []
         for one in due:
-            if one.provider not in self._providers:
+            provider = self._providers.get(one.provider)
+            if provider is None:
                 continue
             due_ms = max(decode_instant(one.due_at), self._deliverer.not_before_ms(one.endpoint_id))
-            room = min(free, self.options.per_endpoint - self._busy[one.endpoint_id])
+            places = self._places.get(one.endpoint_id, self.options.per_endpoint)
+            room = min(free, places - self._busy[one.endpoint_id])
             if due_ms > now_ms:
                 later.append(due_ms)
             elif room > 0:
                 free -= room
-                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room))
+                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room, provider.settings))
         return wanted, min(later, default=None)
 
     async def _deliver(self, claimed: Claimed) -> None:

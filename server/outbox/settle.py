@@ -8,9 +8,10 @@ Rules:
    delivery and state, so that the same news is told once.
 3. A settled row that no longer holds brings the next of its lane back at once. The tenant's lock, which accepting
    transactions take too, keeps the two from missing each other.
+4. The endpoint's breaker hears of the attempt in that transaction too: what is not settled was not told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ from server.ids import derived
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result, Settlement
 from server.ports import Applying, Cause, DeliveryState, Route
+from server.resilience.breaker import sign_of
+from server.resilience.gate_sql import GateKey, Told, give_up, report
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -91,11 +94,12 @@ def lane_of(claimed: Claimed) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settler:
-    """Ends attempts."""
+    """Ends attempts. `random` gives [0, 1)."""
 
     writer: Writer
     routes: Mapping[str, Route]
     applying: Applying
+    random: Callable[[], float]
 
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
@@ -118,6 +122,7 @@ class Settler:
         if not await writing.tx.execute(_SETTLE, _settled(claimed, settlement, result, writing.now)):
             raise LeaseLostError
         await _end_attempt(claimed, result, writing)
+        await self._report(claimed, result, writing)
         if result.not_before_ms is not None:
             until = encode_instant(result.not_before_ms)
             row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
@@ -126,6 +131,13 @@ class Settler:
             await self._after(claimed, settlement, route, writing)
         if write_back and route is not None and settlement.state in _TOLD:
             await self._write_back(claimed, settlement.state, route, result.reference, writing)
+
+    async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> None:
+        endpoint = claimed.endpoint
+        sign = sign_of(result.classified, result.status)
+        told = Told(sign, endpoint.probe, endpoint.quiet, self.random())
+        if await report(writing, _gate_of(claimed), endpoint.limits, told):
+            writing.tenant(claimed.tenant_id).revision += 1  # tells relays elsewhere, who wait for the probe's lease
 
     async def _after(self, claimed: Claimed, settlement: Settlement, route: Route | None, writing: Writing) -> None:
         if not settlement.holds:
@@ -154,6 +166,10 @@ class Settler:
         for outcome in await self.applying.apply(writing, claimed.tenant_id, author, [mutation], cause):
             if outcome.status == "rejected":
                 log.warning("write_back_rejected", delivery_id=claimed.delivery_id, code=outcome.code)
+
+
+def _gate_of(claimed: Claimed) -> GateKey:
+    return GateKey(claimed.tenant_id, claimed.endpoint_id)
 
 
 def _settled(claimed: Claimed, settlement: Settlement, result: Result, now: str) -> dict[str, Any]:
@@ -198,6 +214,11 @@ async def _release(claimed: Claimed, due_ms: int, writing: Writing, *, sent: boo
         "untried": 0 if sent else 1,
         "sent": sent,
     }
-    if await writing.tx.execute(_RELEASE, named) and not sent:
+    if not await writing.tx.execute(_RELEASE, named):
+        return
+    endpoint = claimed.endpoint
+    if endpoint.probe is not None:
+        await give_up(writing, _gate_of(claimed), endpoint.limits, endpoint.probe)
+    if not sent:
         key = (claimed.tenant_id, claimed.delivery_id, claimed.attempt)
         await writing.tx.execute(_UNTRY, key)

@@ -253,6 +253,32 @@ class EndpointRow(SQLModel, table=True):
     created_at: str = _instant()
 
 
+class GateRow(SQLModel, table=True):
+    """What all processes together know of an endpoint's breaker and limiters; no row: nothing was ever to be noted.
+
+    Times are milliseconds since 1970, `full_us` microseconds, for they are calculated with and never shown as they are.
+    `ready_ms` is when the gate next lets a call through. What the others mean say `server.resilience.breaker`
+    (`state` to `failed_before`) and `.limiter` (`full_us`, and `spent`: pairs of a moment and how many calls).
+    """
+
+    __tablename__ = "gates"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    state: str = _text(16)
+    failures: int = Field(sa_type=sa.Integer)
+    openings: int = Field(sa_type=sa.Integer)
+    until_ms: int = _big()
+    fence: int = _big()
+    half_ms: int = _big()
+    calls: int = Field(sa_type=sa.Integer)
+    failed: int = Field(sa_type=sa.Integer)
+    calls_before: int = Field(sa_type=sa.Integer)
+    failed_before: int = Field(sa_type=sa.Integer)
+    full_us: int = _big()
+    spent: str = _json()
+    ready_ms: int = _big()
+
+
 class BindingRow(SQLModel, table=True):
     """Which endpoint a route's changes go to."""
 

@@ -7,7 +7,7 @@ at its `die_at`, or by itself when nothing is left to deliver:
     {"url": "…", "die_at": ["sent", 3], "seed": 7}
 
 `claimed` is before a call goes out, `sent` after its answer came, `settling` inside the settling transaction, `settled`
-after a commit; the number says at which one of them.
+after a commit; the number says at which one of them. A life with `callers` is one of `tests.outbox.callers`.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from server.storage.database import Database, Tx
 from server.storage.open import open_database
 from server.storage.statement import Statement
 from server.storage.writer import Writer
+from tests.outbox.callers import press
 from tests.outbox.outlet import OpenSecrets
 from tests.support.processes import dying_with_parent
 
@@ -135,8 +136,7 @@ def _start(life: Mapping[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
         mortal()
-        asyncio.run(live(life))
-        os._exit(0)
+        os._exit(asyncio.run(press(life) if "callers" in life else live(life)) or 0)
     return pid
 
 

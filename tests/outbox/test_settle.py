@@ -30,7 +30,7 @@ async def settle(outlet: Outlet, claimed: Claimed, reference: str) -> None:
     chance = Chance(SCHEDULES, lambda: 0.5)
     settlement = decide(claimed, Terms("keyed", "skip"), result, outlet.clock.ms, chance)
     routes = {route.name: route for route in outlet.routes}
-    await Settler(outlet.writer, routes, outlet.applier).settle(claimed, settlement, result)
+    await Settler(outlet.writer, routes, outlet.applier, lambda: 0.5).settle(claimed, settlement, result)
 
 
 async def test_a_worker_that_comes_late_changes_nothing(outlet: Outlet) -> None:
@@ -108,7 +108,7 @@ async def test_answer_and_row_are_stored_together_or_not_at_all(outlet: Outlet) 
     claimed = await take_one(outlet)
     # Twice: the writer tries a job that failed once more by itself.
     failing = Failing(outlet.applier, [DatabaseError("away", transient=True), DatabaseError("away", transient=True)])
-    settler = Settler(outlet.writer, {route.name: route for route in outlet.routes}, failing)
+    settler = Settler(outlet.writer, {route.name: route for route in outlet.routes}, failing, lambda: 0.5)
     result = Result(SUCCESS, 200, "ref")
     settlement = decide(claimed, Terms("keyed", "skip"), result, outlet.clock.ms, Chance(SCHEDULES, lambda: 0.5))
     with pytest.raises(DatabaseError):

@@ -202,8 +202,9 @@ def test_a_secret_nobody_could_sign_with_is_refused_and_not_quoted(secret: str) 
 
 def test_settings_read_what_the_command_line_gives() -> None:
     """Texts only."""
-    settings = HttpSettings.model_validate({"url": "https://example.com", "secret": SECRET, "timeout": "7"})
-    assert settings.timeout == 7
+    told = {"url": "https://example.com", "secret": SECRET, "timeout": "7", "rate": "2.5", "breaker": "false"}
+    settings = HttpSettings.model_validate(told)
+    assert (settings.timeout, settings.rate, settings.breaker) == (7, 2.5, False)
     assert SECRET not in repr(settings)
 
 

@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpcore
 import pytest
 
@@ -67,6 +68,21 @@ async def test_a_name_that_leads_inside_is_refused_at_the_connection(monkeypatch
         await backend.connect_tcp("mixed.example", 443)
     await backend.connect_tcp("good.example", 443)
     assert (looked_up, connected) == (["mixed.example", "good.example"], ["93.184.216.34"])
+
+
+async def test_nobody_is_waited_for_long_who_does_not_take_the_connection(
+    careful: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long its answers may take; looking up its name is part of connecting."""
+
+    async def resolve(*_arguments: Any, **_options: Any) -> list[Any]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr("server.outbound.anyio.getaddrinfo", resolve)
+    monkeypatch.setattr("server.outbound.CONNECT_S", 0.02)
+    with anyio.fail_after(20), pytest.raises(OutboundError, match="connect_timeout"):
+        await careful.post("https://slow.example/", b"{}", {}, 600)
 
 
 def test_a_url_can_be_checked_when_it_is_configured() -> None:

@@ -10,19 +10,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from server.outbound import Outbound, Reply
 from server.ports import Answer, Call, Operation
 from server.resilience.errors import PermanentError
+from server.resilience.limits import Limits
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 
-class HttpSettings(BaseModel):
-    """An endpoint's settings.
+class HttpSettings(Limits):
+    """An endpoint's settings, its limits among them.
 
     `secret` is in Standard Webhooks' own form, `whsec_` and base64; `timeout`, in seconds, bounds each step of a call.
     """

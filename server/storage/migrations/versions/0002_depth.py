@@ -61,6 +61,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "collection", "audience", name=op.f("pk_digests")),
     )
     op.create_table(
+        "gates",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("endpoint_id", UuidType(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("openings", sa.Integer(), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("half_ms", sa.BigInteger(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("calls_before", sa.Integer(), nullable=False),
+        sa.Column("failed_before", sa.Integer(), nullable=False),
+        sa.Column("full_us", sa.BigInteger(), nullable=False),
+        sa.Column("spent", JsonType(), nullable=False),
+        sa.Column("ready_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "endpoint_id", name=op.f("pk_gates")),
+    )
+    op.create_table(
         "holes",
         sa.Column("tenant_id", UuidType(), nullable=False),
         sa.Column("client_id", UuidType(), nullable=False),

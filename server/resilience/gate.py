@@ -1,0 +1,51 @@
+"""The gate of an endpoint: its breaker and its limiters as one state, asked and told by whoever calls there. Pure.
+
+A claim asks how many may pass and then takes exactly so many as it found to send: nothing is ever given back.
+"""
+
+from typing import NamedTuple
+
+from server.resilience.breaker import Breaker
+from server.resilience.limiter import Rate, Spent, Window, draw, slide
+from server.resilience.limits import Limits
+
+
+class Gate(NamedTuple):
+    """What is stored of an endpoint's gate; a new one is open and full."""
+
+    breaker: Breaker = Breaker()
+    full_us: int = 0
+    spent: Spent = ()
+
+
+def allowed(gate: Gate, limits: Limits, now_ms: int, wanted: int) -> int:
+    """How many of `wanted` calls may go out now."""
+    most = gate.breaker.most(now_ms, wanted) if limits.breaker else wanted
+    if limits.rate is not None:
+        most = draw(gate.full_us, Rate.of(limits.rate, limits.burst), now_ms, most).allowed
+    if limits.window_limit is not None:
+        most = slide(gate.spent, Window(limits.window_limit, limits.window * 1000), now_ms, most).allowed
+    return most
+
+
+def take(gate: Gate, limits: Limits, now_ms: int, count: int, lease_ms: int) -> Gate:
+    """Let `count` calls through, as many as were allowed. Where a probe was due, the one call is it."""
+    breaker = gate.breaker
+    if count and limits.breaker and breaker.wants_probe(now_ms):
+        breaker = breaker.probe(now_ms, lease_ms)
+    full_us, spent = gate.full_us, gate.spent
+    if limits.rate is not None:
+        full_us = draw(full_us, Rate.of(limits.rate, limits.burst), now_ms, count).full_us
+    if limits.window_limit is not None:
+        spent = slide(spent, Window(limits.window_limit, limits.window * 1000), now_ms, count).spent
+    return Gate(breaker, full_us, spent)
+
+
+def ready_ms(gate: Gate, limits: Limits, now_ms: int) -> int:
+    """When the gate next lets a call through, as far as is known now."""
+    ready = gate.breaker.ready_ms(now_ms) if limits.breaker else now_ms
+    if limits.rate is not None:
+        ready = max(ready, draw(gate.full_us, Rate.of(limits.rate, limits.burst), now_ms, 0).retry_ms)
+    if limits.window_limit is not None:
+        ready = max(ready, slide(gate.spent, Window(limits.window_limit, limits.window * 1000), now_ms, 0).retry_ms)
+    return ready

@@ -1,0 +1,1 @@
+"""Breaker, limiters and gate as pure functions."""
