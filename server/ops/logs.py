@@ -15,6 +15,8 @@ from typing import Any, TextIO
 import structlog
 from asgi_correlation_id import correlation_id
 
+from server.ops.alarms import ALARMS
+
 MASK = "***"
 
 _SECRET_NAME = re.compile(
@@ -76,6 +78,7 @@ def set_up_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _tell_exception,
+        ALARMS.note,
         redact,
     ]
     structlog.configure(

@@ -11,7 +11,7 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from server.ids import derived
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result, Settlement
 from server.ports import Applying, Cause, DeliveryState, Route
+from server.resilience.contacts import Contacts
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -96,6 +97,7 @@ class Settler:
     writer: Writer
     routes: Mapping[str, Route]
     applying: Applying
+    contacts: Contacts = field(default_factory=Contacts)
 
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
@@ -118,6 +120,7 @@ class Settler:
         if not await writing.tx.execute(_SETTLE, _settled(claimed, settlement, result, writing.now)):
             raise LeaseLostError
         await _end_attempt(claimed, result, writing)
+        await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, result.classified)
         if result.not_before_ms is not None:
             until = encode_instant(result.not_before_ms)
             row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}

@@ -29,6 +29,7 @@ _SAFE = Statement(
     postgresql="""UPDATE clients SET safe_mutation_id = j.value::bigint FROM json_each_text(:reached::json) AS j
        WHERE tenant_id = :tenant_id AND client_id = j.key::uuid AND safe_mutation_id < j.value::bigint""",
 )
+_BACKED_UP = Statement("UPDATE tenants SET backed_up_at = :now WHERE tenant_id = :tenant_id")
 _TENANTS = Statement("/* across tenants */ SELECT tenant_id FROM tenants ORDER BY tenant_id")
 _RELEASES = tuple(
     Statement(
@@ -130,6 +131,7 @@ async def _tell(writer: Writer, reached: Sequence[Reached]) -> None:
 async def _note_covered(tenant_id: str, epoch: str, covers: str, writing: Writing) -> None:
     if writing.tenant(tenant_id).epoch == epoch:
         await writing.tx.execute(_SAFE, {"tenant_id": tenant_id, "reached": covers})
+        await writing.tx.execute(_BACKED_UP, {"tenant_id": tenant_id, "now": writing.now})
 
 
 async def _begin_again(url: str, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
