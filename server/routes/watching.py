@@ -1,7 +1,8 @@
 """`/metrics` for Prometheus, and `/health/integrations`: how each account at a provider does.
 
-A device sees its own merchant's accounts; whoever has the metrics token sees all. Neither shows more than ids, counts,
-times and stable codes.
+A device sees how its own merchant's integrations do, an owner each account too; whoever has the metrics token sees all.
+None of it is more than ids, counts, times and stable codes. An account's id is part of the address its webhooks come
+to, so tills do not see it.
 """
 
 from collections import defaultdict
@@ -28,7 +29,11 @@ _INTEGRATION = {
     "properties": {
         "name": {"type": "string"},
         "status": {**_STATUS, "description": "The worst of its accounts'."},
-        "accounts": {"type": "array", "items": {"type": "object"}},
+        "accounts": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Shown to owners and to the metrics token.",
+        },
     },
     "required": ["name", "status", "accounts"],
 }
@@ -101,15 +106,17 @@ def watching_operations() -> tuple[Operation, ...]:
 
 async def _integrations(request: Request[State]) -> list[dict[str, Any]]:
     watching = request.state["services"].watching
+    parse_parameters(request, (_NAME,) if "name" in request.path_params else ())
     if has_token(request, watching.token):
         figures = await watching.watch.figures()
         accounts, refused = figures.accounts, None
     else:
-        tenant_id = (await signed_in(request)).tenant_id
+        tenant_id, _, role, *_ = await signed_in(request)
         database, today = request.state["services"].database, encode_instant(watching.watch.clock())[:10]
         accounts = await database.read(partial(tenants_accounts, tenant_id=tenant_id))
         refused = await database.read(partial(refused_today, tenant_id=tenant_id, day=today))
-    parse_parameters(request, (_NAME,) if "name" in request.path_params else ())
+        if role != "owner":
+            return [{**one, "accounts": []} for one in _shown(request, accounts, refused)]
     return _shown(request, accounts, refused)
 
 

@@ -76,11 +76,12 @@ async def test_what_waits_is_told_by_opaque_ids(api: Api, settings: Settings, wa
 async def test_a_device_sees_how_its_own_merchant_s_accounts_do(
     api: Api, settings: Settings, watched: httpx.AsyncClient
 ) -> None:
-    """Another merchant's are not there; the token sees all; nobody else sees any."""
+    """An owner sees each, a till only how they do; another merchant's are not there; the token sees all."""
     endpoint_id = await _add_account(settings, api.tenant_id)
     async with open_core(settings, migrate=False) as core:
         stranger = (await core.admin.add_device(await core.admin.add_tenant("Bar"), "x", "owner", "y")).token
-    mine = (await api.http.get("/health/integrations", headers=api.headers("terminal"))).json()
+    mine = (await api.http.get("/health/integrations", headers=api.headers("owner"))).json()
+    till = await api.http.get("/health/integrations", headers=api.headers("terminal"))
     theirs = await api.http.get("/health/integrations", headers={"Authorization": f"Bearer {stranger}"})
     all_of_them = (await watched.get("/health/integrations/http", headers=BEARER)).json()
     assert {one["name"]: one["status"] for one in mine["integrations"]} == {
@@ -88,7 +89,8 @@ async def test_a_device_sees_how_its_own_merchant_s_accounts_do(
         "pos": "unknown",
         "sdi": "unknown",
     }
-    assert endpoint_id not in theirs.text
+    assert {"endpoint_id": endpoint_id, "status": "unknown"}.items() <= mine["integrations"][0]["accounts"][0].items()
+    assert [endpoint_id in answer.text for answer in (theirs, till)] == [False, False]
     assert [one["endpoint_id"] for one in all_of_them["accounts"]] == [endpoint_id]
     assert (await api.http.get("/health/integrations")).status_code == 401
 
