@@ -10,13 +10,12 @@ Rules:
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from server.ids import derived
 from server.ops.trace import rows
-from server.ops.trace.rows import Delivery, Receipt
+from server.ops.trace.rows import Attempt, Delivery, Receipt
 from server.storage.database import Tx
 from sync.clock import encode_instant
 
@@ -119,10 +118,7 @@ async def _delivery(tx: Tx, tenant_id: str, one: Delivery) -> Chapter:
         "route", "operation", "provider", "endpoint_id", "collection", "record_id", "version", "state", "error_class",
         "error", "reference", "idempotency_key", "correlation_id")}  # fmt: skip
     steps = [Step(one.created_at, "accepted into the outbox", {})]
-    for attempt in await rows.attempts_of(tx, tenant_id, one.delivery_id):
-        steps.append(Step(attempt.started_at, f"attempt {attempt.attempt}", {"ended_at": attempt.ended_at,
-                     "outcome": attempt.outcome or "without an end", "code": attempt.code, "status": attempt.status,
-                     "request_id": attempt.request_id}))  # fmt: skip
+    steps += [_tried(attempt) for attempt in await rows.attempts_of(tx, tenant_id, one.delivery_id)]
     if one.settled_at is not None:
         steps.append(Step(one.settled_at, one.state, {"reference": one.reference}))
     elif one.state == "pending":
@@ -132,6 +128,12 @@ async def _delivery(tx: Tx, tenant_id: str, one: Delivery) -> Chapter:
         back = {"uid": written.uid, "version": written.version}
         steps.append(Step(one.settled_at, "written back to the record", back))
     return Chapter("delivery", one.delivery_id, facts, steps, [])
+
+
+def _tried(attempt: Attempt) -> Step:
+    number, started_at, ended_at, outcome, code, status, request_id = attempt
+    facts = {"ended_at": ended_at, "outcome": outcome or "without an end", "code": code, "status": status}
+    return Step(started_at, f"attempt {number}", {**facts, "request_id": request_id})
 
 
 async def _receipt(tx: Tx, tenant_id: str, one: Receipt) -> Chapter:
