@@ -41,7 +41,7 @@ def trace(
         print_json({"tenant_id": tenant_id, "story": [_plain(one) for one in chapters], "timeline": timeline})
         return
     for chapter in chapters:
-        console.print(_tree(chapter, Tree(_title(chapter))), soft_wrap=True)
+        console.print(_tree(chapter, Tree(_title(chapter))), highlight=False)
 
 
 def _plain(chapter: Chapter) -> dict[str, Any]:

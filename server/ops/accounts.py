@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from server.storage.database import Tx
 from server.storage.statement import Statement
 
-MOST_COUNTED = 100_000
+MOST_COUNTED = 10_000
 MOST_STUCK = 10_000
 MOST_ACCOUNTS = 1_000
 

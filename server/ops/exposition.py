@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from server import meters
-from server.ops.accounts import Account
+from server.ops.accounts import MOST_COUNTED, Account
 from server.ops.figures import Figures
 from server.ops.integrations import WORST_FIRST, age_s, status_of
 from sync.clock import decode_instant
@@ -17,11 +17,11 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _ACCOUNT = ("provider", "endpoint")
 _PER_ACCOUNT = {
-    "outbox_waiting": "Deliveries that wait or are under way.",
+    "outbox_waiting": f"Deliveries that wait or are under way; {MOST_COUNTED} are that many or more.",
     "outbox_oldest_seconds": "For how long the oldest of them has waited.",
     "outbox_dead": "Deliveries given up: for a person.",
     "outbox_in_doubt": "Deliveries nobody can know the effect of: for a person.",
-    "inbox_waiting": "Events that wait or are being processed.",
+    "inbox_waiting": f"Events that wait or are being processed; {MOST_COUNTED} are that many or more.",
     "inbox_oldest_seconds": "For how long the oldest of them has waited.",
     "inbox_dead": "Events given up: for a person.",
     "inbox_quarantined": "Events that cannot be used as they are: for a person.",

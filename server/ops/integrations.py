@@ -32,9 +32,10 @@ def status_of(account: Account, now_ms: int, down_after_ms: int) -> Status:
     if is_down(account, now_ms, down_after_ms):
         return "down"
     stuck = sum(account.stuck.values())
+    is_failing = account.outbox.failing_since is not None or account.inbox.failing_since is not None
     left_alone = account.not_before is not None and decode_instant(account.not_before) > now_ms
     late = max(age_s(account.outbox, now_ms), age_s(account.inbox, now_ms)) > LATE_S
-    if stuck or left_alone or late or account.poll_failures or failing_s(account, now_ms) > 0:
+    if stuck or left_alone or late or account.poll_failures or is_failing:
         return "degraded"
     return "unknown" if account.succeeded_at is None else "ok"
 

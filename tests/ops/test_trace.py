@@ -72,7 +72,7 @@ async def test_a_mutation_that_waits_to_go_out_says_when(outlet: Outlet) -> None
     await outlet.bind()
     await outlet.sell()
     ((uid,),) = await outlet.fetch("SELECT uid FROM outbox")
-    ((mutation),) = await _tell(outlet.database, outlet.tenant_id, uid)
+    (mutation,) = await _tell(outlet.database, outlet.tenant_id, uid)
     assert [step.what for step in mutation.then[0].steps] == ["accepted into the outbox", "to be tried next"]
 
 
@@ -101,11 +101,11 @@ async def test_what_a_provider_told_is_followed_to_its_records(room: Mailroom) -
     receipt = await room.sell(address, sale(1))
     await room.processor().drain()
     for text in (receipt.receipt_id, "corr-webhook"):
-        ((told),) = await _tell(room.shop.database, room.shop.tenant_id, text)
-        assert (told.kind, told.facts["state"], told.facts["provider"]) == ("receipt", "done", "pos")
-        assert [record["collection"] for record in told.facts["records"]] == ["sales"]
-        assert [step.what for step in told.steps] == ["received, and stored raw", "done"]
-    assert "caff" not in str(told)
+        (found,) = await _tell(room.shop.database, room.shop.tenant_id, text)
+        assert (found.kind, found.facts["state"], found.facts["provider"]) == ("receipt", "done", "pos")
+        assert [record["collection"] for record in found.facts["records"]] == ["sales"]
+        assert [step.what for step in found.steps] == ["received, and stored raw", "done"]
+        assert "caff" not in str(found)
 
 
 async def test_a_mutation_that_broke_a_rule_says_which(outlet: Outlet) -> None:
@@ -115,7 +115,7 @@ async def test_a_mutation_that_broke_a_rule_says_which(outlet: Outlet) -> None:
     await outlet.push(
         {"uid": uid, "op": "create", "collection": "sales", "record_id": outlet.new_id(), "fields": fields}
     )
-    ((told),) = await _tell(outlet.database, outlet.tenant_id, uid)
+    (told,) = await _tell(outlet.database, outlet.tenant_id, uid)
     kept = next(step for step in told.steps if step.what.startswith("kept"))
     judged = next(step for step in told.steps if step.what == "judged")
     assert (judged.facts["status"], kept.facts["code"], told.then) == ("rejected", judged.facts["code"], [])
