@@ -33,7 +33,11 @@ _PROBLEM = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One route: `errors` are the statuses of the problems it may answer with, `schemes` what it may be asked with."""
+    """One route.
+
+    `errors` are the statuses of the problems it may answer with, `schemes` what it may be asked with ("": with nothing,
+    by some).
+    """
 
     method: str
     path: str
@@ -78,7 +82,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "responses": {"200": answer, **{str(status): {"description": "A problem.", **problem} for status in errors}},
-        "security": [] if operation.public else [{scheme: []} for scheme in operation.schemes],
+        "security": [] if operation.public else [{scheme: []} if scheme else {} for scheme in operation.schemes],
     }
     if operation.request is not None:
         described["requestBody"] = {

@@ -80,7 +80,8 @@ def watching_operations() -> tuple[Operation, ...]:
             "Prometheus' text: for the metrics token, or from the server's own machine.",
             response={"type": "string"},
             media_type="text/plain",
-            schemes=("metrics",),
+            errors=(400,),
+            schemes=("metrics", ""),
         ),
         Operation(
             "GET",
