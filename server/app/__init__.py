@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from server.app.core import Core, now_ms, open_core
-from server.app.providers import Adapters, make_adapters
-from server.app.workers import Workers, watching
+from server.app.providers import FORMS, Adapters, make_adapters
+from server.app.workers import Workers, alerting, watching
 from server.auth.devices import Devices
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
@@ -30,7 +30,7 @@ from server.outbound import open_outbound
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.problem import HANDLERS
-from server.routes.state import Services, State
+from server.routes.state import Services, State, Watching
 from server.settings import Settings
 from sync.cursor import CursorKeys
 
@@ -50,12 +50,13 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             outbound = await opened.enter_async_context(open_outbound(allow_loopback=settings.allow_loopback))
             adapters = make_adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
-            services = _services(core, adapters, workers, openapi(api), settings.heartbeat_s)
+            services = _services(core, adapters, workers, openapi(api), settings)
             await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
             if workers is not None:
                 await opened.enter_async_context(workers.running())
+            await opened.enter_async_context(alerting(core, outbound, settings))
             yield State(services=services)
 
     return Starlette(
@@ -73,7 +74,8 @@ async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
     async with open_core(settings) as core, open_outbound(allow_loopback=settings.allow_loopback) as outbound:
         workers = Workers(core, make_adapters(outbound, now_ms), settings.lease_s)
-        async with watching(core, lambda _tenant: workers.wake()), workers.running():
+        watched = watching(core, lambda _tenant: workers.wake())
+        async with watched, workers.running(), alerting(core, outbound, settings):
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
                     break
@@ -89,7 +91,7 @@ def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], No
 
 
 def _services(
-    core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any], heartbeat_s: float
+    core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any], settings: Settings
 ) -> Services:
     keys, history = CursorKeys(core.vault.derive("cursors")), History(core.writer, uuid7)
     puller = Puller(core.database, core.records, keys, history)
@@ -109,9 +111,10 @@ def _services(
         devices=Devices(core.database, now_ms),
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),
         receiver=receiver,
-        pokes=Pokes(standings(core.database, puller.head_name), heartbeat_s),
+        pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
+        watching=Watching(core.watch, settings.metrics_token, tuple(FORMS), settings.down_after_ms),
         openapi=document,
     )
 

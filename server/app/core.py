@@ -20,6 +20,7 @@ from server.engine.records import Records
 from server.engine.resend import Resender
 from server.engine.tidy import Tidier
 from server.ids import uuid7
+from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
 from server.settings import Settings
 from server.storage.database import Database
@@ -50,6 +51,7 @@ class Core:
     admin: Admin
     endpoints: Endpoints
     tidier: Tidier
+    watch: Watch
 
 
 @asynccontextmanager
@@ -89,4 +91,5 @@ def _core(settings: Settings, database: Database) -> Core:
         admin=Admin(database, writer, uuid7),
         endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
+        watch=Watch(database, now_ms, settings.data),
     )

@@ -16,7 +16,11 @@ from server.collections import routes
 from server.ids import uuid7
 from server.inbox.poll import Polling
 from server.inbox.processor import Processor, ProcessorOptions
+from server.ops.alarms import ALARMS
+from server.ops.alerts.loop import Alerting
+from server.outbound import Outbound
 from server.outbox.relay import Relay, RelayOptions
+from server.settings import Settings
 
 _RANDOM = random.SystemRandom().random
 
@@ -81,6 +85,27 @@ class Workers:
                 self.relay.stop()
                 self.processor.stop()
             polling.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def alerting(core: Core, outbound: Outbound, settings: Settings) -> AsyncIterator[None]:
+    """Tell the owner what wants a person, where the settings say how: also in a process that has no workers."""
+    if settings.alert_url is None or settings.alert_secret is None:
+        yield
+        return
+    loop = Alerting(
+        watch=core.watch,
+        writer=core.writer,
+        alarms=ALARMS,
+        outbound=outbound,
+        url=settings.alert_url,
+        secret=settings.alert_secret.get_secret_value(),
+        failing_after_ms=settings.down_after_ms,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(loop.run)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """The command line `rientro`: set up, serve, and look after what waits. Every list speaks `--json`."""
 
-from server.cli import backup, devices, holes, inbox, kept, outbox, providers, serving, tenants, tidy
+from server.cli import backup, devices, holes, inbox, kept, outbox, providers, serving, tenants, tidy, trace
 from server.cli.common import app
 
 main = app
@@ -12,6 +12,7 @@ main.add_typer(outbox.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
 main.command("tidy")(tidy.tidy)
 main.add_typer(holes.app, name="holes")
+main.command("trace")(trace.trace)
 main.command("backup")(backup.backup)
 main.command("restore")(backup.restore)
 main.add_typer(kept.rejected, name="rejected")

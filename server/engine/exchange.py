@@ -3,11 +3,13 @@
 The changes of a page are JSON text made by the database; they are joined into the answer and never parsed.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import to_json
 
+from server import meters
 from server.engine.pull import Page, Puller, bucket_names
 from server.engine.push import Pushed, Pusher
 from server.ports import Principal
@@ -32,16 +34,24 @@ class Exchange:
         pushed: Pushed | None = None
         if request.get("mutations"):
             await self._puller.vouch(principal.tenant_id, request.get("cursor"))
-            pushed = await self._pusher.push(principal, request, correlation_id)
+            pushed = await self._push(principal, request, correlation_id)
         too_old = request.get("schema", self._registry.schema) < self._oldest_schema
         if too_old:
             request["collections"] = []
         if pushed is not None and not pushed.rewound and not request.get("collections"):
             return self._answer(pushed, await self._standing(principal, request, pushed), too_old=too_old)
-        page = await self._puller.pull(principal, request, rewound=pushed is not None and pushed.rewound)
+        with meters.SYNC_SECONDS.labels("pull").time():
+            page = await self._puller.pull(principal, request, rewound=pushed is not None and pushed.rewound)
         if too_old:
             page = page._replace(changes=[], dropped=(), cursor=request.get("cursor"), more=False, reset=False)
         return self._answer(pushed, page, too_old=too_old)
+
+    async def _push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
+        with meters.SYNC_SECONDS.labels("push").time():
+            pushed = await self._pusher.push(principal, request, correlation_id)
+        for status, times in Counter(verdict["status"] for verdict in pushed.verdicts).items():
+            meters.VERDICTS.labels(status).inc(times)
+        return pushed
 
     async def _standing(self, principal: Principal, request: SyncRequest, pushed: Pushed) -> Page:
         """The page of somebody who only pushes: no changes, the cursor as it was."""

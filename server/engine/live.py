@@ -19,6 +19,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from server import meters
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import UnknownTenantError
@@ -161,6 +162,7 @@ class Pokes:
 
     def poke(self, tenant_id: str | None) -> None:
         """A tenant may have news; None: any of them."""
+        meters.POKES.inc()
         if tenant_id is None:
             for channel in self._channels.values():
                 channel.news.set()
@@ -172,6 +174,7 @@ class Pokes:
         """A stream's place among those that are told; where its tenant stands, it is told at once."""
         channel, listener = self._channels.get(tenant_id) or self._open(tenant_id), Listener()
         channel.listeners[listener] = None
+        meters.STREAMS.inc()
         if self.stopping.is_set():
             listener.tell(None)
         elif channel.standing is not None:
@@ -179,6 +182,7 @@ class Pokes:
         try:
             yield listener
         finally:
+            meters.STREAMS.dec()
             del channel.listeners[listener]
             if not channel.listeners:
                 self._close(tenant_id, channel)

@@ -16,6 +16,7 @@ import anyio
 import structlog
 from pydantic_core import to_json
 
+from server import meters
 from server.inbox.accounts import Address, Endpoint, open_account, poller_of
 from server.inbox.turn import PollLostError, Turn, claim_turn, finish_turn, store_page
 from server.outbound import OutboundError
@@ -179,6 +180,7 @@ class Polling:
 def _tell(turn: Turn, *, stored: int = 0, code: str | None = None, failures: int = 0) -> None:
     """One line a poll; one that goes on failing is somebody's business."""
     alarm = failures >= ALARM_AFTER
+    meters.POLLS.labels(turn.provider, "done" if code is None else "failed").inc()
     tell = log.error if alarm else log.info
     tell(
         "polled",

@@ -11,19 +11,21 @@ Rules:
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import NoReturn
 
 import structlog
 
+from server import meters
 from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, open_account, parse_address, scheme_of
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
 from server.ports import Received, Recognised, Secrets, Source, WebhookRefusedError, WebhookScheme
+from server.resilience.contacts import Contacts
 from server.storage.database import Database, DatabaseError
-from server.storage.writer import Job, Writer
+from server.storage.writer import Job, Writer, Writing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -52,6 +54,7 @@ class Receiver:
     clock: Callable[[], int]
     new_id: Callable[[], str]
     stored: Callable[[], None]
+    contacts: Contacts = field(default_factory=Contacts)
 
     async def receive(
         self, provider: str, address: str, headers: Mapping[str, str], body: bytes, correlation_id: str
@@ -68,11 +71,16 @@ class Receiver:
         scheme, recognised = await self._recognise(provider, where, received)
         incoming = _incoming(where, provider, recognised, received, scheme.kept_headers, correlation_id)
         receipt = await self.writer.submit(
-            Job([where.tenant_id], partial(store, incoming=incoming, receipt_id=self.new_id()))
+            Job([where.tenant_id], partial(self._store, incoming=incoming, receipt_id=self.new_id()))
         )
         if receipt.outcome in {"stored", "rearmed"}:
             self.stored()
         _tell(incoming, receipt, began)
+        return receipt
+
+    async def _store(self, writing: Writing, incoming: Incoming, receipt_id: str) -> Receipt:
+        receipt = await store(writing, incoming, receipt_id)
+        await self.contacts.note(writing, incoming.tenant_id, incoming.endpoint_id)
         return receipt
 
     async def _recognise(self, provider: str, where: Address, received: Received) -> tuple[WebhookScheme, Recognised]:
@@ -97,6 +105,7 @@ class Receiver:
             provider=provider,
             reason=refusal.reason,
         )
+        meters.WEBHOOKS_REFUSED.labels(provider, refusal.reason).inc()
         try:
             await count_refusal(self.writer, where, refusal.reason)
         except DatabaseError as error:  # it is refused whether or not it can be counted
@@ -145,7 +154,9 @@ def redacted(headers: Mapping[str, str], kept: frozenset[str]) -> dict[str, str]
 
 def _tell(incoming: Incoming, receipt: Receipt, began: float) -> None:
     """One line a receipt; another id's body is somebody's business."""
-    contradicts = receipt.outcome == "contradicts"
+    contradicts, seconds = receipt.outcome == "contradicts", time.perf_counter() - began
+    meters.WEBHOOKS.labels(incoming.provider, receipt.outcome).inc()
+    meters.WEBHOOK_SECONDS.labels(incoming.provider).observe(seconds)
     tell = log.warning if contradicts else log.info
     tell(
         "webhook_received",
@@ -158,6 +169,6 @@ def _tell(incoming: Incoming, receipt: Receipt, began: float) -> None:
         event_type=incoming.event_type,
         outcome=receipt.outcome,
         verified_by=incoming.verified_by,
-        ms=round((time.perf_counter() - began) * 1000, 2),
+        ms=round(seconds * 1000, 2),
         alarm=contradicts,
     )

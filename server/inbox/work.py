@@ -11,6 +11,7 @@ from typing import NamedTuple
 import anyio
 import structlog
 
+from server import meters
 from server.inbox.claim import Claimed
 from server.inbox.decide import STUCK, Chance, Ending, decide, failed_unforeseen, quarantine
 from server.inbox.end import DraftsRefusedError, Ender, LeaseLostError
@@ -52,6 +53,15 @@ class Worker:
 
     async def process(self, claimed: Claimed) -> None:
         """Bring one event to its end, or to its next attempt. Cancelled, it gives the lease back."""
+        with structlog.contextvars.bound_contextvars(
+            correlation_id=claimed.correlation_id,
+            receipt_id=claimed.receipt_id,
+            provider=claimed.endpoint.provider,
+            attempt=claimed.attempt,
+        ):
+            await self._process(claimed)
+
+    async def _process(self, claimed: Claimed) -> None:
         try:
             await self._attempt(claimed)
         except anyio.get_cancelled_exc_class():
@@ -118,6 +128,7 @@ def _without(attempt: _Attempt, error: DraftsRefusedError, now_ms: int) -> _Atte
 def _tell(claimed: Claimed, ended: _Attempt, duration_ms: int) -> None:
     """One line an attempt; it alarms somebody when only a person can help."""
     ending = ended.ending
+    meters.EVENTS.labels(claimed.endpoint.provider, ending.state).inc()
     unforeseen = ending.error_class == "unknown" and ending.failures >= ESCALATE_AFTER
     alarm = ending.state in STUCK or unforeseen
     tell = log.error if alarm else log.info

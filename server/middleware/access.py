@@ -1,15 +1,24 @@
-"""One log line a request: method, path, status, duration; no query, body or header, which may hold what is private."""
+"""One log line a request: method, path, status, duration; no query, body or header, which may hold what is private.
+
+Requests are counted by their route as it was declared, never by the path that came: whoever asks must not be able to
+make up new series.
+"""
 
 import time
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server import meters
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rientro.access")
+
+_QUIET = ("/health/", "/metrics")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 class AccessLog:
-    """Logs requests, health checks apart."""
+    """Counts requests, and logs them, health checks and scrapes apart."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -17,7 +26,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through and tell how it ended."""
-        if scope["type"] != "http" or scope["path"].startswith("/health/"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
@@ -26,10 +35,20 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                _count(scope, status, time.perf_counter() - started)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            spent = round((time.perf_counter() - started) * 1000, 2)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
+            if not scope["path"].startswith(_QUIET):
+                spent = round((time.perf_counter() - started) * 1000, 2)
+                log.info("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    """When the answer begins: a stream may last for hours."""
+    route = getattr(scope.get("route"), "path", "none")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    meters.REQUESTS.labels(method, route, str(status)).inc()
+    meters.REQUEST_SECONDS.labels(route).observe(seconds)

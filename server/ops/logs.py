@@ -1,48 +1,28 @@
 """Logs: one JSON object a line, with the correlation id of the request or delivery it belongs to, and redacted.
 
-One processor redacts, at the end of the chain, whoever logged: members whose names say they are secret or personal are
-masked, and anything that looks like a token of ours or a bearer header is masked wherever it stands. Exceptions are
-told by type and place, never with the values of local variables.
+One processor redacts, at the end of the chain, whoever logged (`server.ops.redact`). Exceptions are told by type and
+place, never with their messages, source lines or the values of local variables; a line that cannot be written says so,
+and nothing of what it would have said.
 """
 
+import json
 import logging
-import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
 from asgi_correlation_id import correlation_id
 
-MASK = "***"
-
-_SECRET_NAME = re.compile(
-    r"(?i)(secret|token|password|passwd|authorization|cookie|api_?key|signature|sealed|payload|body|fields"
-    r"|email|phone|address|tax_code|vat_number|customer_name|supplier_name)"
-)
-_SECRET_TEXT = re.compile(
-    r"rnt_[0-9a-f]{32}_[0-9a-f]{32}_[0-9a-f]+|whsec_[A-Za-z0-9+/=_-]+|(?i:bearer)\s+\S+|://[^/\s@]+@"
-)
+from server.ops.alarms import ALARMS
+from server.ops.redact import redact
 
 EventDict = MutableMapping[str, Any]
 
-
-def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Mask what is secret or personal, at every depth."""
-    for name, value in event.items():
-        event[name] = MASK if _SECRET_NAME.search(name) else _masked(value)
-    return event
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SECRET_TEXT.sub(MASK, value)
-    if isinstance(value, dict):
-        return {name: MASK if _SECRET_NAME.search(str(name)) else _masked(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(item) for item in value]
-    return value
+MOST_FRAMES = 8
+MOST_CAUSES = 8
 
 
 def _correlate(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -61,10 +41,39 @@ def _tell_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
     elif isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        frames = traceback.extract_tb(error.__traceback__)
-        event["exception"] = type(error).__name__
-        event["where"] = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+        event["exception"], event["where"] = type(error).__name__, _where(error)
+        causes = [f"{type(cause).__name__} at {''.join(_where(cause)[-1:])}" for cause in _causes(error)]
+        if causes:
+            event["because"] = causes
     return event
+
+
+def _where(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__, limit=-MOST_FRAMES)
+    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What it came from, and what a group of them holds."""
+    waiting = [error]
+    for _ in range(MOST_CAUSES):
+        if not waiting:
+            return
+        one = waiting.pop(0)
+        if one is not error:
+            yield one
+        inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        waiting += [cause for cause in (one.__cause__ or one.__context__, *inner) if cause is not None]
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; of one that cannot be written, the library would print the arguments as they are."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
+        """Say that a line is missing, and whose."""
+        with suppress(Exception):
+            line = {"event": "log_line_failed", "level": "error", "logger": record.name, "lineno": record.lineno}
+            self.stream.write(json.dumps(line) + self.terminator)
 
 
 def set_up_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -76,6 +85,7 @@ def set_up_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _tell_exception,
+        ALARMS.note,
         redact,
     ]
     structlog.configure(
@@ -88,7 +98,7 @@ def set_up_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from server import meters
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed
 from server.outbox.decide import Chance, Result, Settlement, Terms, decide
@@ -43,6 +44,15 @@ class Deliverer:
 
     async def deliver(self, claimed: Claimed) -> None:
         """Bring one delivery to its end, or to its next attempt. Cancelled, it gives the lease back."""
+        with structlog.contextvars.bound_contextvars(
+            correlation_id=claimed.correlation_id,
+            delivery_id=claimed.delivery_id,
+            provider=claimed.endpoint.provider,
+            attempt=claimed.attempt,
+        ):
+            await self._deliver(claimed)
+
+    async def _deliver(self, claimed: Claimed) -> None:
         try:
             await self._attempt(claimed)
         except anyio.get_cancelled_exc_class():
@@ -95,6 +105,8 @@ class Deliverer:
 
 def _tell(claimed: Claimed, result: Result, settlement: Settlement, duration_ms: int) -> None:
     """One line an attempt; it alarms somebody when only a person can help."""
+    meters.ATTEMPTS.labels(claimed.endpoint.provider, result.outcome).inc()
+    meters.ATTEMPT_SECONDS.labels(claimed.endpoint.provider).observe(duration_ms / 1000)
     unforeseen = result.classified.error_class == "unknown" and settlement.failures >= ESCALATE_AFTER
     alarm = settlement.state in {"dead", "in_doubt"} or unforeseen
     foreseen = log.warning if result.classified.error_class == "unknown" else log.info

@@ -12,7 +12,7 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.outbox.claim import Claimed
 from server.outbox.decide import Result, Settlement
 from server.ports import Applying, Cause, DeliveryState, Route
 from server.resilience.breaker import sign_of
+from server.resilience.contacts import Contacts
 from server.resilience.gate_sql import GateKey, Told, give_up, report
 from server.storage.database import Tx
 from server.storage.statement import Statement
@@ -100,6 +101,7 @@ class Settler:
     routes: Mapping[str, Route]
     applying: Applying
     random: Callable[[], float]
+    contacts: Contacts = field(default_factory=Contacts)
 
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
@@ -123,6 +125,7 @@ class Settler:
             raise LeaseLostError
         await _end_attempt(claimed, result, writing)
         await self._report(claimed, result, writing)
+        await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, result.classified)
         if result.not_before_ms is not None:
             until = encode_instant(result.not_before_ms)
             row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from server.routes import health, sync
 from server.routes.kept import kept_operations
 from server.routes.openapi import Operation, document
+from server.routes.watching import watching_operations
 from server.routes.webhooks import webhook_operation
 from sync.protocol import Registry, Verdict
 
@@ -75,5 +76,6 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         webhook_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),
+        *watching_operations(),
         Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),
     )

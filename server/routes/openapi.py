@@ -33,7 +33,11 @@ _PROBLEM = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One route: `errors` are the statuses of the problems it may answer with."""
+    """One route.
+
+    `errors` are the statuses of the problems it may answer with, `schemes` what it may be asked with ("": with nothing,
+    by some).
+    """
 
     method: str
     path: str
@@ -44,6 +48,7 @@ class Operation:
     media_type: str = "application/json"
     errors: Sequence[int] = ()
     public: bool = False
+    schemes: Sequence[str] = ("device",)
     parameters: Sequence[Parameter] = ()
 
 
@@ -62,7 +67,7 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         "info": {"title": "rientro", "version": "1", "description": "Sales made offline come home, once."},
         "paths": paths,
         "components": {
-            "securitySchemes": {"device": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {name: {"type": "http", "scheme": "bearer"} for name in ("device", "metrics")},
             "schemas": {"Problem": _PROBLEM},
         },
     }
@@ -77,7 +82,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "responses": {"200": answer, **{str(status): {"description": "A problem.", **problem} for status in errors}},
-        "security": [] if operation.public else [{"device": []}],
+        "security": [] if operation.public else [{scheme: []} if scheme else {} for scheme in operation.schemes],
     }
     if operation.request is not None:
         described["requestBody"] = {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from asgi_correlation_id import correlation_id
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -70,7 +71,9 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
 async def on_unexpected(_request: Request, error: Exception) -> Response:
     """A defect of ours; the log has it, the answer does not."""
     log.error("unexpected_error", kind=type(error).__name__, exc_info=error, alarm=True)
-    return problem(500, "internal_error", "The server failed; the correlation id is in the response's header.")
+    headers = {"X-Request-ID": correlation_id.get() or ""}  # this answer goes past the middleware that adds it
+    detail = "The server failed; the correlation id is in the response's header."
+    return problem(500, "internal_error", detail, headers=headers)
 
 
 HANDLERS: Mapping[Any, Any] = {

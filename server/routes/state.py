@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from asgi_correlation_id import correlation_id
+from pydantic import SecretStr
 from starlette.requests import Request
 
 from server.auth.devices import Devices
@@ -13,10 +14,21 @@ from server.engine.kept import Kept
 from server.engine.live import Pokes
 from server.engine.resend import Resender
 from server.inbox.receive import Receiver
+from server.ops.figures import Watch
 from server.ports import Principal
 from server.routes.problem import UnauthenticatedError
 from server.storage.database import Database
 from sync.protocol import Registry
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What watches the installation, who may see it, and how it judges."""
+
+    watch: Watch
+    token: SecretStr | None
+    providers: tuple[str, ...]
+    down_after_ms: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class Services:
     pokes: Pokes
     kept: Kept
     resender: Resender
+    watching: Watching
     openapi: Mapping[str, Any]
 
 

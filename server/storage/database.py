@@ -8,6 +8,7 @@ per statement. A unit of work must therefore await nothing but `tx`.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from server import meters
 from server.storage.statement import DialectName, Parameters, Statement
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class DatabaseError(Exception):
         """The message carries no values: they may be somebody's data."""
         super().__init__(message)
         self.transient, self.unique = transient, unique
+        kind = "unique" if unique else "transient" if transient else "permanent"
+        meters.DATABASE_ERRORS.labels(kind).inc()  # here, so that none is forgotten, whoever handles it
 
 
 class Database(Protocol):

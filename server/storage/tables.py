@@ -40,10 +40,14 @@ def _partial(name: str, *columns: str, where: str) -> sa.Index:
     return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
+_FAILING = "failing_since IS NOT NULL AND state IN ('pending', 'leased')"
+
+
 class TenantRow(SQLModel, table=True):
     """A merchant. Its row is the lock all its writers take.
 
     `horizon`: tombstones up to this place of the sequence may have been collected; who pulled less must start anew.
+    `backed_up_at`: when a backup that was read back last covered it.
     """
 
     __tablename__ = "tenants"
@@ -53,6 +57,7 @@ class TenantRow(SQLModel, table=True):
     epoch: str = _text(36)
     revision: int = _big()
     horizon: int = _zero()
+    backed_up_at: str | None = _instant(nullable=True)
     created_at: str = _instant()
 
 
@@ -279,6 +284,39 @@ class GateRow(SQLModel, table=True):
     ready_ms: int = _big()
 
 
+class ContactRow(SQLModel, table=True):
+    """When an endpoint was last reached, to the minute, and what went wrong there last. `error` is a stable word."""
+
+    __tablename__ = "contacts"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    succeeded_at: str | None = _instant(nullable=True)
+    failed_at: str | None = _instant(nullable=True)
+    error_class: str | None = _text(16, nullable=True)
+    error: str | None = _text(64, nullable=True)
+
+
+class AlertRow(SQLModel, table=True):
+    """Something that wants a person, from when it was first seen until it was not seen for a while.
+
+    `subject` is an endpoint's id or a log line's event; what concerns no tenant has the id of nobody. `value` is how
+    much of it there is, `told_value` how much of it was told. `next_at` is when it may be told (again): whoever tells
+    moves it on first, so that several processes do not tell the same.
+    """
+
+    __tablename__ = "alerts"
+    tenant_id: str = _uuid(key=True)
+    kind: str = _text(16, key=True)
+    subject: str = _text(64, key=True)
+    since: str = _instant()
+    seen_at: str = _instant()
+    value: int = _big()
+    told: int = _big()
+    told_value: int = _big()
+    told_at: str | None = _instant(nullable=True)
+    next_at: str = _instant()
+
+
 class BindingRow(SQLModel, table=True):
     """Which endpoint a route's changes go to."""
 
@@ -301,6 +339,7 @@ class OutboxRow(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Any, ...]] = (
         _partial("ix_outbox_due", "endpoint_id", "next_attempt_at", where="state IN ('pending', 'leased')"),
         _partial("ix_outbox_lane", "tenant_id", "endpoint_id", "collection", "record_id", "sequence", where="holds"),
+        _partial("ix_outbox_failing", "endpoint_id", "failing_since", where=_FAILING),
         _partial("ix_outbox_dead", "tenant_id", "delivery_id", where="state IN ('dead', 'in_doubt')"),
     )
     tenant_id: str = _uuid(key=True)
@@ -367,6 +406,7 @@ class InboxRow(SQLModel, table=True):
             postgresql_where=sa.text("NOT contradicts"),
         ),
         _partial("ix_inbox_due", "endpoint_id", "next_attempt_at", where="state IN ('pending', 'leased')"),
+        _partial("ix_inbox_failing", "endpoint_id", "failing_since", where=_FAILING),
         _partial("ix_inbox_leased", "next_attempt_at", where="state = 'leased'"),
         _partial("ix_inbox_object", "tenant_id", "endpoint_id", "object_id", where="object_id IS NOT NULL"),
         _partial("ix_inbox_stuck", "tenant_id", "receipt_id", where="state IN ('dead', 'quarantined')"),

@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import structlog
 
+from server import meters
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
 from sync.clock import encode_instant
@@ -151,6 +152,7 @@ class Writer:
         """
         waiting = _Waiting(job)
         self._queue.append(waiting)
+        meters.WRITER_WAITING.inc()
         self._filled.set()
         await waiting.done.wait()
         if waiting.error is not None:
@@ -183,6 +185,8 @@ class Writer:
             if weight >= MAX_WEIGHT:
                 break
         group, self._queue = self._queue[:count], self._queue[count:]
+        meters.WRITER_WAITING.dec(len(group))
+        meters.WRITER_GROUP.observe(len(group))
         return group
 
     async def _serve(self, group: list[_Waiting]) -> None:

@@ -168,6 +168,12 @@ async def _walk_webhooks(walker: Walker) -> None:
         await walker.call("POST", path, json={"type": "sale.created"})
 
 
+async def _walk_metrics(walker: Walker) -> None:
+    """As from elsewhere: from this machine the operator may look."""
+    answer = await walker.call("GET", "/metrics", headers={**walker.headers, "x-forwarded-for": "203.0.113.9"})
+    assert answer.startswith("401 ")
+
+
 def _plainly(method: str, path: str) -> Callable[[Walker], Awaitable[None]]:
     async def walk(walker: Walker) -> None:
         await walker.call(method, path)
@@ -183,9 +189,11 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
     ("GET", "/v1/superseded"): _walk_superseded,
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
+    ("GET", "/metrics"): _walk_metrics,
+    ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     **{
         ("GET", path): _plainly("GET", path)
-        for path in ("/v1/schema", "/health/live", "/health/ready", "/openapi.json")
+        for path in ("/v1/schema", "/health/live", "/health/ready", "/health/integrations", "/openapi.json")
     },
 }
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from server.ops.logs import MASK, set_up_logs
+from server.ops.logs import set_up_logs
+from server.ops.redact import MASK
 
 TOKEN = "rnt_" + "0a" * 16 + "_" + "0b" * 16 + "_" + "0c" * 32
 

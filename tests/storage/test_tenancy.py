@@ -24,6 +24,12 @@ ACROSS = {
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",
     "server.ops.backup.copies._TENANTS",
+    "server.ops.accounts._ALL",
+    "server.ops.accounts._ALL_ACCOUNTS",
+    "server.ops.accounts._ALL_STUCK",
+    "server.ops.alerts.rows._CLAIM",
+    "server.ops.alerts.rows._FORGET",
+    "server.ops.figures._BACKED_UP",
     "server.outbox.claim.DUE",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)

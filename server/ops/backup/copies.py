@@ -25,6 +25,7 @@ _SAFE = Statement(
     """UPDATE clients SET safe_mutation_id = :last_mutation_id
        WHERE tenant_id = :tenant_id AND client_id = :client_id AND safe_mutation_id < :last_mutation_id""",
 )
+_BACKED_UP = Statement("UPDATE tenants SET backed_up_at = :now WHERE tenant_id = :tenant_id")
 _TENANTS = Statement("/* across tenants */ SELECT tenant_id FROM tenants ORDER BY tenant_id")
 # What is not settled in the backup may have been since: it is as doubtful as after a lost answer.
 _RELEASE_DELIVERIES = Statement(
@@ -150,9 +151,11 @@ async def _tell(writer: Writer, reached: Sequence[Reached]) -> None:
 
 
 async def _note_covered(batch: Sequence[Reached], writing: Writing) -> None:
-    tenant = writing.tenants.get(batch[0].tenant_id)
-    if tenant is not None and tenant.epoch == batch[0].epoch:
+    tenant_id, epoch = batch[0].tenant_id, batch[0].epoch
+    tenant = writing.tenants.get(tenant_id)
+    if tenant is not None and tenant.epoch == epoch:
         await writing.tx.many(_SAFE, [one._asdict() for one in batch])
+        await writing.tx.execute(_BACKED_UP, {"tenant_id": tenant_id, "now": writing.now})
 
 
 async def _begin_again(database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> int:

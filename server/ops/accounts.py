@@ -1,0 +1,140 @@
+"""How each account at a provider stands, read in one statement that is cheap however much waits.
+
+Rules:
+
+1. Every part is a probe of an index. What is counted is counted up to a bound; a figure at its bound says "or more".
+2. What waits is as old as its first failure, or as the time it should have been tried at: neither needs an index that
+   the sale itself would have to pay for.
+3. Accounts are named by their ids: names are people's, and stay in the database.
+"""
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from server.storage.database import Tx
+from server.storage.statement import Statement
+
+MOST_COUNTED = 10_000
+MOST_STUCK = 10_000
+MOST_ACCOUNTS = 1_000
+
+_OPEN = "state IN ('pending', 'leased') AND endpoint_id = e.endpoint_id"
+
+
+def _queue(table: str) -> str:
+    return f"""(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {_OPEN} LIMIT {MOST_COUNTED}) AS counted),
+      (SELECT min(next_attempt_at) FROM {table} WHERE {_OPEN}),
+      (SELECT min(failing_since) FROM {table} WHERE {_OPEN} AND failing_since IS NOT NULL)"""  # noqa: S608  # our own
+
+
+_ACCOUNTS = f"""SELECT e.tenant_id, e.endpoint_id, e.provider, e.paused, e.not_before, e.created_at,
+      c.succeeded_at, c.failed_at, c.error_class, c.error, p.finished_at, p.failures, p.error,
+      {_queue("outbox")}, {_queue("inbox")}
+    FROM endpoints AS e
+    LEFT JOIN contacts AS c ON c.tenant_id = e.tenant_id AND c.endpoint_id = e.endpoint_id
+    LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id"""  # noqa: S608
+_LAST = f"ORDER BY e.tenant_id, e.endpoint_id LIMIT {MOST_ACCOUNTS}"
+_STUCK = "SELECT endpoint_id, state FROM {} WHERE {} state IN ('{}', '{}') LIMIT {}"
+_STATES = {"outbox": ("dead", "in_doubt"), "inbox": ("dead", "quarantined")}
+
+
+def _stuck(condition: str) -> str:
+    parts = (
+        f"SELECT * FROM ({_STUCK.format(table, condition, *states, MOST_STUCK)}) AS {table}_stuck"  # noqa: S608
+        for table, states in _STATES.items()
+    )
+    selects = " UNION ALL ".join(
+        f"SELECT '{table}' AS queue, endpoint_id, state FROM ({part}) AS {table}_part"  # noqa: S608
+        for table, part in zip(_STATES, parts, strict=True)
+    )
+    return f"SELECT queue, endpoint_id, state, count(*) FROM ({selects}) AS stuck GROUP BY queue, endpoint_id, state"  # noqa: S608
+
+
+_ALL_ACCOUNTS = Statement(f"/* across tenants */ {_ACCOUNTS} {_LAST}")
+_ALL_STUCK = Statement(f"/* across tenants */ {_stuck('')}")
+_ALL = Statement("/* across tenants */ SELECT count(*) FROM endpoints")
+_TENANTS_ACCOUNTS = Statement(f"{_ACCOUNTS} WHERE e.tenant_id = :tenant_id {_LAST}")
+_TENANTS_STUCK = Statement(_stuck("tenant_id = :tenant_id AND"))
+_REFUSED = Statement(
+    """SELECT endpoint_id, sum(times) FROM refusals WHERE tenant_id = :tenant_id AND day = :day GROUP BY endpoint_id"""
+)
+
+
+class Queue(NamedTuple):
+    """What waits at an account. `due_at` is the earliest time anything is to be tried at."""
+
+    waiting: int
+    due_at: str | None
+    failing_since: str | None
+
+
+class Account(NamedTuple):
+    """An account as it stands. Codes are stable words; `stuck` counts by queue and state what waits for a person."""
+
+    tenant_id: str
+    endpoint_id: str
+    provider: str
+    paused: bool
+    not_before: str | None
+    created_at: str
+    succeeded_at: str | None
+    failed_at: str | None
+    error_class: str | None
+    error: str | None
+    poll_failures: int
+    poll_error: str | None
+    outbox: Queue
+    inbox: Queue
+    stuck: dict[tuple[str, str], int]
+
+    def in_state(self, queue: str, state: str) -> int:
+        """How many rows wait for a person in a state."""
+        return self.stuck.get((queue, state), 0)
+
+
+async def all_accounts(tx: Tx) -> tuple[list[Account], int]:
+    """Every tenant's accounts, and how many there are beyond the bound."""
+    found = _accounts(await tx.fetch(_ALL_ACCOUNTS), await tx.fetch(_ALL_STUCK))
+    if len(found) < MOST_ACCOUNTS:
+        return found, 0
+    ((count,),) = await tx.fetch(_ALL)
+    return found, count - len(found)
+
+
+async def tenants_accounts(tx: Tx, tenant_id: str) -> list[Account]:
+    """A tenant's accounts."""
+    return _accounts(await tx.fetch(_TENANTS_ACCOUNTS, (tenant_id,)), await tx.fetch(_TENANTS_STUCK, (tenant_id,)))
+
+
+async def refused_today(tx: Tx, tenant_id: str, day: str) -> dict[str, int]:
+    """How many webhooks a tenant's accounts refused on a day (UTC), by account."""
+    return {row[0]: int(row[1]) for row in await tx.fetch(_REFUSED, (tenant_id, day))}
+
+
+def _accounts(rows: Any, stuck: Any) -> list[Account]:
+    by_endpoint: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+    for queue, endpoint_id, state, count in stuck:
+        by_endpoint[endpoint_id][queue, state] = count
+    return [_account(row, by_endpoint.get(row[1], {})) for row in rows]
+
+
+def _account(row: Any, stuck: dict[tuple[str, str], int]) -> Account:
+    tenant_id, endpoint_id, provider, paused, not_before, created_at, succeeded_at, failed_at, *rest = row
+    error_class, error, polled_at, poll_failures, poll_error, *queues = rest
+    return Account(
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        provider=provider,
+        paused=bool(paused),
+        not_before=not_before,
+        created_at=created_at,
+        succeeded_at=max((at for at in (succeeded_at, polled_at) if at), default=None),
+        failed_at=failed_at,
+        error_class=error_class,
+        error=error,
+        poll_failures=poll_failures or 0,
+        poll_error=poll_error,
+        outbox=Queue(*queues[:3]),
+        inbox=Queue(*queues[3:]),
+        stuck=stuck,
+    )

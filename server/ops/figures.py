@@ -1,0 +1,75 @@
+"""What `/metrics` tells beside the process's own counts: read from the database, remembered for a few seconds.
+
+However many scrape, and however often, the database is asked once a moment; while it does not answer, what was known
+last is not told as if it were now.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+
+from server.ops.accounts import Account, all_accounts
+from server.storage.database import Database, DatabaseError, Tx
+from server.storage.statement import Statement
+
+REMEMBER_MS = 5_000
+
+_BACKED_UP = Statement("/* across tenants */ SELECT min(backed_up_at) FROM tenants WHERE backed_up_at IS NOT NULL")
+
+
+class Figures(NamedTuple):
+    """What is known at an instant; without `is_up` the database did not answer, and what it holds is unknown.
+
+    `left_out`: accounts beyond the bound. `backed_up_at`: of the tenant whose last backup is the oldest.
+    """
+
+    at_ms: int
+    is_up: bool
+    accounts: list[Account]
+    left_out: int
+    backed_up_at: str | None
+    disk_free_bytes: int | None
+
+
+@dataclass
+class Watch:
+    """Reads figures. `clock` gives milliseconds since 1970, `folder` is on the disk whose space is told."""
+
+    database: Database
+    clock: Callable[[], int]
+    folder: Path
+    _known: Figures | None = None
+    _reading: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def figures(self) -> Figures:
+        """Not older than a few seconds; never raises for a database that does not answer."""
+        async with self._reading:
+            known = self._known
+            if known is None or not 0 <= self.clock() - known.at_ms < REMEMBER_MS:
+                known = self._known = await self._read()
+            return known
+
+    async def _read(self) -> Figures:
+        at_ms, free = self.clock(), _free_bytes(self.folder)
+        try:
+            accounts, left_out, backed_up_at = await self.database.read(_look)
+        except DatabaseError:
+            return Figures(at_ms, False, [], 0, None, free)  # noqa: FBT003  # a field
+        return Figures(at_ms, True, accounts, left_out, backed_up_at, free)  # noqa: FBT003
+
+
+async def _look(tx: Tx) -> tuple[list[Account], int, str | None]:
+    accounts, left_out = await all_accounts(tx)
+    ((backed_up_at,),) = await tx.fetch(_BACKED_UP)
+    return accounts, left_out, backed_up_at
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

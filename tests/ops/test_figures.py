@@ -1,0 +1,152 @@
+"""What a scrape reads: cheap however much waits, remembered for a moment, and honest while the database is away."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from server.ops import accounts
+from server.ops.accounts import Account, all_accounts
+from server.ops.exposition import expose
+from server.ops.figures import REMEMBER_MS, Watch
+from server.ops.integrations import Status, age_s, status_of
+from server.outbox.collect import COLUMNS, INSERT
+from server.ports import Answer
+from server.storage.database import Tx
+from server.storage.sqlite import SqliteDatabase
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
+from sync.clock import encode_instant
+from tests.outbox.outlet import Outlet, Scripted, open_outlet
+
+DOWN_AFTER_MS = 15 * 60_000
+
+
+@pytest.fixture
+async def outlet(database_url: str) -> AsyncIterator[Outlet]:
+    """A shop whose sales go out, once on each kind of database."""
+    async with open_outlet(database_url) as opened:
+        yield opened
+
+
+def _watch(outlet: Outlet) -> Watch:
+    return Watch(outlet.database, outlet.clock, Path())
+
+
+async def _account(outlet: Outlet) -> Account:
+    """The only one there is."""
+    found, left_out = await outlet.database.read(all_accounts)
+    assert (len(found), left_out) == (1, 0)
+    return found[0]
+
+
+async def _status(outlet: Outlet) -> Status:
+    return status_of(await _account(outlet), outlet.clock(), DOWN_AFTER_MS)
+
+
+async def test_the_status_follows_what_happens(outlet: Outlet) -> None:
+    """Unknown, reached, failing for a moment, failing for long, recovered, something given up."""
+    await outlet.bind()
+    told = [await _status(outlet)]
+    await outlet.sell()
+    await outlet.relay(Scripted()).drain()
+    told.append(await _status(outlet))
+    (sale,) = await outlet.sell()
+    outlet.clock.ms += DOWN_AFTER_MS
+    await outlet.relay(Scripted(lambda _call: Answer(503))).drain()
+    told.append(await _status(outlet))
+    outlet.clock.ms += DOWN_AFTER_MS
+    told.append(await _status(outlet))
+    await outlet.relay(Scripted()).drain()
+    told.append(await _status(outlet))
+    await outlet.void(sale)
+    await outlet.relay(Scripted(lambda _call: Answer(422))).drain()
+    told.append(await _status(outlet))
+    assert told == ["unknown", "ok", "degraded", "down", "ok", "degraded"]
+
+
+async def test_the_last_failure_is_told_by_class_and_code(outlet: Outlet) -> None:
+    """Beside the last success, which it does not erase."""
+    await outlet.bind()
+    await outlet.sell(2)
+    answers = [Answer(200), Answer(429)]
+    await outlet.relay(Scripted(lambda _call: answers.pop())).drain()
+    account = await _account(outlet)
+    assert (account.error_class, account.error) == ("transient", "throttled")
+    assert account.succeeded_at == account.failed_at == encode_instant(outlet.clock())
+
+
+async def test_contacts_are_noted_once_a_minute(outlet: Outlet) -> None:
+    """A row that every delivery updates would hold them up."""
+    await outlet.bind()
+    relay = outlet.relay(Scripted())
+    seen = []
+    for _ in range(3):
+        outlet.clock.ms += 40_000
+        await outlet.sell()
+        await relay.drain()
+        seen += [row[0] for row in await outlet.fetch("SELECT succeeded_at FROM contacts")]
+    assert [at == seen[0] for at in seen] == [True, True, False]
+
+
+async def _insert_many(outlet: Outlet, endpoint_id: str, count: int) -> None:
+    now = encode_instant(outlet.clock())
+    rows = [
+        (outlet.tenant_id, outlet.new_id(), endpoint_id, "sales.forward", "post", "sales", outlet.new_id(), place,
+         outlet.new_id(), "{}", f"key-{place}", "corr", "pending", True, 0, 0, False, now, 0, now)
+        for place in range(count)
+    ]  # fmt: skip
+    assert len(rows[0]) == len(COLUMNS)
+
+    async def job(writing: Writing) -> None:
+        await writing.tx.copy("outbox", COLUMNS, INSERT, rows)
+
+    await outlet.writer.submit(Job([outlet.tenant_id], job))
+
+
+async def test_what_waits_is_counted_and_aged(outlet: Outlet) -> None:
+    """By account; the oldest is as old as its due time, or as its first failure."""
+    endpoint_id = await outlet.bind()
+    await _insert_many(outlet, endpoint_id, 20)
+    outlet.clock.ms += 90_000
+    account = await _account(outlet)
+    assert (account.outbox.waiting, age_s(account.outbox, outlet.clock())) == (20, 90.0)
+    await outlet.relay(Scripted(lambda _call: Answer(503))).drain()
+    outlet.clock.ms += 10_000
+    account = await _account(outlet)
+    assert age_s(account.outbox, outlet.clock()) == 10.0
+
+
+async def test_every_part_of_the_statement_probes_an_index(outlet: Outlet) -> None:
+    """On SQLite, whose plans do not depend on how much is there: only the small tables are scanned."""
+    if outlet.database.dialect != "sqlite":
+        pytest.skip("plans of a table of a few rows say nothing on PostgreSQL")
+
+    async def plan(tx: Tx) -> list[str]:
+        texts = [accounts._ALL_ACCOUNTS.sql("sqlite"), accounts._ALL_STUCK.sql("sqlite")]
+        return [row[3] for text in texts for row in await tx.fetch(Statement(f"EXPLAIN QUERY PLAN {text}"))]
+
+    steps = await outlet.database.read(plan)
+    large = [step for step in steps if step.split()[1] in {"outbox", "inbox", "o", "i"}]
+    assert len(large) >= 8
+    assert [step for step in large if "INDEX ix_" not in step] == []
+
+
+async def test_a_scrape_is_remembered_for_a_moment(outlet: Outlet) -> None:
+    """However many scrape at once."""
+    watch = _watch(outlet)
+    first = await watch.figures()
+    outlet.clock.ms += REMEMBER_MS - 1
+    assert await watch.figures() is first
+    outlet.clock.ms += 1
+    assert await watch.figures() is not first
+
+
+async def test_while_the_database_is_away_only_that_is_told(outlet: Outlet, tmp_path: Path) -> None:
+    """No old figure is told as if it were now."""
+    database = SqliteDatabase(str(tmp_path / "no folder" / "x.db"))
+    figures = await Watch(database, outlet.clock, Path()).figures()
+    text = expose(figures, DOWN_AFTER_MS).decode()
+    await database.close()
+    assert (figures.is_up, figures.accounts, "rientro_database_up 0.0" in text) == (False, [], True)
+    assert "rientro_outbox_waiting{" not in text
