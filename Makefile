@@ -29,7 +29,7 @@ run: $(SERVE) $(PWA) ## the server with demonstration data
 	$(BIN)/rientro serve --demo
 
 test: lint ## everything CI runs: lint, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 lint: .venv/.ready ## style, types and import walls
 	$(BIN)/ruff check -q $(SOURCES)
