@@ -15,13 +15,16 @@ from rich.table import Table
 
 from server.app import Core, open_core
 from server.auth.admin import AdminError
+from server.credentials.consents import ConsentError
 from server.credentials.endpoints import EndpointError
-from server.credentials.vault import SealedError, SecretKeyError
+from server.credentials.keyring import SecretKeyError
+from server.credentials.rotation import RotationError
+from server.credentials.vault import SealedError
 from server.inbox.listing import InboxError
 from server.ops.backup import BackupError
 from server.ops.logs import set_up_logs
 from server.outbox.listing import OutboxError
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 from sync.errors import SyncError
@@ -59,12 +62,15 @@ TenantId = Annotated[
 _PLAIN_ERRORS = (
     AdminError,
     BackupError,
+    ConsentError,
     DatabaseError,
     EndpointError,
     InboxError,
     OutboxError,
+    RotationError,
     SealedError,
     SecretKeyError,
+    SettingsError,
     SyncError,
     UnknownTenantError,
     ValueError,

@@ -1,6 +1,6 @@
 """What the routes are handed: the services of the process, made once by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -31,6 +31,7 @@ class Services:
     pokes: Pokes
     kept: Kept
     resender: Resender
+    connect: Callable[[Mapping[str, str]], Awaitable[object]]
     openapi: Mapping[str, Any]
 
 
