@@ -36,6 +36,9 @@ CONNECT_S = 5.0
 MAX_IDENTITIES = 64
 USER_AGENT = "rientro"
 
+# An alert of TLS that comes after the handshake leaves httpx as the plain SSLError it was.
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, ValueError, ssl.SSLError)
+
 
 class Reply(NamedTuple):
     """An answer: its body up to the bound, or None where there was more, or it came compressed."""
@@ -105,11 +108,11 @@ class Outbound:
                     method, url, content=sending.content, headers=sending.headers, timeout=_steps(sending.timeout_s)
                 )
                 response = await client.send(request, stream=True, auth=sending.auth)
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            except _FAILURES as error:
                 raise OutboundError(reason_of(error)) from None
             try:
                 return Reply(response.status_code, response.headers, await _body(response, sending.limit))
-            except httpx.HTTPError as error:
+            except _FAILURES as error:
                 raise OutboundError(reason_of(error)) from None
             finally:
                 with anyio.CancelScope(shield=True):
