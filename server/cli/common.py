@@ -70,7 +70,6 @@ _PLAIN_ERRORS = (
     RotationError,
     SealedError,
     SecretKeyError,
-    SettingsError,
     SyncError,
     UnknownTenantError,
     ValueError,
@@ -79,7 +78,10 @@ _PLAIN_ERRORS = (
 
 def settings_for(data: Path | None) -> Settings:
     """The environment's settings, with the command's own folder where one is given."""
-    return Settings() if data is None else Settings(data=data)
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except SettingsError as error:
+        fail(error)
 
 
 def with_core(data: Path | None, work: Callable[[Core], Awaitable[T]], *, migrate: bool = True) -> T:
