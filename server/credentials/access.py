@@ -19,6 +19,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from server.credentials import oauth
+from server.credentials.keyring import SecretKeyError
 from server.credentials.oauth import Granted, TokenError
 from server.credentials.tokens import Held, Place, TokenStore, decide
 from server.credentials.vault import SealedError
@@ -76,7 +77,7 @@ class AccessTokens:
             return await self._store.load(place)
         except DatabaseError:
             raise TransientError("tokens_unavailable") from None
-        except SealedError:
+        except (SealedError, SecretKeyError):
             log.error("tokens_do_not_open", endpoint_id=place.endpoint_id, alarm=True)  # noqa: TRY400
             raise UnknownError("secrets_do_not_open") from None
 

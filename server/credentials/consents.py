@@ -24,7 +24,7 @@ from server.outbound.form import credentials_of
 from server.ports import Account, Secrets
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
-from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
 
 CALLBACK = "/v1/oauth/callback"
@@ -40,6 +40,7 @@ _ADD = Statement(
     """INSERT INTO consents (tenant_id, state_hash, endpoint_id, sealed, redirect_uri, expires_at)
        VALUES (:tenant_id, :state_hash, :endpoint_id, :sealed, :redirect_uri, :expires_at)"""
 )
+_KNOWN = Statement("SELECT 1 FROM consents WHERE tenant_id = :tenant_id AND state_hash = :state_hash")
 _TAKE = Statement(
     """DELETE FROM consents WHERE tenant_id = :tenant_id AND state_hash = :state_hash
        RETURNING endpoint_id, sealed, redirect_uri, expires_at"""
@@ -127,15 +128,17 @@ class Consents:
     async def _take(self, tenant_id: str, state_hash: str) -> _Begun:
         """The consent, which is gone with that. Raises ConsentError."""
 
+        async def look(tx: Tx) -> bool:
+            return bool(await tx.fetch(_KNOWN, (tenant_id, state_hash)))
+
         async def job(writing: Writing) -> _Begun | None:
             rows = await writing.tx.fetch(_TAKE, (tenant_id, state_hash))
             found = _Begun(*rows[0]) if rows else None
             return found if found is not None and writing.now < found.expires_at else None
 
-        try:
-            begun = await self._writer.submit(Job([tenant_id], job))
-        except UnknownTenantError:
-            begun = None
+        # Anybody may come here: only who brings a state of ours makes us write.
+        known = await self._database.read(look)
+        begun = await self._writer.submit(Job([tenant_id], job)) if known else None
         if begun is None:
             raise ConsentError("unknown_state")
         return begun

@@ -90,7 +90,7 @@ class Keys:
         if ends is not None and ends < when[0]:
             raise EndpointError(f"the present certificate ends at {ends}, before the new one is to be used")
         if old is not None and when[0] > when[1] and _overlaps(form, new.name):
-            values = planned(values, {new.name: f"{old.split()[-1]} {new.value}"}, when[1], when[1])
+            values = planned(values, {new.name: f"{old.split()[0]} {new.value}"}, when[1], when[1])
         return planned(values, changes, *when)
 
 

@@ -17,6 +17,8 @@ _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 async def callback(request: Request[State]) -> Response:
     """End a consent; a provider may add parameters of its own, so unknown ones are let through."""
+    if request.method == "HEAD":  # somebody's preview of the address: it must not use up the state
+        return Response(headers=_HEADERS)
     try:
         await request.state["services"].connect(dict(request.query_params))
     except ConsentError as error:

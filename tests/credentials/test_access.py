@@ -8,6 +8,7 @@ import pytest
 from server.credentials.oauth import Granted, TokenError
 from server.credentials.tokens import LEASE_MS, Held, Step, decide
 from server.resilience.errors import DeliveryError
+from server.storage.database import DatabaseError
 from tests.credentials.authorizer import Authorizer
 from tests.credentials.keeping import Keeper, oauth
 
@@ -195,3 +196,23 @@ async def test_a_renewal_ends_although_its_caller_is_gone(lite: Keeper, provider
     stored = await lite.store.load(place)
     assert stored is not None
     assert stored.refresh_token == "refresh-2"
+
+
+async def test_a_database_that_fails_for_a_moment_costs_no_consent(
+    lite: Keeper, provider: Authorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is held until it is stored, and used by nobody before."""
+    place, account = await lite.connected(provider.url)
+    store, failing = lite.store.store, [DatabaseError("disk full"), DatabaseError("disk full")]
+
+    async def unlucky(*arguments: Any) -> bool:
+        if failing:
+            assert await lite.access.token(account) == "access-1"
+            raise failing.pop()
+        return await store(*arguments)
+
+    monkeypatch.setattr(lite.store, "store", unlucky)
+    assert await lite.access.token(account, refused="access-1") == "access-2"
+    stored = await lite.store.load(place)
+    assert stored is not None
+    assert (stored.refresh_token, stored.in_doubt, failing, len(provider.asked)) == ("refresh-2", False, [], 1)

@@ -63,6 +63,16 @@ async def test_until_the_switch_both_secrets_sign(lite: Keeper) -> None:
         lite.clock.ms += DAY_MS
 
 
+async def test_a_plan_that_is_changed_leaves_no_trace(lite: Keeper) -> None:
+    """What was to come and never did signs nothing."""
+    place, third = await lite.endpoint(), NEXT.replace("YW5", "ZW5")
+    for secret in (NEXT, third):
+        await lite.keys.replace(*place, Replacement("secret", secret, lite.clock() + DAY_MS))
+    assert (await lite.account(place)).secrets["secret"] == f"{SECRET} {third}"
+    lite.clock.ms += DAY_MS
+    assert (await lite.account(place)).secrets["secret"] == third
+
+
 async def _call(keeper: Keeper, place: Place) -> tuple[Call, HttpSettings]:
     account = await keeper.account(place)
     call = Call(account, "d", "key", "c", "sales", "r", "{}", 1)

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +18,10 @@ from server.outbound import Credentials, Outbound, open_outbound
 from server.outbound.signing import load_signing_key
 from server.ports import Account
 
-KEYS: dict[str, Any] = {
-    "ed25519": ed25519.Ed25519PrivateKey.generate(),
-    "ecdsa": ec.generate_private_key(ec.SECP256R1()),
-    "rsa": rsa.generate_private_key(65537, 2048),
+KEYS: dict[str, Callable[[], Any]] = {
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
 }
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
@@ -80,7 +80,7 @@ def message(url: str, request: bytes) -> Any:
 @pytest.mark.parametrize("kind", KEYS)
 async def test_a_receiver_can_verify_who_sent_what(outbound: Outbound, kind: str) -> None:
     """RFC 9421 over method, address, key and body; and no other body has that signature."""
-    key = KEYS[kind]
+    key = KEYS[kind]()
     account = Account("t", "e", {"signing_key_id": "shop-1"}, {"signing_key": pem(key), "api_key": "k-1"})
     headers = {"Content-Type": "application/json"}
     with answering(OK) as (url, heard):
@@ -112,7 +112,7 @@ async def test_a_key_goes_into_the_header_its_provider_reads(outbound: Outbound)
         ({"oauth_grant": "client_credentials"}, "needs oauth_token_url"),
         ({"oauth_grant": "authorization_code", "oauth_token_url": "u", "oauth_client_id": "c"}, "oauth_authorize_url"),
         ({"oauth_grant": "client_credentials", "oauth_token_url": "u", "oauth_client_id": "c"}, "oauth_client_secret"),
-        ({"signing_key": pem(KEYS["ed25519"])}, "go together"),
+        ({"signing_key": pem(KEYS["ed25519"]())}, "go together"),
         ({"signing_key": "x", "signing_key_id": "k"}, "Not a private key"),
         ({"client_certificate": "x"}, "no certificate"),
         ({"trusted_roots": "x"}, "no certificate"),

@@ -23,8 +23,10 @@ async def test_who_comes_back_with_a_code_is_connected(settings: Settings) -> No
         state = url.partition("&state=")[2].partition("&")[0]
         back = f"/v1/oauth/callback?state={state}&code=c&session_state=theirs"
         async with in_process(create_app(here, migrate=False)) as http:
+            preview = await http.head(back)
             first, again = await http.get(back), await http.get(back)
         held = await core.credentials.tokens.load(place)
+    assert (preview.status_code, preview.text) == (200, "")
     assert (first.status_code, first.text) == (200, "Connected. This page can be closed.\n")
     assert (first.headers["cache-control"], first.headers["referrer-policy"]) == ("no-store", "no-referrer")
     assert (again.status_code, again.json()["code"]) == (400, "unknown_state")

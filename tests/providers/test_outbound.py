@@ -87,6 +87,23 @@ async def test_nobody_is_waited_for_long_who_does_not_take_the_connection(
         await careful.post("https://slow.example/", b"{}", {}, 600)
 
 
+async def test_a_public_name_that_leads_here_reaches_nobody(careful: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebound between the check of the address and the connection, it would; a real server hears nothing."""
+
+    async def resolve(_host: str, port: int, **_options: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr("server.outbound.guard.anyio.getaddrinfo", resolve)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)  # noqa: FBT003
+        with pytest.raises(OutboundError, match="private_address"):
+            await careful.post(f"https://public.example:{listener.getsockname()[1]}/", b"{}", {}, 2)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
 def test_a_url_can_be_checked_when_it_is_configured() -> None:
     """The same rules, without a connection."""
     check_url("https://example.com/hook", allow_loopback=False)
