@@ -63,7 +63,7 @@ def add(
 
 @app.command("list")
 def list_(tenant: TenantId, as_json: AsJson = False, data: Data = None) -> None:
-    """List a merchant's accounts, without their secrets, whether their breakers let calls through, and what ends soon."""
+    """List a merchant's accounts, no secrets; whether breakers let calls through, and what ends soon."""
 
     async def work(core: Core) -> list[tuple[Any, ...]]:
         lines = await core.endpoints.list(tenant)
