@@ -31,6 +31,12 @@ run: $(SERVE) $(PWA) ## the server with demonstration data
 test: lint ## everything CI runs: lint, then all tests
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
+$(if $(shell command -v npm),test: tests/peers/node_modules/.ready)
+
+tests/peers/node_modules/.ready: tests/peers/package-lock.json tests/peers/.npmrc
+	cd tests/peers && npm ci --no-audit --no-fund --no-progress --loglevel=error
+	@touch $@
+
 lint: .venv/.ready ## style, types and import walls
 	$(BIN)/ruff check -q $(SOURCES)
 	$(BIN)/ruff format -q --check $(SOURCES)

@@ -1,16 +1,39 @@
-"""Settings: one frozen object, read once from the environment (`RIENTRO_…`); what is secret is masked when shown."""
+"""Settings: one frozen object, read once; what is secret is masked when shown.
 
+Each setting comes from the environment (`RIENTRO_…`). Those that are secret may come from elsewhere instead, in this
+order: the environment, a file of the folder `RIENTRO_SECRETS_DIR` (named `secret_key`, `database_url`: one a file, as
+containers mount them), the output of `RIENTRO_SECRET_COMMAND`. The command is run without a shell, once for each secret
+not found before, with `{name}` replaced by its name; without `{name}` it gives the master key. Nothing printed means
+that there is none; a command that fails stops the start, for a locked password store must not look like an empty one.
+"""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+_PREFIX = "RIENTRO_"
+_SECRETS = ("secret_key", "database_url")
+_COMMAND_TIMEOUT_S = 30
+_LONGEST_SECRET = 64 * 1024
+
+
+class SettingsError(Exception):
+    """A secret cannot be had; the message says from where, and quotes nothing of it."""
 
 
 class Settings(BaseSettings):
     """Everything the environment may say.
 
     `data` holds the embedded database and the master key. `database_url` names PostgreSQL instead. `secret_key` (64 hex
-    digits) replaces `data/secret.key`. `allow_loopback` lets endpoints point at this machine: for demonstrations and
+    digits; several, newest first, while they are rotated) replaces `data/secret.key`. `public_url` is where browsers
+    and providers reach this server. `allow_loopback` lets endpoints point at this machine: for demonstrations and
     tests only. `lease_s`: for so long after a worker's death nobody takes over what it had under way; a call to a
     provider ends in half of it. `retention_days`: for so long tombstones, verdicts and values that lost are kept.
     `metrics_token` lets a scraper read `/metrics` from another machine; without it, only this one may. `alert_url` gets
@@ -19,7 +42,7 @@ class Settings(BaseSettings):
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RIENTRO_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
 
     data: Path = Path("data")
     database_url: SecretStr | None = None
@@ -47,6 +70,18 @@ class Settings(BaseSettings):
         """After how long a failing account counts as down."""
         return self.alert_after_minutes * 60 * 1000
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # not read, but asked for by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the environment, then where secrets are kept."""
+        return init_settings, env_settings, _Secrets(settings_cls, os.environ)
+
     @property
     def retention_ms(self) -> int:
         """The same in milliseconds."""
@@ -57,3 +92,52 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data.resolve() / 'rientro.db'}"
+
+
+class _Secrets(PydanticBaseSettingsSource):
+    """The folder and the command."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environment: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._folder = environment.get(f"{_PREFIX}SECRETS_DIR")
+        self._command = environment.get(f"{_PREFIX}SECRET_COMMAND")
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """One setting."""
+        return self._find(field_name) if field_name in _SECRETS else None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All that is found, of what no source before gave. Raises SettingsError."""
+        found = {name: self._find(name) for name in _SECRETS if self.current_state.get(name) is None}
+        return {name: value for name, value in found.items() if value}
+
+    def _find(self, name: str) -> str | None:
+        found = _from_folder(Path(self._folder), name) if self._folder else None
+        if found is None and self._command and (name == "secret_key" or "{name}" in self._command):
+            found = _from_command(self._command, name)
+        return found
+
+
+def _from_folder(folder: Path, name: str) -> str | None:
+    if not folder.is_dir():
+        raise SettingsError(f"RIENTRO_SECRETS_DIR: there is no folder {folder}")
+    try:
+        text = (folder / name).read_text().strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeError):
+        raise SettingsError(f"RIENTRO_SECRETS_DIR: {folder / name} cannot be read") from None
+    if not text:
+        raise SettingsError(f"RIENTRO_SECRETS_DIR: {folder / name} is empty")
+    return text
+
+
+def _from_command(command: str, name: str) -> str | None:
+    try:
+        words = [word.replace("{name}", name) for word in shlex.split(command)]
+        done = subprocess.run(words, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=True)  # noqa: S603
+        text = done.stdout[:_LONGEST_SECRET].decode().strip()
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        kind = type(error).__name__
+        raise SettingsError(f"RIENTRO_SECRET_COMMAND gave no {name} ({kind}): try it by hand") from None
+    return text or None

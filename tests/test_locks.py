@@ -82,9 +82,10 @@ def test_tests_run_on_the_versions_that_ship(lock: str) -> None:
     assert {name: dev.get(name) for name in pins_of(lock)} == pins_of(lock)
 
 
-def test_the_front_end_lock_names_no_place() -> None:
+@pytest.mark.parametrize("folder", ["pwa", "tests/peers"])
+def test_a_lock_of_node_packages_names_no_place(folder: str) -> None:
     """The tool writes download addresses unless told not to."""
-    lock = ROOT / "pwa" / "package-lock.json"
+    lock = ROOT / folder / "package-lock.json"
     if lock.exists():
         assert '"resolved"' not in lock.read_text()
 

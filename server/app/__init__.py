@@ -13,11 +13,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from server.app.core import Core, now_ms, open_core
+from server.app.outside import open_outside
 from server.app.providers import FORMS, Adapters, make_adapters
 from server.app.workers import Workers, alerting, watching
 from server.auth.devices import Devices
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
+from server.credentials.vault import CURSORS
 from server.engine.exchange import Exchange
 from server.engine.history import History
 from server.engine.live import Pokes, standings
@@ -26,7 +28,7 @@ from server.engine.push import Pusher
 from server.ids import uuid7
 from server.inbox.receive import Receiver
 from server.middleware.access import AccessLog
-from server.outbound import open_outbound
+from server.outbound import Outbound
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.problem import HANDLERS
@@ -47,10 +49,10 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with AsyncExitStack() as opened:
             core = await opened.enter_async_context(open_core(settings, migrate=migrate))
-            outbound = await opened.enter_async_context(open_outbound(allow_loopback=settings.allow_loopback))
+            outbound = await opened.enter_async_context(open_outside(core, settings))
             adapters = make_adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
-            services = _services(core, adapters, workers, openapi(api), settings)
+            services = _services(core, outbound, adapters, workers, openapi(api), settings)
             await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
@@ -72,7 +74,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
 
 async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
-    async with open_core(settings) as core, open_outbound(allow_loopback=settings.allow_loopback) as outbound:
+    async with open_core(settings) as core, open_outside(core, settings) as outbound:
         workers = Workers(core, make_adapters(outbound, now_ms), settings.lease_s)
         watched = watching(core, lambda _tenant: workers.wake())
         async with watched, workers.running(), alerting(core, outbound, settings):
@@ -91,16 +93,21 @@ def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], No
 
 
 def _services(
-    core: Core, adapters: Adapters, workers: Workers | None, document: Mapping[str, Any], settings: Settings
+    core: Core,
+    outbound: Outbound,
+    adapters: Adapters,
+    workers: Workers | None,
+    document: Mapping[str, Any],
+    settings: Settings,
 ) -> Services:
-    keys, history = CursorKeys(core.vault.derive("cursors")), History(core.writer, uuid7)
+    keys, history = CursorKeys(*core.vault.derive(CURSORS)), History(core.writer, uuid7)
     puller = Puller(core.database, core.records, keys, history)
     pusher = Pusher(core.writer, core.records, core.forwarder)
     receiver = Receiver(
         database=core.database,
         writer=core.writer,
         sources={source.name: source for source in adapters.sources},
-        secrets=core.vault,
+        secrets=core.credentials.secrets,
         clock=now_ms,
         new_id=uuid7,
         stored=workers.processor.wake if workers is not None else _nobody,
@@ -115,6 +122,7 @@ def _services(
         kept=core.kept,
         resender=core.resender,
         watching=Watching(core.watch, settings.metrics_token, tuple(FORMS), settings.down_after_ms),
+        connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         openapi=document,
     )
 

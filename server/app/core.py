@@ -1,8 +1,9 @@
 """The core: what every way of running rientro has in common, opened and closed in the right order."""
 
+import random
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,8 +13,15 @@ from server.app.providers import FORMS
 from server.auth.admin import Admin
 from server.collections import registry as described
 from server.collections import routes
+from server.credentials.consents import Consents
+from server.credentials.dates import Dates
 from server.credentials.endpoints import Endpoints
-from server.credentials.vault import Vault, open_vault
+from server.credentials.keyring import Ring, open_ring
+from server.credentials.keys import Keys
+from server.credentials.rotation import Rotation
+from server.credentials.schedule import EndpointSecrets
+from server.credentials.tokens import TokenStore
+from server.credentials.vault import Vault
 from server.engine.apply import Applier
 from server.engine.kept import Kept
 from server.engine.records import Records
@@ -28,6 +36,8 @@ from server.storage.migrate import upgrade
 from server.storage.open import open_database
 from server.storage.writer import Writer
 from sync.protocol import Registry
+
+_RANDOM = random.SystemRandom().random
 
 
 def now_ms() -> int:
@@ -50,8 +60,21 @@ class Core:
     vault: Vault
     admin: Admin
     endpoints: Endpoints
+    credentials: "Keeping"
     tidier: Tidier
     watch: Watch
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """The credentials towards providers: opened, replaced, renewed, watched."""
+
+    secrets: EndpointSecrets
+    keys: Keys
+    tokens: TokenStore
+    consents: Consents
+    dates: Dates
+    rotation: Rotation
 
 
 @asynccontextmanager
@@ -73,7 +96,8 @@ async def open_core(settings: Settings, *, migrate: bool = True) -> AsyncIterato
 
 def _core(settings: Settings, database: Database) -> Core:
     secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
-    vault = open_vault(settings.data, secret)
+    ring = open_ring(settings.data, secret)
+    vault = Vault(ring)
     writer = Writer(database, clock=now_ms, nonce=lambda: secrets.token_hex(8))
     registry = described()
     records, forwarder = Records(registry), Forwarder(routes())
@@ -90,6 +114,20 @@ def _core(settings: Settings, database: Database) -> Core:
         vault=vault,
         admin=Admin(database, writer, uuid7),
         endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
+        credentials=_keeping(database, writer, vault, ring),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
+    )
+
+
+def _keeping(database: Database, writer: Writer, vault: Vault, ring: Callable[[], Ring]) -> Keeping:
+    opened = EndpointSecrets(vault, now_ms)
+    tokens = TokenStore(database, writer, vault, now_ms, _RANDOM)
+    return Keeping(
+        secrets=opened,
+        keys=Keys(writer, vault, FORMS, now_ms),
+        tokens=tokens,
+        consents=Consents(database, writer, vault, opened, tokens),
+        dates=Dates(database),
+        rotation=Rotation(database, writer, vault, ring),
     )

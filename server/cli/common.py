@@ -15,13 +15,16 @@ from rich.table import Table
 
 from server.app import Core, open_core
 from server.auth.admin import AdminError
+from server.credentials.consents import ConsentError
 from server.credentials.endpoints import EndpointError
-from server.credentials.vault import SealedError, SecretKeyError
+from server.credentials.keyring import SecretKeyError
+from server.credentials.rotation import RotationError
+from server.credentials.vault import SealedError
 from server.inbox.listing import InboxError
 from server.ops.backup import BackupError
 from server.ops.logs import set_up_logs
 from server.outbox.listing import OutboxError
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 from sync.errors import SyncError
@@ -59,10 +62,12 @@ TenantId = Annotated[
 _PLAIN_ERRORS = (
     AdminError,
     BackupError,
+    ConsentError,
     DatabaseError,
     EndpointError,
     InboxError,
     OutboxError,
+    RotationError,
     SealedError,
     SecretKeyError,
     SyncError,
@@ -73,7 +78,10 @@ _PLAIN_ERRORS = (
 
 def settings_for(data: Path | None) -> Settings:
     """The environment's settings, with the command's own folder where one is given."""
-    return Settings() if data is None else Settings(data=data)
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except SettingsError as error:
+        fail(error)
 
 
 def with_core(data: Path | None, work: Callable[[Core], Awaitable[T]], *, migrate: bool = True) -> T:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_json
 
+from server.credentials.dates import Dated, put_dates
 from server.credentials.vault import Vault
 from server.ports import Route
 from server.storage.database import Database, Tx
@@ -97,6 +98,7 @@ class Endpoints:
             writing.tenant(tenant_id).revision += 1
             await writing.tx.execute(_ADD, {**row, "created_at": writing.now})
             await writing.tx.many(_BIND, bound)
+            await put_dates(writing, Dated(tenant_id, endpoint_id), secrets)
 
         try:
             await self._writer.submit(Job([tenant_id], job))
@@ -143,9 +145,7 @@ def split_settings(form: type[BaseModel], values: Mapping[str, str]) -> tuple[di
     try:
         checked = form.model_validate(dict(values))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found)
-        raise EndpointError(f"the settings do not fit: {reasons}") from None
+        raise EndpointError(f"the settings do not fit: {reasons(error)}") from None
     plain: dict[str, Any] = {}
     secret: dict[str, str] = {}
     for name, value in checked:
@@ -154,3 +154,9 @@ def split_settings(form: type[BaseModel], values: Mapping[str, str]) -> tuple[di
         elif value is not None:
             plain[name] = value
     return plain, secret
+
+
+def reasons(error: ValidationError) -> str:
+    """Why settings do not fit, without their values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in found)

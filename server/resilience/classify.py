@@ -49,6 +49,7 @@ _BY_REASON: Mapping[str, Classified] = {
     "connect_timeout": Classified("transient", "connect_timeout"),
     "pool_timeout": Classified("transient", "pool_timeout"),
     "tls": Classified("unknown", "tls_failed"),
+    "certificate_refused": Classified("permanent", "certificate_refused"),
     "write": Classified("transient", "write_failed", maybe_done=True),
     "read": Classified("transient", "answer_lost", maybe_done=True),
     "read_timeout": Classified("transient", "answer_timeout", maybe_done=True),

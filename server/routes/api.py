@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from server.routes import health, sync
 from server.routes.kept import kept_operations
+from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
 from server.routes.watching import watching_operations
 from server.routes.webhooks import webhook_operation
@@ -74,6 +75,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         ),
         *kept_operations(),
         webhook_operation(),
+        callback_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation("GET", "/health/ready", health.ready, "Can it store?", response=status, errors=(503,), public=True),
         *watching_operations(),

@@ -1,6 +1,6 @@
 """What the routes are handed: the services of the process, made once by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -44,6 +44,7 @@ class Services:
     kept: Kept
     resender: Resender
     watching: Watching
+    connect: Callable[[Mapping[str, str]], Awaitable[object]]
     openapi: Mapping[str, Any]
 
 

@@ -484,3 +484,56 @@ class PollRow(SQLModel, table=True):
     failures: int = Field(sa_type=sa.Integer)
     error: str | None = _text(64, nullable=True)
     finished_at: str | None = _instant(nullable=True)
+
+
+class TokenRow(SQLModel, table=True):
+    """An endpoint's OAuth tokens, sealed, and who may renew them: one lease, in all processes.
+
+    `fence` grows with every lease and every new token, and whoever stores must name it. `in_doubt`: the refresh token
+    was put under way and no answer is stored, so the provider may have spent it. `refresh_at` is when it is renewed
+    early, `retry_at` when it is tried again after a failure. `lost`: only a person can connect it anew.
+    """
+
+    __tablename__ = "tokens"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    sealed: str = Field(sa_type=sa.Text)
+    expires_at: str = _instant()
+    refresh_at: str = _instant()
+    retry_at: str | None = _instant(nullable=True)
+    lease_owner: str | None = _text(64, nullable=True)
+    leased_until: str | None = _instant(nullable=True)
+    fence: int = _big()
+    in_doubt: bool = Field(sa_type=sa.Boolean)
+    lost: bool = Field(sa_type=sa.Boolean)
+    failures: int = Field(sa_type=sa.Integer)
+    error: str | None = _text(64, nullable=True)
+    stored_at: str = _instant()
+
+
+class ConsentRow(SQLModel, table=True):
+    """A consent somebody was sent to give at a provider: the state, hashed, is good once and for a short time."""
+
+    __tablename__ = "consents"
+    tenant_id: str = _uuid(key=True)
+    state_hash: str = _text(64, key=True)
+    endpoint_id: str = _uuid()
+    sealed: str = Field(sa_type=sa.Text)
+    redirect_uri: str = _text(500)
+    expires_at: str = _instant()
+
+
+class SecretDateRow(SQLModel, table=True):
+    """The dates of one secret of an endpoint; the secret itself is sealed in the endpoint's row.
+
+    `next_from`: another one takes its place then. `replace_by`: our own schedule. `expires_at`: a certificate's end.
+    """
+
+    __tablename__ = "secret_dates"
+    tenant_id: str = _uuid(key=True)
+    endpoint_id: str = _uuid(key=True)
+    name: str = _text(64, key=True)
+    set_at: str = _instant()
+    next_from: str | None = _instant(nullable=True)
+    replace_by: str | None = _instant(nullable=True)
+    expires_at: str | None = _instant(nullable=True)

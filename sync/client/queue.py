@@ -24,8 +24,8 @@ from sync.protocol import Verdict
 _ADD = """INSERT INTO mutations (uid, client_id, mutation_id, collection, record_id, body, made_at, state, shown)
     VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', 1)"""
 _BATCH = "SELECT mutation_id, body FROM mutations WHERE state = 'pending' ORDER BY mutation_id LIMIT ?"
-_SETTLE = """UPDATE mutations SET state = ?, shown = iif(?, shown, 0), version = ?, verdict = ?, settled_at = ?
-    WHERE uid = ? AND state IN ('pending', 'waiting')"""
+_SETTLE = """UPDATE mutations SET state = iif(settled_at IS NULL, ?, ?), shown = iif(?, shown, 0), version = ?,
+    verdict = ?, settled_at = ? WHERE uid = ? AND state IN ('pending', 'waiting')"""
 _LEAVE = """UPDATE mutations INDEXED BY mutations_returning SET shown = 0
     WHERE shown = 1 AND state = 'settled' AND version <= (SELECT base.version FROM base WHERE base.side = ?
     AND base.collection = mutations.collection AND base.record_id = mutations.record_id)"""
@@ -149,12 +149,13 @@ class Queue:
 
 
 def _settled(verdict: Verdict, now: str) -> Sequence[object]:
+    """The values of `_SETTLE`: the state for what had no verdict before, and for what had one."""
     status, version = verdict["status"], verdict["version"]
-    refused = status == "rejected" or verdict["code"] == "verdict_expired"
+    expired = verdict["code"] == "verdict_expired"
     if status == "waiting":
         state, stays = "waiting", True
-    elif refused:
+    elif status == "rejected" or expired:
         state, stays = "rejected", False
     else:
         state, stays = "settled", version is not None
-    return state, stays, version, to_json(verdict).decode(), now, verdict["uid"]
+    return state, "settled" if expired else state, stays, version, to_json(verdict).decode(), now, verdict["uid"]

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. Uids never change, so whatever is sent twice is recognised and answered by its stored verdict.
+1. Uids never change, so whatever is sent twice is recognised and answered by its stored verdict. When it was settled
+   stays with it: where the server keeps no verdict of it any more, it is settled still, and nobody is asked about it.
 2. Numbers are the sending order: what is queued again comes before what was never sent, in the order it was made, and
    is numbered without holes from the one the server expects.
 3. A new client id means that earlier writes of the old one are a stranger's. A verdict `applied` says that the record
@@ -17,11 +18,11 @@ import sqlite3
 from sync.client.database import Meta
 
 _RESTART = """UPDATE mutations SET state = 'pending', shown = iif(state = 'settled' AND shown = 0, 2, shown),
-    version = NULL, verdict = NULL, settled_at = NULL,
+    version = NULL, verdict = NULL,
     body = json_set(body, '$.base_version', 0, '$.epoch', ?)
     WHERE state IN ('pending', 'waiting', 'settled') AND collection <> ''"""
 _SEND_AGAIN = """UPDATE mutations SET state = 'pending', shown = iif(state = 'settled' AND shown = 0, 2, shown),
-    version = NULL, verdict = NULL, settled_at = NULL
+    version = NULL, verdict = NULL
     WHERE state IN ('waiting', 'settled') AND client_id = ? AND mutation_id >= ?"""
 _SEEN = """UPDATE mutations SET body = json_set(body, '$.base_version', own.version) FROM (
     SELECT later.place AS place, max(earlier.version) AS version FROM mutations AS later JOIN mutations AS earlier

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from sync.client.errors import UnexpectedAnswerError
+from sync.protocol import verdict
 from tests.client.memory_server import uids
-from tests.client.samples import product
+from tests.client.samples import product, sale
 from tests.client.support import Till, World, judged, problem
 
 
@@ -304,3 +305,21 @@ async def test_an_answer_that_comes_too_late_is_void(world: World, tmp_path: Pat
     assert till.client.status.pending == 1
     await till.client.drain()
     world.assert_settled(till)
+
+
+async def test_what_was_settled_before_is_so_still_where_no_verdict_is_kept(world: World) -> None:
+    """A server gone back in time asks for the journal again; what it answered long ago is nothing to look at."""
+    till = world.till("a", role="terminal")
+    old = till.client.sell(sale())
+    await till.client.drain()
+    new = till.client.sell(sale())
+    with till.client.store._database.transaction() as meta:
+        till.client.store._taking._recovery.begin_epoch(meta, "another", 0)
+    expired = [
+        verdict(number, uid, "rejected", duplicate=True, code="verdict_expired")
+        for number, uid in enumerate((old.uid, new.uid), 1)
+    ]
+    with till.client.store._database.transaction():
+        till.client.store._queue.settle(expired, "2026-11-24T10:00:00.000Z")
+    assert [entry.uid for entry in till.client.entries("settled")] == [old.uid]
+    assert [entry.uid for entry in till.client.rejected()] == [new.uid]

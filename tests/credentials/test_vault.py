@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.credentials.vault import SealedError, SecretKeyError, Vault, open_vault
+from server.credentials.keyring import SecretKeyError, open_ring
+from server.credentials.vault import SealedError, Vault
 
-_VAULT = Vault(b"\x07" * 32)
+_VAULT = Vault.of(b"\x07" * 32)
 _ROW = ("tenant", "http", "endpoint")
 
 
@@ -50,26 +51,26 @@ def test_a_changed_letter_does_not_open(data: st.DataObject) -> None:
 
 def test_another_master_key_opens_nothing() -> None:
     """And derives other keys; so does another purpose."""
-    other = Vault(b"\x08" * 32)
+    other = Vault.of(b"\x08" * 32)
     with pytest.raises(SealedError):
         other.unseal(*_ROW, _VAULT.seal(*_ROW, {"secret": "s"}))
-    assert len({_VAULT.derive("a"), _VAULT.derive("b"), other.derive("a")}) == 3
+    assert len({*_VAULT.derive("a"), *_VAULT.derive("b"), *other.derive("a")}) == 3
 
 
 def test_the_first_start_makes_a_key_only_its_owner_can_read(tmp_path: Path) -> None:
     """And the next one finds it."""
-    first = open_vault(tmp_path / "data", None)
+    first = Vault(open_ring(tmp_path / "data", None))
     sealed = first.seal(*_ROW, {"secret": "s"})
     assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
-    assert open_vault(tmp_path / "data", None).unseal(*_ROW, sealed) == {"secret": "s"}
+    assert Vault(open_ring(tmp_path / "data", None)).unseal(*_ROW, sealed) == {"secret": "s"}
 
 
 @pytest.mark.parametrize("key", ["", "zz", "00" * 31])
 def test_an_unusable_key_is_refused_in_plain_words(tmp_path: Path, key: str) -> None:
     """Whether it comes from the environment or from the file; nothing is made in its place."""
     with pytest.raises(SecretKeyError):
-        open_vault(tmp_path, key)
+        open_ring(tmp_path, key)
     (tmp_path / "secret.key").write_text(key)
     with pytest.raises(SecretKeyError):
-        open_vault(tmp_path, None)
+        open_ring(tmp_path, None)
     assert (tmp_path / "secret.key").read_text() == key

@@ -124,7 +124,8 @@ BAD_TOKENS = (
 async def test_a_bad_token_is_refused_everywhere(api: Api) -> None:
     """Without a valid token only health, the document and signed webhooks are answered."""
     public = {operation.path for operation in operations(registry()) if operation.public}
-    assert public == {"/health/live", "/health/ready", "/openapi.json", "/v1/webhooks/{provider}/{address}"}
+    told = {"/v1/webhooks/{provider}/{address}", "/v1/oauth/callback"}
+    assert public == {"/health/live", "/health/ready", "/openapi.json", *told}
     for operation in operations(registry()):
         for token in () if operation.public else BAD_TOKENS:
             headers = {b"Authorization": f"Bearer {token}".encode()}

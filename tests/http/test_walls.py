@@ -181,6 +181,11 @@ def _plainly(method: str, path: str) -> Callable[[Walker], Awaitable[None]]:
     return walk
 
 
+async def _walk_consents(walker: Walker) -> None:
+    for tenant in (walker.world.tenant_id, "0" * 32):
+        await walker.call("GET", f"/v1/oauth/callback?code=c&state={tenant.replace('-', '')}.x")
+
+
 WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/sync"): _walk_sync,
     ("GET", "/v1/live"): _walk_live,
@@ -191,6 +196,7 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
+    ("GET", "/v1/oauth/callback"): _walk_consents,
     **{
         ("GET", path): _plainly("GET", path)
         for path in ("/v1/schema", "/health/live", "/health/ready", "/health/integrations", "/openapi.json")

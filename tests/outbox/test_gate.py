@@ -1,11 +1,10 @@
 """The gate before an endpoint, shared through the database: one probe at a time, no attempt lost to waiting."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from server.credentials.endpoints import Endpoints
-from server.credentials.vault import open_vault
+from server.credentials.vault import Vault
 from server.outbox.claim import Claimed, Lease, Wanted, claim, due_endpoints
 from server.ports import Answer
 from server.storage.writer import Job
@@ -130,9 +129,9 @@ async def test_a_claim_without_limits_asks_no_gate(outlet: Outlet) -> None:
     assert await outlet.fetch("SELECT state FROM gates") == []
 
 
-async def test_a_list_of_accounts_shows_their_gates(outlet: Outlet, tmp_path: Path) -> None:
+async def test_a_list_of_accounts_shows_their_gates(outlet: Outlet) -> None:
     """Which breaker is open, how often it failed, and until when it holds."""
-    endpoints = Endpoints(outlet.database, outlet.writer, open_vault(tmp_path, None), {}, (), outlet.new_id)
+    endpoints = Endpoints(outlet.database, outlet.writer, Vault.of(b"\x07" * 32), {}, (), outlet.new_id)
     endpoint, well = await opened(outlet, Scripted()), await outlet.bind()
     lines = {line.endpoint_id: line for line in await endpoints.list(outlet.tenant_id)}
     assert (lines[endpoint].breaker, lines[endpoint].failures) == ("open", 1)

@@ -177,7 +177,7 @@ async def test_no_cookie_is_kept_from_one_tenant_to_the_next(outbound: Outbound)
     """The client is shared, what it is told is not."""
     with answering(HEAD + b"Set-Cookie: who=tenant-one; Path=/\r\n\r\n{}") as url:
         await post(outbound, call(url))
-    assert list(outbound._client.cookies.jar) == []
+    assert list(next(iter(outbound._clients._open.values())).cookies.jar) == []
 
 
 @pytest.mark.parametrize("wrong", [{"url": None}, {"timeout": 0}, {"timeout": 61}, {"nonsense": 1}])

@@ -32,6 +32,8 @@ async def careful() -> AsyncIterator[Outbound]:
         ("https://[::1]/", "private_address"),
         ("https://[::ffff:10.0.0.1]/", "private_address"),
         ("https://[fd00::1]/", "private_address"),
+        ("https://[64:ff9b::10.0.0.1]/", "private_address"),
+        ("https://[2002:a00:1::1]/", "private_address"),
         ("https://0.0.0.0/", "private_address"),
         ("https://2130706433/", "private_address"),
         ("ftp://example.com/", "bad_url"),
@@ -62,7 +64,7 @@ async def test_a_name_that_leads_inside_is_refused_at_the_connection(monkeypatch
             connected.append(host)
             return await super().connect_tcp(host, *arguments, **options)
 
-    monkeypatch.setattr("server.outbound.anyio.getaddrinfo", resolve)
+    monkeypatch.setattr("server.outbound.guard.anyio.getaddrinfo", resolve)
     backend = GuardedBackend(allow_loopback=True, inner=Recording([]))
     with pytest.raises(httpcore.ConnectError):
         await backend.connect_tcp("mixed.example", 443)
@@ -79,10 +81,27 @@ async def test_nobody_is_waited_for_long_who_does_not_take_the_connection(
         await anyio.sleep_forever()
         raise AssertionError
 
-    monkeypatch.setattr("server.outbound.anyio.getaddrinfo", resolve)
-    monkeypatch.setattr("server.outbound.CONNECT_S", 0.02)
+    monkeypatch.setattr("server.outbound.guard.anyio.getaddrinfo", resolve)
+    monkeypatch.setattr("server.outbound.client.CONNECT_S", 0.02)
     with anyio.fail_after(20), pytest.raises(OutboundError, match="connect_timeout"):
         await careful.post("https://slow.example/", b"{}", {}, 600)
+
+
+async def test_a_public_name_that_leads_here_reaches_nobody(careful: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebound between the check of the address and the connection, it would; a real server hears nothing."""
+
+    async def resolve(_host: str, port: int, **_options: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr("server.outbound.guard.anyio.getaddrinfo", resolve)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)  # noqa: FBT003
+        with pytest.raises(OutboundError, match="private_address"):
+            await careful.post(f"https://public.example:{listener.getsockname()[1]}/", b"{}", {}, 2)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_url_can_be_checked_when_it_is_configured() -> None:

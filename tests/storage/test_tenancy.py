@@ -20,6 +20,8 @@ MARK = "/* across tenants */"
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
     "server.auth.admin._TENANTS",
+    "server.credentials.dates.FIND_EVERYWHERE",
+    "server.credentials.dates.LOST_EVERYWHERE",
     "server.inbox.claim.DUE",
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",

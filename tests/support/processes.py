@@ -55,10 +55,10 @@ class ServerProcess:
     """One server on one port through any number of lives."""
 
     def __init__(self, arguments: Sequence[str], port: int, log: Path, environment: Mapping[str, str]) -> None:
-        """Describe the process: Python's arguments, in which `{port}` is filled in; nothing is started yet."""
+        """Describe the process: its command, in which `{port}` is filled in; nothing is started yet."""
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
-        self._command = [sys.executable, *(argument.replace("{port}", str(port)) for argument in arguments)]
+        self._command = [argument.replace("{port}", str(port)) for argument in arguments]
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -135,15 +135,21 @@ class ServerProcess:
 
 @asynccontextmanager
 async def server_process(
-    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    program: str = sys.executable,
 ) -> AsyncIterator[ServerProcess]:
     """Start `python {arguments}` on a free port, as in `["-m", "server", "serve", "--port", "{port}"]`.
 
+    Another `program` takes Python's place.
     The child sees this environment without any RIENTRO_ variable, plus `environment`. It is killed at the end.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
     with reserved_port() as port:
-        server = ServerProcess(arguments, port, log, {**inherited, "PYTHONUNBUFFERED": "1", **(environment or {})})
+        server = ServerProcess(
+            [program, *arguments], port, log, {**inherited, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        )
         try:
             await server.start()
             yield server

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_valida
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from server.outbound import Outbound, Reply
+from server.outbound import Credentials, Outbound, Reply
 from server.ports import Answer, Call, Operation
 from server.resilience.errors import PermanentError
 from server.resilience.limits import Limits
@@ -22,23 +22,25 @@ from server.resilience.limits import Limits
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 
-class HttpSettings(Limits):
-    """An endpoint's settings, its limits among them.
+class HttpSettings(Limits, Credentials):
+    """An endpoint's settings, its limits and credentials among them.
 
-    `secret` is in Standard Webhooks' own form, `whsec_` and base64; `timeout`, in seconds, bounds each step of a call.
+    `secret` is in Standard Webhooks' own form, `whsec_` and base64; during a rotation both sign, divided by a space.
+    `timeout`, in seconds, bounds each step of a call. Credentials beside that signature are `server.outbound`'s.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[str, Field(max_length=2000)]
-    secret: SecretStr
+    secret: Annotated[SecretStr, Field(json_schema_extra={"overlap": True})]
     timeout: Annotated[int, Field(ge=1, le=60)] = 15
 
     @field_validator("secret")
     @classmethod
     def _is_usable(cls, secret: SecretStr) -> SecretStr:
         try:
-            Webhook(secret.get_secret_value())
+            for one in secret.get_secret_value().split() or [""]:
+                Webhook(one)
         except (ValueError, RuntimeError, EmptyWebhookSecretError):
             raise ValueError("not a Standard Webhooks secret: whsec_ and base64") from None
         return secret
@@ -62,17 +64,20 @@ class HttpProvider:
     async def _post(self, call: Call) -> Answer:
         settings = _settings(call)
         headers = self._headers(call, settings)
-        reply = await self._outbound.post(settings.url, call.payload.encode(), headers, settings.timeout)
+        reply = await self._outbound.post(settings.url, call.payload.encode(), headers, settings.timeout, call.account)
         return _answer(reply)
 
     def _headers(self, call: Call, settings: HttpSettings) -> dict[str, str]:
         sent_at = datetime.fromtimestamp(self._clock() // 1000, UTC)
-        signature = Webhook(settings.secret.get_secret_value()).sign(call.idempotency_key, sent_at, call.payload)
+        signatures = [
+            Webhook(secret).sign(call.idempotency_key, sent_at, call.payload)
+            for secret in settings.secret.get_secret_value().split()
+        ]
         return {
             "Content-Type": "application/json",
             "webhook-id": call.idempotency_key,
             "webhook-timestamp": str(int(sent_at.timestamp())),
-            "webhook-signature": signature,
+            "webhook-signature": " ".join(signatures),
             "Idempotency-Key": call.idempotency_key,
             "X-Request-ID": call.correlation_id,
         }

@@ -77,6 +77,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "consents",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("state_hash", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_id", UuidType(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("redirect_uri", sa.String(length=500), nullable=False),
+        sa.Column("expires_at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "state_hash", name=op.f("pk_consents")),
+    )
+    op.create_table(
         "digests",
         sa.Column("tenant_id", UuidType(), nullable=False),
         sa.Column("collection", sa.String(length=64), nullable=False),
@@ -111,6 +121,35 @@ def upgrade() -> None:
         sa.Column("last_id", sa.BigInteger(), nullable=False),
         sa.Column("noted_at", InstantType(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "client_id", "first_id", name=op.f("pk_holes")),
+    )
+    op.create_table(
+        "secret_dates",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("endpoint_id", UuidType(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("set_at", InstantType(), nullable=False),
+        sa.Column("next_from", InstantType(), nullable=True),
+        sa.Column("replace_by", InstantType(), nullable=True),
+        sa.Column("expires_at", InstantType(), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "endpoint_id", "name", name=op.f("pk_secret_dates")),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("endpoint_id", UuidType(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("expires_at", InstantType(), nullable=False),
+        sa.Column("refresh_at", InstantType(), nullable=False),
+        sa.Column("retry_at", InstantType(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", InstantType(), nullable=True),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("in_doubt", sa.Boolean(), nullable=False),
+        sa.Column("lost", sa.Boolean(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(length=64), nullable=True),
+        sa.Column("stored_at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "endpoint_id", name=op.f("pk_tokens")),
     )
     op.create_table(
         "waiting",
