@@ -113,7 +113,9 @@ async def test_a_refusal_that_is_heard_is_told_from_a_lost_answer(outbound: Outb
     assert classify_reason("certificate_refused") == ("permanent", "certificate_refused", False)
 
 
-@pytest.mark.parametrize(("roots", "name"), [(None, "localhost"), (ROOTS, "elsewhere.example")])
+@pytest.mark.parametrize(
+    ("roots", "name"), [(None, "localhost"), (ROOTS, "elsewhere.example")], ids=["unknown authority", "another name"]
+)
 async def test_a_server_that_cannot_prove_itself_gets_nothing(outbound: Outbound, roots: str | None, name: str) -> None:
     """Nobody we trust vouches for it, or for another name."""
     async with tls_server(server_context(name)) as running:
