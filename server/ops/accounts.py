@@ -28,11 +28,12 @@ def _queue(table: str) -> str:
 
 
 _ACCOUNTS = f"""SELECT e.tenant_id, e.endpoint_id, e.provider, e.paused, e.not_before, e.created_at,
-      c.succeeded_at, c.failed_at, c.error_class, c.error, p.finished_at, p.failures, p.error,
+      c.succeeded_at, c.failed_at, c.error_class, c.error, p.finished_at, p.failures, p.error, g.state,
       {_queue("outbox")}, {_queue("inbox")}
     FROM endpoints AS e
     LEFT JOIN contacts AS c ON c.tenant_id = e.tenant_id AND c.endpoint_id = e.endpoint_id
-    LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id"""  # noqa: S608
+    LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
+    LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id"""  # noqa: S608
 _LAST = f"ORDER BY e.tenant_id, e.endpoint_id LIMIT {MOST_ACCOUNTS}"
 _STUCK = "SELECT endpoint_id, state FROM {} WHERE {} state IN ('{}', '{}') LIMIT {}"
 _STATES = {"outbox": ("dead", "in_doubt"), "inbox": ("dead", "quarantined")}
@@ -83,6 +84,7 @@ class Account(NamedTuple):
     error: str | None
     poll_failures: int
     poll_error: str | None
+    breaker: str
     outbox: Queue
     inbox: Queue
     stuck: dict[tuple[str, str], int]
@@ -120,7 +122,7 @@ def _accounts(rows: Any, stuck: Any) -> list[Account]:
 
 def _account(row: Any, stuck: dict[tuple[str, str], int]) -> Account:
     tenant_id, endpoint_id, provider, paused, not_before, created_at, succeeded_at, failed_at, *rest = row
-    error_class, error, polled_at, poll_failures, poll_error, *queues = rest
+    error_class, error, polled_at, poll_failures, poll_error, breaker, *queues = rest
     return Account(
         tenant_id=tenant_id,
         endpoint_id=endpoint_id,
@@ -134,6 +136,7 @@ def _account(row: Any, stuck: dict[tuple[str, str], int]) -> Account:
         error=error,
         poll_failures=poll_failures or 0,
         poll_error=poll_error,
+        breaker=breaker or "closed",
         outbox=Queue(*queues[:3]),
         inbox=Queue(*queues[3:]),
         stuck=stuck,

@@ -25,6 +25,7 @@ _PER_ACCOUNT = {
     "inbox_oldest_seconds": "For how long the oldest of them has waited.",
     "inbox_dead": "Events given up: for a person.",
     "inbox_quarantined": "Events that cannot be used as they are: for a person.",
+    "breaker_open": "Whether its breaker is open or half open: it is left alone, or probed.",
     "integration_poll_failures": "Polls that failed in a row.",
     "integration_since_timestamp_seconds": "When the account was made.",
 }
@@ -88,6 +89,7 @@ def _values(account: Account, now_ms: int) -> dict[str, float]:
         "inbox_oldest_seconds": age_s(account.inbox, now_ms),
         "inbox_dead": account.in_state("inbox", "dead"),
         "inbox_quarantined": account.in_state("inbox", "quarantined"),
+        "breaker_open": float(account.breaker != "closed"),
         "integration_poll_failures": account.poll_failures,
         "integration_since_timestamp_seconds": decode_instant(account.created_at) / 1000,
     }

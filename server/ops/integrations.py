@@ -4,7 +4,8 @@ Rules, the first that fits:
 
 1. `paused`: a person said so.
 2. `down`: it has been failing for a while, and nothing got through meanwhile; or its polls fail again and again.
-3. `degraded`: something fails, is late, waits for a person, or the provider asked to be left alone.
+3. `degraded`: something fails, is late, or waits for a person; its breaker is not closed, or the provider asked to be
+   left alone.
 4. `unknown`: nothing is wrong, and nothing was ever heard of it.
 5. `ok`: it was reached, and nothing is wrong. How long ago is told beside it: silence may be a closed shop.
 """
@@ -35,7 +36,7 @@ def status_of(account: Account, now_ms: int, down_after_ms: int) -> Status:
     is_failing = account.outbox.failing_since is not None or account.inbox.failing_since is not None
     left_alone = account.not_before is not None and decode_instant(account.not_before) > now_ms
     late = max(age_s(account.outbox, now_ms), age_s(account.inbox, now_ms)) > LATE_S
-    if stuck or left_alone or late or account.poll_failures or is_failing:
+    if account.breaker != "closed" or stuck or left_alone or late or account.poll_failures or is_failing:
         return "degraded"
     return "unknown" if account.succeeded_at is None else "ok"
 
@@ -74,6 +75,7 @@ def describe(account: Account, refused: int | None, now_ms: int, down_after_ms: 
         "last_failure_at": account.failed_at,
         "last_error_class": account.error_class,
         "last_error": account.error,
+        "breaker": account.breaker,
         "left_alone_until": account.not_before,
         "polls_failed_in_a_row": account.poll_failures,
         "last_poll_error": account.poll_error,

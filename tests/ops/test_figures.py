@@ -76,6 +76,22 @@ async def test_the_last_failure_is_told_by_class_and_code(outlet: Outlet) -> Non
     assert account.succeeded_at == account.failed_at == encode_instant(outlet.clock())
 
 
+async def test_an_open_breaker_is_told(outlet: Outlet) -> None:
+    """Until a call shows that the provider works again."""
+    await outlet.bind(breaker_failures=2)
+    await outlet.sell(2)
+    await outlet.relay(Scripted(lambda _call: Answer(503))).drain()
+    opened = await _account(outlet), await _watch(outlet).figures()
+    outlet.clock.ms += 3_600_000
+    await outlet.relay(Scripted()).drain()
+    closed = await _account(outlet)
+    assert [one.breaker for one in (opened[0], closed)] == ["open", "closed"]
+    assert (
+        f'rientro_breaker_open{{endpoint="{closed.endpoint_id}",provider="http"}} 1.0'
+        in expose(opened[1], DOWN_AFTER_MS).decode()
+    )
+
+
 async def test_contacts_are_noted_once_a_minute(outlet: Outlet) -> None:
     """A row that every delivery updates would hold them up."""
     await outlet.bind()
