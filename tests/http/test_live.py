@@ -29,7 +29,7 @@ from tests.support.streams import Stream, streams
 STREAMS, DEVICES = 2000, 50
 SPARE_FILES = 200
 KIB_A_STREAM = 64
-SOON_S = 30
+SOON_S = 15
 """Anything told by a poke comes long before; a heartbeat would come long after."""
 log = logging.getLogger(__name__)
 COUNTED = ("-m", "tests.support.counted", "{port}")
