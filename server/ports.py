@@ -117,6 +117,37 @@ class Applying(Protocol):
         """
 
 
+class Answered(NamedTuple):
+    """The end of a delivery, as what is observed of its object. `settings` are its endpoint's, JSON text."""
+
+    tenant_id: str
+    endpoint_id: str
+    settings: str
+    collection: str
+    record_id: str
+    reference: str | None
+
+
+class Observing(Protocol):
+    """The inbox's door for answers to our own calls: what is told of the same object later finds its record."""
+
+    async def answered(self, writing: Writing, answered: Answered, /) -> None:
+        """Take note of an end, in the transaction that settles it. What waited for it is due at once."""
+
+    def settled(self) -> None:
+        """That transaction was committed."""
+
+
+class Unobserved:
+    """Nobody is told of answers: for whoever only sends."""
+
+    async def answered(self, _writing: Writing, _answered: Answered) -> None:
+        """Pass."""
+
+    def settled(self) -> None:
+        """Pass."""
+
+
 class Secrets(Protocol):
     """Opens what is sealed at rest."""
 
@@ -286,11 +317,28 @@ class Fetched(NamedTuple):
     facts: Mapping[str, str] = {}
 
 
+class Ours(NamedTuple):
+    """What an object at a provider says of being ours: what we sent with the call that made it, given back.
+
+    `record_id` is our record's, `key` the call's idempotency key. With neither, the provider gives nothing back: an
+    object that nobody knows may be ours for as long as a creation of ours is under way there.
+    """
+
+    record_id: str | None = None
+    key: str | None = None
+
+
 class Draft(NamedTuple):
     """A record as a provider tells of it, in wire form; whether it is news is not the provider's to say.
 
-    It is known by `key`, or by `weak_key` where either side does not know the other's `key`. The same `version` told
-    twice, by whatever events, is the same news. `once` holds what is said at creation only.
+    It is known by `key` (an object of an account: `<endpoint_id>:<the provider's id>`), or by `weak_key` where either
+    side does not know the other's `key`. The same `version` told twice, by whatever events, is the same news. `once`
+    holds what is said at creation only.
+
+    `watermark` says how old it is: the provider's own version, sequence or time of the last update, as a whole number
+    that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
+    leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
+    a second time.
     """
 
     collection: str
@@ -299,6 +347,9 @@ class Draft(NamedTuple):
     fields: Fields
     once: Mapping[str, Any] = {}
     weak_key: str | None = None
+    watermark: int | None = None
+    final: bool = False
+    ours: Ours | None = None
 
 
 class Reading(NamedTuple):
