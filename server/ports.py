@@ -242,6 +242,8 @@ RefusalReason = Literal[
     "bad_signature",  # it fits none of the endpoint's secrets
     "stale",  # it was signed too long ago: perhaps somebody sends an old one again
     "future",  # it claims to be signed later than now
+    "wrong_address",  # a hint that came without the secret part of the endpoint's address
+    "unreadable",  # a hint that names no object
 ]
 
 
@@ -360,8 +362,23 @@ class Reading(NamedTuple):
     ignored: str | None = None
 
 
+SchemeKind = Literal[
+    "signed",  # the vendor signs what it sends: it is kept raw, and believed
+    "hint",  # it signs nothing: only the object's name is kept, and wakes a fetch
+]
+
+
 class WebhookScheme(Protocol):
-    """One vendor's way of telling us things."""
+    """One vendor's way of telling us things.
+
+    A `hint` scheme recognises an object and nothing more: `verify` reads its name, `fetch` gets the object named by the
+    member `object_id` of the stored body, and `read` reads what was fetched. Its endpoints have a secret `hook`, the
+    last part of their address, which the inbox checks.
+    """
+
+    @property
+    def kind(self) -> SchemeKind:
+        """What its webhooks are worth."""
 
     @property
     def kept_headers(self) -> frozenset[str]:

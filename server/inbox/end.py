@@ -111,8 +111,9 @@ class Ender:
         cause = Cause(claimed.correlation_id, claimed.endpoint.provider)
         author = f"provider:{claimed.endpoint_id}"
         outcomes = await self.applying.apply(writing, claimed.tenant_id, author, mutations, cause)
-        if any(outcome.status == "waiting" for outcome in outcomes):
-            raise WaitsError("not_here_yet")
+        for one, outcome in zip(identified, outcomes, strict=True):
+            if one.draft.ours is not None and outcome.code == "unknown_record":
+                raise WaitsError("not_here_yet")
         refused = [
             (one.draft, UnusableEventError(outcome.code or "rejected", outcome.message or ""))
             for one, outcome in zip(identified, outcomes, strict=True)
