@@ -422,7 +422,13 @@ class Poller(Protocol):
         """How long to rest between two polls."""
 
     async def poll(self, account: Account, cursor: str | None, now_ms: int) -> Polled:
-        """A page, from a cursor or (None) from the beginning. Raises OutboundError or a DeliveryError."""
+        """A page, from a cursor or (None) from the beginning. Raises OutboundError or a DeliveryError.
+
+        A round begins some time before its cursor: what becomes visible late is found all the same.
+        """
+
+    def rewind(self, account: Account, cursor: str, since_ms: int) -> str:
+        """A cursor from which everything is found that became visible since a moment; never a later one than given."""
 
 
 class Source(Protocol):

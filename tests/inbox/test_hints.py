@@ -14,14 +14,7 @@ from server.middleware.access import _shown
 from server.ports import WebhookRefusedError
 from server.providers.http import HttpSettings
 from tests.inbox.told_back import HOOK, ToldBack, open_told_back
-from tests.support.receiver import SECRET, Receiver, receiver_process
-
-
-@pytest.fixture(scope="module")
-async def receiver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Receiver]:
-    """One process for all."""
-    async with receiver_process(tmp_path_factory.mktemp("receiver")) as process:
-        yield process
+from tests.support.receiver import SECRET, Receiver
 
 
 @pytest.fixture

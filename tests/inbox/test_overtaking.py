@@ -1,22 +1,13 @@
 """A webhook that overtakes the answer to the very call that caused it makes no second record, and loses nothing."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from server.inbox.decide import PATIENCE_MS
 from tests.inbox.told_back import ToldBack, open_told_back
-from tests.support.receiver import Receiver, receiver_process
+from tests.support.receiver import Receiver
 from tests.support.shop import sale_fields
-
-
-@pytest.fixture(scope="module")
-async def receiver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Receiver]:
-    """One process for all."""
-    folder: Path = tmp_path_factory.mktemp("receiver")
-    async with receiver_process(folder) as process:
-        yield process
 
 
 @pytest.fixture
