@@ -14,20 +14,20 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import report, webhooks
 from benchmarks.figures import Results
 from benchmarks.growth import Point, grow
 from benchmarks.layers import profile
 from benchmarks.postgres import Server, durable_postgres
 from benchmarks.suite import Size, Suite
 
-QUICK = Size(records=2_000, clients=20, rounds=50, repeats=1)
+QUICK = Size(records=2_000, clients=20, rounds=50, repeats=1, webhooks=500)
 console = Console(width=None if Console().is_terminal else 160)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=["all", "suite", "growth", "profile"])
+    parser.add_argument("what", nargs="?", default="all", choices=["all", "suite", "webhooks", "growth", "profile"])
     parser.add_argument("--quick", action="store_true", help="little of everything, once: does it run?")
     parser.add_argument("--full", action="store_true", help="let the tenant grow to a million records")
     parser.add_argument(
@@ -55,9 +55,12 @@ def main() -> None:
 async def _measure(arguments: argparse.Namespace, folder: Path, postgres: Server) -> None:
     size = QUICK if arguments.quick else Size(repeats=arguments.repeats or Size().repeats)
     results, points = Results(), list[Point]()
-    if arguments.what != "growth":
+    if arguments.what in {"all", "suite"}:
         await _suite(Suite(folder, size, results, postgres))
-    if arguments.what != "suite":
+    if arguments.what in {"all", "webhooks"}:
+        for _ in range(size.repeats):
+            await webhooks.measure(folder, size.webhooks, results, postgres)
+    if arguments.what in {"all", "growth"}:
         sizes = (1_000, 5_000) if arguments.quick else (10_000, 100_000, *((1_000_000,) if arguments.full else ()))
         for server in _databases(arguments, postgres):
             points += await _growth(folder, sizes, server)

@@ -52,6 +52,8 @@ def ratios(clients: int) -> tuple[Ratio, ...]:
             None,
         ),
         Ratio("PostgreSQL: push with deliveries / without", f"{post}, outbox bound: {one}", f"{post}: {one}", None),
+        Ratio("SQLite: webhooks / raw, one by one", f"{lite}: webhooks", f"{raw}, webhooks one by one", None),
+        Ratio("PostgreSQL: webhooks / raw, one by one", f"{post}: webhooks", f"{asyncpg}, webhooks one by one", None),
         Ratio("PostgreSQL: 2 processes / 1", f"{post}, 2 processes: {many}", f"{post}: {many}", None),
     )
 

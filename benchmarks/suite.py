@@ -17,12 +17,16 @@ from benchmarks.target import Target, target
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is done: records by one client and by all of the many together, rounds of one change, repetitions."""
+    """How much is done.
+
+    Records by one client and by all of the many together, rounds of one change, repetitions, webhooks.
+    """
 
     records: int = 10_000
     clients: int = 20
     rounds: int = 200
     repeats: int = 5
+    webhooks: int = 4_000
 
 
 class Step(NamedTuple):

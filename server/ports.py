@@ -117,6 +117,37 @@ class Applying(Protocol):
         """
 
 
+class Answered(NamedTuple):
+    """The end of a delivery, as what is observed of its object. `settings` are its endpoint's, JSON text."""
+
+    tenant_id: str
+    endpoint_id: str
+    settings: str
+    collection: str
+    record_id: str
+    reference: str | None
+
+
+class Observing(Protocol):
+    """The inbox's door for answers to our own calls: what is told of the same object later finds its record."""
+
+    async def answered(self, writing: Writing, answered: Answered, /) -> None:
+        """Take note of an end, in the transaction that settles it. What waited for it is due at once."""
+
+    def settled(self) -> None:
+        """That transaction was committed."""
+
+
+class Unobserved:
+    """Nobody is told of answers: for whoever only sends."""
+
+    async def answered(self, _writing: Writing, _answered: Answered) -> None:
+        """Pass."""
+
+    def settled(self) -> None:
+        """Pass."""
+
+
 class Secrets(Protocol):
     """Opens what is sealed at rest."""
 
@@ -211,6 +242,8 @@ RefusalReason = Literal[
     "bad_signature",  # it fits none of the endpoint's secrets
     "stale",  # it was signed too long ago: perhaps somebody sends an old one again
     "future",  # it claims to be signed later than now
+    "wrong_address",  # a hint that came without the secret part of the endpoint's address
+    "unreadable",  # a hint that names no object
 ]
 
 
@@ -286,11 +319,28 @@ class Fetched(NamedTuple):
     facts: Mapping[str, str] = {}
 
 
+class Ours(NamedTuple):
+    """What an object at a provider says of being ours: what we sent with the call that made it, given back.
+
+    `record_id` is our record's, `key` the call's idempotency key. With neither, the provider gives nothing back: an
+    object that nobody knows may be ours for as long as a creation of ours is under way there.
+    """
+
+    record_id: str | None = None
+    key: str | None = None
+
+
 class Draft(NamedTuple):
     """A record as a provider tells of it, in wire form; whether it is news is not the provider's to say.
 
-    It is known by `key`, or by `weak_key` where either side does not know the other's `key`. The same `version` told
-    twice, by whatever events, is the same news. `once` holds what is said at creation only.
+    It is known by `key` (an object of an account: `<endpoint_id>:<the provider's id>`), or by `weak_key` where either
+    side does not know the other's `key`. The same `version` told twice, by whatever events, is the same news. `once`
+    holds what is said at creation only.
+
+    `watermark` says how old it is: the provider's own version, sequence or time of the last update, as a whole number
+    that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
+    leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
+    a second time.
     """
 
     collection: str
@@ -299,6 +349,9 @@ class Draft(NamedTuple):
     fields: Fields
     once: Mapping[str, Any] = {}
     weak_key: str | None = None
+    watermark: int | None = None
+    final: bool = False
+    ours: Ours | None = None
 
 
 class Reading(NamedTuple):
@@ -309,8 +362,23 @@ class Reading(NamedTuple):
     ignored: str | None = None
 
 
+SchemeKind = Literal[
+    "signed",  # the vendor signs what it sends: it is kept raw, and believed
+    "hint",  # it signs nothing: only the object's name is kept, and wakes a fetch
+]
+
+
 class WebhookScheme(Protocol):
-    """One vendor's way of telling us things."""
+    """One vendor's way of telling us things.
+
+    A `hint` scheme recognises an object and nothing more: `verify` reads its name, `fetch` gets the object named by the
+    member `object_id` of the stored body, and `read` reads what was fetched. Its endpoints have a secret `hook`, the
+    last part of their address, which the inbox checks.
+    """
+
+    @property
+    def kind(self) -> SchemeKind:
+        """What its webhooks are worth."""
 
     @property
     def kept_headers(self) -> frozenset[str]:
@@ -354,7 +422,13 @@ class Poller(Protocol):
         """How long to rest between two polls."""
 
     async def poll(self, account: Account, cursor: str | None, now_ms: int) -> Polled:
-        """A page, from a cursor or (None) from the beginning. Raises OutboundError or a DeliveryError."""
+        """A page, from a cursor or (None) from the beginning. Raises OutboundError or a DeliveryError.
+
+        A round begins some time before its cursor: what becomes visible late is found all the same.
+        """
+
+    def rewind(self, account: Account, cursor: str, since_ms: int) -> str:
+        """A cursor from which everything is found that became visible since a moment; never a later one than given."""
 
 
 class Source(Protocol):

@@ -30,4 +30,4 @@ class Adapters:
 def make_adapters(outbound: Outbound, clock: Callable[[], int]) -> Adapters:
     """All adapters, sharing one way out."""
     http, pos, sdi = HttpProvider(outbound, clock), PosProvider(outbound, clock), SdiProvider(outbound, clock)
-    return Adapters(providers=(http, pos, sdi), sources=(pos, sdi))
+    return Adapters(providers=(http, pos, sdi), sources=(http, pos, sdi))

@@ -14,6 +14,7 @@ from server.app.providers import Adapters
 from server.app.tidying import Tidying
 from server.collections import routes
 from server.ids import uuid7
+from server.inbox.observe import Observer
 from server.inbox.poll import Polling
 from server.inbox.processor import Processor, ProcessorOptions
 from server.ops.alarms import ALARMS
@@ -30,18 +31,6 @@ class Workers:
 
     def __init__(self, core: Core, adapters: Adapters, lease_s: float) -> None:
         """Nothing runs yet."""
-        self.relay = Relay(
-            database=core.database,
-            writer=core.writer,
-            routes=routes(),
-            providers=adapters.providers,
-            secrets=core.credentials.secrets,
-            applying=core.applier,
-            owner=uuid7(),
-            clock=now_ms,
-            random=_RANDOM,
-            options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
-        )
         self.processor = Processor(
             database=core.database,
             writer=core.writer,
@@ -53,6 +42,19 @@ class Workers:
             clock=now_ms,
             random=_RANDOM,
             options=ProcessorOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
+        )
+        self.relay = Relay(
+            database=core.database,
+            writer=core.writer,
+            routes=routes(),
+            providers=adapters.providers,
+            secrets=core.credentials.secrets,
+            applying=core.applier,
+            owner=uuid7(),
+            clock=now_ms,
+            random=_RANDOM,
+            observing=Observer(self.processor.wake),
+            options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
         )
         self.polling = Polling(
             database=core.database,

@@ -1,17 +1,36 @@
 """`rientro inbox`: what came in, what could not be used and why, and what was refused at the door."""
 
+import re
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from math import ceil
 from typing import Annotated, cast
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.app import Core
-from server.cli.common import AsJson, Data, TenantId, console, parse_id, print_json, show_one, show_rows, with_core
+from server.app.core import now_ms
+from server.cli.common import (
+    AsJson,
+    Data,
+    TenantId,
+    console,
+    errors,
+    parse_id,
+    print_json,
+    show_one,
+    show_rows,
+    with_core,
+)
 from server.inbox.admin import (
     Event,
     Filter,
     Record,
     Refusal,
     Shown,
+    count_replayable,
     list_events,
     list_refusals,
     replay,
@@ -19,6 +38,9 @@ from server.inbox.admin import (
     show_event,
 )
 from server.inbox.decide import EventState
+from sync.clock import encode_instant
+
+MOST_PER_SECOND = 1000
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks and polls from providers.")
 
@@ -96,16 +118,65 @@ def replay_(
     receipt: Annotated[str | None, typer.Argument(help="One receipt's id; without it: all that are stuck.")] = None,
     state: State = None,
     endpoint: Endpoint = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the oldest first.", min=1)] = 1000,
+    provider: Annotated[str | None, typer.Option(help="Only what this provider told.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only what came since 2026-11-24, 2026-11-24T09:00Z, 3d.")] = None,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="So many a second, and no more.")] = "20/s",
+    limit: Annotated[int, typer.Option(help="At most so many, the oldest first.", min=1)] = 1_000_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
     data: Data = None,
 ) -> None:
     """Process again: what an event told applies once all the same. Many go at a capped rate."""
-    states = cast("list[EventState] | None", state)
+    wanted = Filter(
+        states=cast("list[EventState] | None", state),
+        endpoint_id=endpoint,
+        provider=provider,
+        since=None if since is None else _parse_since(since),
+        limit=limit,
+    )
+    per_second = _parse_rate(rate)
 
     async def work(core: Core) -> int:
         if receipt is not None:
             await replay_one(core.writer, tenant, parse_id(receipt))
             return 1
-        return await replay(core.writer, tenant, Filter(states=states, endpoint_id=endpoint, limit=limit))
+        count = await count_replayable(core.database, tenant, wanted)
+        if dry_run:
+            return count
+        with _progress() as progress:
+            task = progress.add_task("replaying", total=count)
+            told = partial(progress.advance, task)
+            return await replay(core.writer, tenant, wanted, per_second=per_second, told=told)
 
-    console.print(f"{with_core(data, work)} to be processed again.")
+    count = with_core(data, work)
+    if dry_run:
+        sys.stdout.write(f"{count}\n")
+    else:
+        console.print(f"{count} to be processed again, over {ceil(count / per_second)} s.")
+
+
+def _progress() -> Progress:
+    """On standard error, and only where somebody looks at it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
+
+
+def _parse_rate(text: str) -> float:
+    """`20/s` or `0.5/s`, as a number a second."""
+    found = re.fullmatch(r"([0-9]+(?:[.][0-9]+)?)(?:/s)?", text)
+    if found is None or not 0 < float(found[1]) <= MOST_PER_SECOND:
+        raise typer.BadParameter(f"{text!r} is no rate: write 20/s, at most {MOST_PER_SECOND}/s")
+    return float(found[1])
+
+
+def _parse_since(text: str) -> str:
+    """A day, an instant (UTC where no zone is given), or so many days or hours ago, as an instant."""
+    ago = re.fullmatch(r"([0-9]{1,5})([dh])", text)
+    if ago is not None:
+        return encode_instant(now_ms() - int(ago[1]) * (24 if ago[2] == "d" else 1) * 3_600_000)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no day and no instant: write 2026-11-24, 2026-11-24T09:00Z, 3d"
+        ) from None
+    return encode_instant(int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))

@@ -104,7 +104,7 @@ class Endpoints:
             await self._writer.submit(Job([tenant_id], job))
         except UnknownTenantError:
             raise EndpointError("there is no such tenant here: see `rientro tenant list`") from None
-        return NewEndpoint(endpoint_id, webhook_path(tenant_id, provider, endpoint_id))
+        return NewEndpoint(endpoint_id, webhook_path(tenant_id, provider, endpoint_id, secrets.get("hook", "")))
 
     async def list(self, tenant_id: str) -> Sequence[EndpointLine]:
         """A tenant's endpoints."""
@@ -115,9 +115,13 @@ class Endpoints:
         return await self._database.read(work)
 
 
-def webhook_path(tenant_id: str, provider: str, endpoint_id: str) -> str:
-    """Where a provider sends its webhooks; the address names its tenant."""
-    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}"
+def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = "") -> str:
+    """Where a provider sends its webhooks; the address names its tenant.
+
+    One that signs nothing needs the address with its secret part, shown when the endpoint is made and not again.
+    """
+    secret = f".{hook}" if hook else ""
+    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}{secret}"
 
 
 def _line(tenant_id: str, endpoint_id: str, provider: str, name: str, *rest: Any) -> EndpointLine:

@@ -12,7 +12,8 @@ Rules:
 4. What has waited for its record for 30 days is rejected, and told so.
 5. Verdicts are kept by checkpoint: how far a client had come, and when. When that is older than the retention, what it
    covers goes (`purged_through`), and a new checkpoint is taken. So a verdict is kept for one to two retentions.
-6. Refused mutations are kept: they are somebody's work.
+6. Refused mutations are kept: they are somebody's work. So is what providers told and nobody could use; what ended
+   well goes after the retention, and after 30 days at least, for as long may its provider send it again.
 7. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
 """
@@ -32,6 +33,7 @@ from server.storage.writer import Job, UnknownTenantError, Writer, Writing
 from sync.clock import encode_instant
 
 BATCH = 500
+TOLD_DAYS = 30
 _DAY_MS = 24 * 60 * 60 * 1000
 _FIRST_UID = "00000000-0000-0000-0000-000000000000"
 
@@ -49,6 +51,13 @@ _CHECKPOINT = Statement(
 LEFTOVERS = (
     Leftover("departures", "seq <= :cutoff"),
     Leftover("superseded", "noted_at < :before", key="uid", kind="uuid", order="noted_at"),
+    Leftover(
+        "inbox",
+        "receipt_id < :told_bound AND ended_at < :told_before AND state IN ('done', 'ignored', 'stale')",
+        key="receipt_id",
+        kind="uuid",
+        also="AND receipt_id > :after",
+    ),
     Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
     Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq <= :cutoff)"),
     Leftover(
@@ -66,7 +75,8 @@ class Reach(NamedTuple):
     """How far a tidying goes.
 
     `bound`: no uid made before the retention is greater. Uids begin with their time, so the search for mutations ends
-    there; what a clock running ahead made is found later.
+    there; what a clock running ahead made is found later. `told_before` and `told_bound` are the same for what
+    providers told.
     """
 
     tenant_id: str
@@ -74,6 +84,8 @@ class Reach(NamedTuple):
     cutoff: int
     before: str
     bound: str
+    told_before: str
+    told_bound: str
 
 
 class Tidier:
@@ -95,7 +107,9 @@ class Tidier:
         if not found:
             raise UnknownTenantError
         epoch, horizon, oldest = found[0]
-        reach = Reach(tenant_id, epoch, max(horizon, oldest or 0), before, _first_uid_at(before_ms + _DAY_MS))
+        told_ms = min(before_ms, self._clock() - TOLD_DAYS * _DAY_MS)
+        told = (encode_instant(told_ms), _first_uid_at(told_ms + _DAY_MS))
+        reach = Reach(tenant_id, epoch, max(horizon, oldest or 0), before, _first_uid_at(before_ms + _DAY_MS), *told)
 
         async def job(writing: Writing) -> int:
             return await writing.tx.execute(_CHECKPOINT, {**reach._asdict(), "now": writing.now, "limit": BATCH})

@@ -13,7 +13,7 @@ from server.ports import Account, Poller, Secrets, Source, WebhookScheme
 from server.storage.database import Tx
 from server.storage.statement import Statement
 
-_FORM = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
+_FORM = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})(?:\.([0-9a-f]{32}))?")
 _ENDPOINT = Statement(
     "SELECT provider, settings, sealed FROM endpoints WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"
 )
@@ -38,10 +38,10 @@ class UnknownSchemeError(Exception):
     """The endpoint's provider is not one that tells us things, or not in the way its settings name."""
 
 
-def parse_address(text: str) -> Address | None:
-    """`<tenant>.<endpoint>`, each 32 hex digits; None for anything else."""
+def parse_address(text: str) -> tuple[Address, str] | None:
+    """`<tenant>.<endpoint>` and, of a hint's address, `.<hook>`, each 32 hex digits; None for anything else."""
     found = _FORM.fullmatch(text)
-    return Address(str(UUID(found[1])), str(UUID(found[2]))) if found else None
+    return (Address(str(UUID(found[1])), str(UUID(found[2]))), found[3] or "") if found else None
 
 
 async def load_endpoint(tx: Tx, address: Address) -> Endpoint | None:

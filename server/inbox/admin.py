@@ -1,11 +1,14 @@
 """What a person may do to the inbox: look, and replay. One tenant at a time.
 
 A replay makes events due again, so many a second and no more, however many they are: whatever they point at is asked
-for at that rate. It is a job under the tenant's lock, and tells processors in other processes.
+for at that rate. It goes in small jobs under the tenant's lock, the oldest events first, and tells processors in other
+processes. Cut off, it leaves the rest as it was.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from server.inbox.decide import FINISHED, STUCK, EventState
 from server.inbox.listing import (
@@ -15,12 +18,14 @@ from server.inbox.listing import (
     Record,
     Refusal,
     Shown,
+    count_events,
     list_events,
     list_refusals,
     matching,
     show_event,
     unknown_event,
 )
+from server.storage.database import Database
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
@@ -33,6 +38,7 @@ __all__ = [
     "Record",
     "Refusal",
     "Shown",
+    "count_replayable",
     "list_events",
     "list_refusals",
     "replay",
@@ -40,7 +46,8 @@ __all__ = [
     "show_event",
 ]
 
-REPLAYS_PER_SECOND = 20
+REPLAYS_PER_SECOND = 20.0
+BATCH = 200
 _REPLAYABLE: tuple[EventState, ...] = (*STUCK, *FINISHED)
 
 _REPLAY = Statement(
@@ -51,15 +58,43 @@ _REPLAY = Statement(
 _TELL = Statement("SELECT pg_notify('rientro', :tenant_id)")
 
 
-async def replay(writer: Writer, tenant_id: str, wanted: Filter, *, per_second: int = REPLAYS_PER_SECOND) -> int:
-    """Process events again, the oldest first; how many. At most `wanted.limit`.
+class _Batch(NamedTuple):
+    """How many one job made due again, the last one's id, and from when on the next job's are due."""
+
+    rearmed: int
+    last: str | None
+    next_ms: int
+
+
+async def replay(
+    writer: Writer,
+    tenant_id: str,
+    wanted: Filter,
+    *,
+    per_second: float = REPLAYS_PER_SECOND,
+    told: Callable[[int], None] = lambda _count: None,
+) -> int:
+    """Process events again, the oldest first; how many. At most `wanted.limit`; `told` hears of every job's.
 
     Without `wanted.states` those that are stuck; finished ones only where they are asked for: what they told applies
-    once all the same. Raises UnknownTenantError.
+    once all the same. Raises UnknownTenantError, DatabaseError.
     """
-    states = STUCK if wanted.states is None else [state for state in wanted.states if state in _REPLAYABLE]
-    run = partial(_replay, tenant_id, replace(wanted, states=states), per_second)
-    return await writer.submit(Job([tenant_id], run))
+    wanted, left, next_ms, total = _replayable(wanted), wanted.limit, 0, 0
+    while left > 0:
+        size = min(left, BATCH)
+        run = partial(_replay, tenant_id, replace(wanted, limit=size), per_second, next_ms)
+        batch = await writer.submit(Job([tenant_id], run, weight=size))
+        total, left, next_ms = total + batch.rearmed, left - batch.rearmed, batch.next_ms
+        told(batch.rearmed)
+        if batch.rearmed < size:
+            break
+        wanted = replace(wanted, after=batch.last)
+    return total
+
+
+async def count_replayable(database: Database, tenant_id: str, wanted: Filter) -> int:
+    """How many a replay would process again."""
+    return min(await count_events(database, tenant_id, _replayable(wanted)), wanted.limit)
 
 
 async def replay_one(writer: Writer, tenant_id: str, receipt_id: str) -> None:
@@ -69,17 +104,21 @@ async def replay_one(writer: Writer, tenant_id: str, receipt_id: str) -> None:
         raise refusal
 
 
-async def _replay(tenant_id: str, wanted: Filter, per_second: int, writing: Writing) -> int:
+def _replayable(wanted: Filter) -> Filter:
+    states = STUCK if wanted.states is None else [state for state in wanted.states if state in _REPLAYABLE]
+    return replace(wanted, states=states)
+
+
+async def _replay(tenant_id: str, wanted: Filter, per_second: float, next_ms: int, writing: Writing) -> _Batch:
     writing.tenant(tenant_id)
     chosen = await matching(writing.tx, tenant_id, wanted)
-    rows = [
-        (encode_instant(writing.now_ms + place * 1000 // per_second), tenant_id, event.receipt_id)
-        for place, event in enumerate(chosen)
-    ]
+    begin_ms = max(next_ms, writing.now_ms)
+    dues = [begin_ms + int(place * 1000 / per_second) for place in range(len(chosen) + 1)]
+    rows = [(encode_instant(due_ms), tenant_id, event.receipt_id) for due_ms, event in zip(dues, chosen, strict=False)]
     await writing.tx.many(_REPLAY, rows)
     if rows:
         await _tell(tenant_id, writing)
-    return len(rows)
+    return _Batch(len(rows), chosen[-1].receipt_id if chosen else None, dues[-1])
 
 
 async def _replay_one(tenant_id: str, receipt_id: str, writing: Writing) -> InboxError | None:

@@ -7,6 +7,8 @@ Rules:
    with nothing else in hand, so that the next death can be laid at its door; after `most_unended` deliveries without
    an end it is isolated: dead, for a person.
 3. Where an endpoint is paused, or asked to be left alone, its rows wait.
+4. Of the events about one object one is in hand at a time: its lease is the object's, and what it fetches is fetched
+   inside. Claims of an endpoint's rows take turns, so that no two processes begin with one object.
 """
 
 from collections.abc import Sequence
@@ -47,14 +49,17 @@ LAPSED = Statement(
        WHERE i.state = 'leased' AND i.next_attempt_at <= :now AND NOT e.paused
        AND (e.not_before IS NULL OR e.not_before <= :now) ORDER BY i.next_attempt_at LIMIT 20"""
 )
-_ENDPOINT = Statement(
-    """SELECT provider, settings, sealed FROM endpoints WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND NOT paused AND (not_before IS NULL OR not_before <= :now)"""
-)
-_CANDIDATES_TEXT = f"""SELECT receipt_id FROM inbox WHERE {_OPEN} AND state = 'pending' AND endpoint_id = :endpoint_id
-       AND next_attempt_at <= :now AND tenant_id = :tenant_id ORDER BY next_attempt_at, receipt_id
-       LIMIT :most"""  # noqa: S608
-CANDIDATES = Statement(_CANDIDATES_TEXT, postgresql=_CANDIDATES_TEXT + " FOR UPDATE SKIP LOCKED")
+_ENDPOINT_TEXT = """SELECT provider, settings, sealed FROM endpoints WHERE tenant_id = :tenant_id
+       AND endpoint_id = :endpoint_id AND NOT paused AND (not_before IS NULL OR not_before <= :now)"""
+_ENDPOINT = Statement(_ENDPOINT_TEXT, postgresql=_ENDPOINT_TEXT + " FOR NO KEY UPDATE SKIP LOCKED")
+_CANDIDATES_TEXT = """SELECT receipt_id FROM inbox AS i WHERE i.state IN ('pending', 'leased') AND i.state = 'pending'
+       AND i.endpoint_id = :endpoint_id AND i.next_attempt_at <= :now AND i.tenant_id = :tenant_id
+       AND NOT EXISTS (SELECT 1 FROM inbox AS o WHERE o.tenant_id = :tenant_id AND o.endpoint_id = :endpoint_id
+         AND o.object_id = i.object_id AND (o.state = 'leased' OR (o.state = 'pending' AND o.next_attempt_at <= :now
+           AND (o.next_attempt_at < i.next_attempt_at
+             OR (o.next_attempt_at = i.next_attempt_at AND o.receipt_id < i.receipt_id)))))
+       ORDER BY i.next_attempt_at, i.receipt_id LIMIT :most"""
+CANDIDATES = Statement(_CANDIDATES_TEXT, postgresql=_CANDIDATES_TEXT + " FOR UPDATE OF i SKIP LOCKED")
 _STILL_LAPSED_TEXT = """SELECT endpoint_id, unended FROM inbox WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id
        AND state = 'leased' AND next_attempt_at <= :now"""
 _STILL_LAPSED = Statement(_STILL_LAPSED_TEXT, postgresql=_STILL_LAPSED_TEXT + " FOR UPDATE SKIP LOCKED")

@@ -7,6 +7,7 @@ Rules:
 3. A permanent failure ends it as dead, at once; so does a refusal: nothing is to be expected of asking again.
 4. What may pass is tried again later, never before the other side wants it (`Retry-After`); when its schedule is over,
    it is dead.
+5. What waits for something of ours is no failure: it is looked at again after a quarter of its age, or when told.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +25,22 @@ EventState = Literal[
     "leased",  # a processor is at it
     "done",  # its records are here
     "ignored",  # authentic, and nothing for us to do
+    "stale",  # older than what is here: kept, and not applied
     "quarantined",  # it cannot be used as it is: for a person
     "dead",  # given up: for a person, who can replay it
 ]
-FINISHED: tuple[EventState, ...] = ("done", "ignored")
+FINISHED: tuple[EventState, ...] = ("done", "ignored", "stale")
 STUCK: tuple[EventState, ...] = ("quarantined", "dead")
 """What waits for a person."""
 
 MAX_REASON = 500
+PATIENCE_MS = 24 * 60 * 60 * 1000
+"""How long an object that says it is ours may be unknown here, before a person hears of it."""
+
+Wait = Literal[
+    "in_flight",  # the call of ours that may have made it has not come to its end yet
+    "not_here_yet",  # it says that it is ours, and we do not know it: perhaps we were restored from a backup
+]
 
 
 class Ending(NamedTuple):
@@ -69,6 +78,16 @@ def quarantine(unusable: Sequence[UnusableEventError], now_ms: int) -> Ending:
     """The end of what cannot be used, or cannot be used whole; the first code stands for all."""
     reason = "; ".join(dict.fromkeys(error.message for error in unusable))[:MAX_REASON]
     return Ending("quarantined", now_ms, error_class="permanent", error=unusable[0].code[:64], reason=reason)
+
+
+def wait(claimed: Claimed, why: Wait, now_ms: int) -> Ending:
+    """The end of an attempt that came too early; what nobody knows for a day is for a person."""
+    age_ms = now_ms - decode_instant(claimed.received_at)
+    if why == "not_here_yet" and age_ms > PATIENCE_MS:
+        message = "It says that a call of ours made it, and no record of ours is known to be it."
+        return quarantine([UnusableEventError("unknown_own", message)], now_ms)
+    due_ms = now_ms + min(max(age_ms // 4, 1000), 60_000)
+    return Ending("pending", due_ms, claimed.failures, claimed.failing_since, None, why)
 
 
 def failed_unforeseen(claimed: Claimed, now_ms: int, chance: Chance) -> Ending:

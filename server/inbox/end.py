@@ -8,6 +8,7 @@ Rules:
    follows from (provider, endpoint, version told, key), so that the same news applies once, whoever brings it again.
 3. A draft that is refused is no reason to lose the others of its event, nor to count as applied: the job raises with
    the refused ones, and is run again without them, to end in quarantine.
+4. What is older than what is here is left out; an event with nothing else in it ends as `stale`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from server.ids import derived
 from server.inbox.claim import Claimed
 from server.inbox.decide import Ending
 from server.inbox.handle import Result
-from server.inbox.identities import Identified, identify, remember
+from server.inbox.identities import Identified, remember
+from server.inbox.observe import Observed, Place, WaitsError, observe
 from server.ports import Applying, Cause, Draft, UnusableEventError
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -67,13 +69,14 @@ class Ender:
     registry: Registry
     applying: Applying
 
-    async def end(self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft]) -> None:
-        """Write an attempt's end and apply its drafts.
+    async def end(self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft]) -> Ending:
+        """Write an attempt's end and apply its drafts; the end as it was written.
 
-        Raises LeaseLostError, DraftsRefusedError, DatabaseError, UnknownTenantError, and what applying raised.
+        Raises LeaseLostError, DraftsRefusedError, WaitsError, DatabaseError, UnknownTenantError, and what applying
+        raised.
         """
         run = partial(self._end, claimed, ending, result, drafts)
-        await self.writer.submit(Job([claimed.tenant_id], run, weight=max(1, len(drafts))))
+        return await self.writer.submit(Job([claimed.tenant_id], run, weight=max(1, len(drafts))))
 
     async def release(self, claimed: Claimed) -> None:
         """Give a lease back as if it had not been taken. Raises DatabaseError."""
@@ -81,16 +84,19 @@ class Ender:
 
     async def _end(
         self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft], writing: Writing
-    ) -> None:
-        identified = await identify(writing.tx, claimed.tenant_id, drafts)
+    ) -> Ending:
+        observed = await observe(writing.tx, Place(claimed.tenant_id, claimed.endpoint_id), drafts)
+        ending = _told_stale(ending, observed)
+        identified = [*observed.fresh, *observed.stale]
         if not await writing.tx.execute(_END, _ended(claimed, ending, result, identified, writing.now)):
             raise LeaseLostError
         if result.not_before_ms is not None:
             until = encode_instant(result.not_before_ms)
             row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
             await writing.tx.execute(_LEAVE_ALONE, row)
-        if identified:
-            await self._apply(claimed, identified, writing)
+        if observed.fresh:
+            await self._apply(claimed, observed.fresh, writing)
+        return ending
 
     async def _apply(self, claimed: Claimed, identified: Sequence[Identified], writing: Writing) -> None:
         parsed = [self.registry.parse_mutation(_mutation(claimed, one)) for one in identified]
@@ -105,6 +111,9 @@ class Ender:
         cause = Cause(claimed.correlation_id, claimed.endpoint.provider)
         author = f"provider:{claimed.endpoint_id}"
         outcomes = await self.applying.apply(writing, claimed.tenant_id, author, mutations, cause)
+        for one, outcome in zip(identified, outcomes, strict=True):
+            if one.draft.ours is not None and outcome.code == "unknown_record":
+                raise WaitsError("not_here_yet")
         refused = [
             (one.draft, UnusableEventError(outcome.code or "rejected", outcome.message or ""))
             for one, outcome in zip(identified, outcomes, strict=True)
@@ -115,8 +124,17 @@ class Ender:
         await remember(writing.tx, claimed.tenant_id, identified)
 
 
+def _told_stale(ending: Ending, observed: Observed) -> Ending:
+    """The end, with what it says of drafts that are older than what is here."""
+    if ending.state != "done" or not observed.stale:
+        return ending
+    if not observed.fresh:
+        return ending._replace(state="stale", reason="it is older than what is here")
+    return ending._replace(reason=f"{len(observed.stale)} of its records are older than what is here")
+
+
 def _mutation(claimed: Claimed, identified: Identified) -> dict[str, Any]:
-    draft, record_id, is_new = identified
+    draft, record_id, is_new, _ = identified
     told = draft.version or claimed.event_id
     if not draft.version and claimed.contradicts:  # another body under a known id: told apart from what came before
         told = f"{told} {sha256(claimed.body).hexdigest()}"

@@ -31,13 +31,17 @@ class InboxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events; what is None does not matter. `after` is the last receipt id of the page before."""
+    """Which events; what is None does not matter.
+
+    `since`: received at this instant or later; `after`: the last receipt id of the page before.
+    """
 
     states: Sequence[EventState] | None = None
     endpoint_id: str | None = None
     provider: str | None = None
     event_type: str | None = None
     ids: Sequence[str] | None = None
+    since: str | None = None
     after: str | None = None
     limit: int = 100
 
@@ -128,6 +132,17 @@ async def list_refusals(database: Database, tenant_id: str, endpoint_id: str | N
     return await database.read(work)
 
 
+async def count_events(database: Database, tenant_id: str, wanted: Filter) -> int:
+    """How many a filter lets through, whatever its limit."""
+    conditions, named = _conditions(wanted)
+    statement = Statement(f"SELECT count(*) FROM inbox WHERE {' AND '.join(conditions)}")  # noqa: S608  # our own text
+
+    async def work(tx: Tx) -> int:
+        return int((await tx.fetch(statement, {**named, "tenant_id": tenant_id}))[0][0])
+
+    return await database.read(work)
+
+
 async def matching(tx: Tx, tenant_id: str, wanted: Filter) -> list[Event]:
     """The events a filter lets through, in somebody's transaction."""
     conditions, named = _conditions(wanted)
@@ -151,9 +166,11 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
         if value is not None:
             conditions.append(f"{name} = :{name}")
             named[name] = value
-    if wanted.after is not None:
-        conditions.append("receipt_id > :after")
-        named["after"] = wanted.after
+    for name, condition in (("after", "receipt_id > :after"), ("since", "received_at >= :since")):
+        value = getattr(wanted, name)
+        if value is not None:
+            conditions.append(condition)
+            named[name] = value
     for column, values in (("state", wanted.states), ("receipt_id", wanted.ids)):
         if values is not None:
             listed = {f"{column}_{place}": value for place, value in enumerate(values)}

@@ -6,11 +6,14 @@ Rules:
 2. One process polls an endpoint at a time (lease and fence in the database); the others find it taken.
 3. What is found goes the way of a webhook: the same rows, the same processor. An object that came before, by whatever
    event, is left alone, so that polling costs no second fetch.
-4. A failing poll backs off, never comes back before the other side wants it, and alarms when it goes on failing.
+4. Every poll reads a stretch again that was read before (the poller's overlap), for what is told late has an old date.
+5. In a new epoch the history after some backup is lost here: the cursor goes back to before that, at once.
+6. A failing poll backs off, never comes back before the other side wants it, and alarms when it goes on failing.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import structlog
@@ -39,17 +42,16 @@ ALARM_AFTER = 5
 BACKOFF = Schedule(base_s=30, cap_s=3600, lasts_s=0)
 
 # Polls serve all tenants: one of the few queries across them. Endpoints never polled come first.
+# Those last polled in another epoch are due as if they never had been.
+_DUE_TEXT = """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed,
+         CASE WHEN p.epoch = t.epoch THEN p.next_poll_at END AS due_at, p.leased_until, e.not_before
+       FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
+       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
+       WHERE NOT e.paused AND e.provider {providers}
+       ORDER BY (CASE WHEN p.epoch = t.epoch THEN 1 ELSE 0 END), p.next_poll_at LIMIT 200"""
 _DUE = Statement(
-    """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed, p.next_poll_at,
-         p.leased_until, e.not_before FROM endpoints AS e
-       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
-       WHERE NOT e.paused AND e.provider IN (SELECT value FROM json_each(:providers))
-       ORDER BY (p.next_poll_at IS NOT NULL), p.next_poll_at LIMIT 200""",
-    postgresql="""/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed,
-         p.next_poll_at, p.leased_until, e.not_before FROM endpoints AS e
-       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
-       WHERE NOT e.paused AND e.provider = ANY (ARRAY (SELECT json_array_elements_text(:providers::json)))
-       ORDER BY (p.next_poll_at IS NOT NULL), p.next_poll_at LIMIT 200""",
+    _DUE_TEXT.format(providers="IN (SELECT value FROM json_each(:providers))"),
+    postgresql=_DUE_TEXT.format(providers="= ANY (ARRAY (SELECT json_array_elements_text(:providers::json)))"),
 )
 
 
@@ -129,10 +131,12 @@ class Polling:
                 log.exception("poll_broke_off", endpoint_id=address.endpoint_id, alarm=True)
 
     async def _take_turn(self, address: Address, account: Account, provider: str, poller: Poller) -> None:
-        claimed = await claim_turn(self.writer, address)
+        claimed = await claim_turn(self.writer, address, partial(poller.rewind, account))
         if claimed is None:
             return
-        fence, cursor, failures = claimed
+        fence, cursor, failures, rewound = claimed
+        if rewound:
+            log.warning("poll_rewound", tenant_id=address.tenant_id, endpoint_id=address.endpoint_id)
         turn = Turn(address, account, provider, poller, fence, failures, self.new_id())
         try:
             stored = await self._pages(turn, cursor)

@@ -36,6 +36,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LONGEST_REST_S = 60.0
 CONTENDED_S = 0.05
+BLOCKED_S = 1.0
+"""How long to rest where what is due waits for its object, which is in hand: its end wakes the processor anyway."""
 TROUBLE_S = 1.0
 
 
@@ -163,7 +165,9 @@ class Processor:
         claimed = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
         for one in claimed:
             self._start(one, working)
-        return 0 if claimed else CONTENDED_S
+        if claimed:
+            return 0
+        return BLOCKED_S if self._busy.total() else CONTENDED_S
 
     async def _take_alone(self, lapsed: Lapsed, working: anyio.abc.TaskGroup) -> float:
         taken = await self.writer.submit(Job([], partial(claim_lapsed, lapsed, self._lease)))

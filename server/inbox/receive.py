@@ -6,11 +6,12 @@ Rules:
 2. What is, is stored raw before it is looked at any further, and only then acknowledged: no provider is asked, so an
    acknowledgement takes a commit, whatever state the rest of the world is in.
 3. Of the headers, names are kept, and the values of those known to be harmless.
+4. What a vendor does not sign is a hint (`hints`), and believed in nothing.
 """
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -20,6 +21,7 @@ import structlog
 
 from server import meters
 from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, open_account, parse_address, scheme_of
+from server.inbox.hints import Buckets, check_hook, store_hint
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
 from server.ports import Received, Recognised, Secrets, Source, WebhookRefusedError, WebhookScheme
@@ -39,6 +41,10 @@ _EVENT_TYPE = re.compile(r"[A-Za-z0-9_./:-]{1,64}")
 _HEADER_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
+Keeping = Callable[[Writing, Incoming, str], Awaitable[Receipt]]
+"""How an event is stored, by its receipt's id."""
+
+
 class UnknownWebhookError(Exception):
     """Nobody listens at this address: check it with `rientro provider list`."""
 
@@ -55,41 +61,48 @@ class Receiver:
     new_id: Callable[[], str]
     stored: Callable[[], None]
     contacts: Contacts = field(default_factory=Contacts)
+    buckets: Buckets = field(default_factory=Buckets)
 
     async def receive(
         self, provider: str, address: str, headers: Mapping[str, str], body: bytes, correlation_id: str
     ) -> Receipt:
         """Verify and store. `headers` have lower-case names.
 
-        Raises UnknownWebhookError, WebhookRefusedError, UnknownTenantError, DatabaseError.
+        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError.
         """
         began = time.perf_counter()
-        where = parse_address(address)
-        if where is None:
+        parsed = parse_address(address)
+        if parsed is None:
             raise UnknownWebhookError
+        where, hook = parsed
         received = Received(headers, body, self.clock())
-        scheme, recognised = await self._recognise(provider, where, received)
+        scheme, recognised = await self._recognise(provider, where, hook, received)
         incoming = _incoming(where, provider, recognised, received, scheme.kept_headers, correlation_id)
-        receipt = await self.writer.submit(
-            Job([where.tenant_id], partial(self._store, incoming=incoming, receipt_id=self.new_id()))
-        )
+        keep = store_hint if scheme.kind == "hint" else store
+        run = partial(self._store, keep=keep, incoming=incoming, receipt_id=self.new_id())
+        receipt = await self.writer.submit(Job([where.tenant_id], run))
         if receipt.outcome in {"stored", "rearmed"}:
             self.stored()
         _tell(incoming, receipt, began)
         return receipt
 
-    async def _store(self, writing: Writing, incoming: Incoming, receipt_id: str) -> Receipt:
-        receipt = await store(writing, incoming, receipt_id)
+    async def _store(self, writing: Writing, keep: Keeping, incoming: Incoming, receipt_id: str) -> Receipt:
+        receipt = await keep(writing, incoming, receipt_id)
         await self.contacts.note(writing, incoming.tenant_id, incoming.endpoint_id)
         return receipt
 
-    async def _recognise(self, provider: str, where: Address, received: Received) -> tuple[WebhookScheme, Recognised]:
+    async def _recognise(
+        self, provider: str, where: Address, hook: str, received: Received
+    ) -> tuple[WebhookScheme, Recognised]:
         endpoint = await self.database.read(partial(load_endpoint, address=where))
         if endpoint is None or endpoint.provider != provider:
             raise UnknownWebhookError
         account = open_account(where, endpoint, self.secrets)
         try:
             scheme = scheme_of(self.sources.get(provider), account.settings)
+            if scheme.kind == "hint":
+                check_hook(account, hook)
+                self.buckets.take(where.endpoint_id, received.now_ms)
             return scheme, scheme.verify(account, received)
         except UnknownSchemeError:
             raise UnknownWebhookError from None

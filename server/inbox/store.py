@@ -54,6 +54,11 @@ _REARM_TEXT = """UPDATE inbox SET state = 'pending', next_attempt_at = :now, end
        WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state IN ('pending', 'dead')"""
 _REARM = Statement(_REARM_TEXT, postgresql=f"{_REARM_TEXT} RETURNING pg_notify('rientro', tenant_id::text)")
 
+_WAITING = Statement(
+    """SELECT receipt_id, correlation_id FROM inbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
+       AND object_id = :object_id AND state = 'pending' LIMIT 1"""
+)
+
 ISOLATED = "isolated"
 """The error of a row whose processing killed its process again and again: only a person sends it on its way anew."""
 
@@ -109,6 +114,17 @@ async def _again(writing: Writing, tenant_id: str, known: Row) -> Receipt:
         await writing.tx.execute(_REARM, {"now": writing.now, "tenant_id": tenant_id, "receipt_id": receipt_id})
         return Receipt(receipt_id, "rearmed", correlation_id)
     return Receipt(receipt_id, "duplicate", correlation_id)
+
+
+async def rearm_waiting(writing: Writing, incoming: Incoming) -> Receipt | None:
+    """Make due at once what waits about the same object; None where nothing does."""
+    writing.tenant(incoming.tenant_id)
+    named = {"tenant_id": incoming.tenant_id, "endpoint_id": incoming.endpoint_id, "object_id": incoming.object_id}
+    for receipt_id, correlation_id in await writing.tx.fetch(_WAITING, named):
+        named = {"now": writing.now, "tenant_id": incoming.tenant_id, "receipt_id": receipt_id}
+        await writing.tx.execute(_REARM, named)
+        return Receipt(receipt_id, "rearmed", correlation_id)
+    return None
 
 
 async def is_known(writing: Writing, incoming: Incoming) -> bool:

@@ -1,8 +1,11 @@
 """A turn at polling one endpoint: its lease, its pages, its end, as they are stored.
 
-A page's events and the cursor after it are stored together, and only under the turn's fence.
+A page's events and the cursor after it are stored together, and only under the turn's fence. A turn in another epoch
+than the last one goes back to the last poll that this database knows to have ended: what came later may be lost here,
+and what came before is in the same database as that end.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -12,15 +15,20 @@ from server.inbox.store import Incoming, is_known, store
 from server.ports import Account, Found, Polled, Poller
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
-from sync.clock import encode_instant
+from sync.clock import decode_instant, encode_instant
 
 LEASE_S = 120
 
+_KNOWN = Statement(
+    """SELECT epoch, cursor, finished_at FROM polls WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""
+)
 _CLAIM = Statement(
-    """INSERT INTO polls (tenant_id, endpoint_id, next_poll_at, leased_until, fence, failures)
-       VALUES (:tenant_id, :endpoint_id, :now, :until, 1, 0)
-       ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET leased_until = excluded.leased_until, fence = polls.fence + 1
-       WHERE polls.next_poll_at <= excluded.next_poll_at
+    """INSERT INTO polls (tenant_id, endpoint_id, next_poll_at, leased_until, fence, failures, cursor, epoch)
+       VALUES (:tenant_id, :endpoint_id, :now, :until, 1, 0, :cursor, :epoch)
+       ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET leased_until = excluded.leased_until,
+         fence = polls.fence + 1, cursor = excluded.cursor, epoch = excluded.epoch,
+         finished_at = CASE WHEN polls.epoch = excluded.epoch THEN polls.finished_at END
+       WHERE (polls.next_poll_at <= excluded.next_poll_at OR polls.epoch IS NULL OR polls.epoch <> excluded.epoch)
          AND (polls.leased_until IS NULL OR polls.leased_until <= excluded.next_poll_at)
        RETURNING fence, cursor, failures"""
 )
@@ -44,13 +52,26 @@ class Turn(NamedTuple):
     correlation_id: str
 
 
+class ClaimedTurn(NamedTuple):
+    """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn."""
+
+    fence: int
+    cursor: str | None
+    failures: int
+    rewound: bool
+
+
+Rewind = Callable[[str, int], str]
+"""A cursor that begins at a moment (ms since 1970) at the latest, from one that may be later."""
+
+
 class PollLostError(Exception):
     """The lease ran out and another process polls this endpoint."""
 
 
-async def claim_turn(writer: Writer, address: Address) -> tuple[int, str | None, int] | None:
-    """Take the lease on an endpoint's polls: (fence, cursor, failures), or None where it is not to be had."""
-    return await writer.submit(Job([], partial(_claim, address)))
+async def claim_turn(writer: Writer, address: Address, rewind: Rewind) -> ClaimedTurn | None:
+    """Take the lease on an endpoint's polls, or None where it is not to be had. Raises UnknownTenantError."""
+    return await writer.submit(Job([address.tenant_id], partial(_claim, address, rewind)))
 
 
 async def store_page(writer: Writer, turn: Turn, polled: Polled, new_ids: list[str]) -> int:
@@ -93,10 +114,16 @@ async def _finish(turn: Turn, due_ms: int, failures: int, code: str | None, writ
     await writing.tx.execute(_FINISH, named)
 
 
-async def _claim(address: Address, writing: Writing) -> tuple[int, str | None, int] | None:
+async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedTurn | None:
+    epoch, known = writing.tenant(address.tenant_id).epoch, await writing.tx.fetch(_KNOWN, address)
+    last_epoch, cursor, finished_at = known[0] if known else (None, None, None)
+    rewound = last_epoch not in {None, epoch}
+    if rewound and cursor is not None:  # a first round that never ended begins anew
+        cursor = None if finished_at is None else rewind(cursor, decode_instant(finished_at))
     until = encode_instant(writing.now_ms + LEASE_S * 1000)
-    rows = await writing.tx.fetch(_CLAIM, {**address._asdict(), "now": writing.now, "until": until})
-    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+    named = {**address._asdict(), "now": writing.now, "until": until, "cursor": cursor, "epoch": epoch}
+    rows = await writing.tx.fetch(_CLAIM, named)
+    return ClaimedTurn(rows[0][0], rows[0][1], rows[0][2], rewound) if rows else None
 
 
 def _incoming(turn: Turn, found: Found) -> Incoming:

@@ -13,9 +13,10 @@ import structlog
 
 from server import meters
 from server.inbox.claim import Claimed
-from server.inbox.decide import STUCK, Chance, Ending, decide, failed_unforeseen, quarantine
+from server.inbox.decide import STUCK, Chance, Ending, decide, failed_unforeseen, quarantine, wait
 from server.inbox.end import DraftsRefusedError, Ender, LeaseLostError
 from server.inbox.handle import Handler, Result
+from server.inbox.observe import WaitsError
 from server.ports import Draft, UnusableEventError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
@@ -86,16 +87,18 @@ class Worker:
         """What was written in the end; None where the lease was lost."""
         while self.clock() < claimed.leased_until_ms:
             try:
-                await self.ender.end(claimed, *attempt)
+                written = await self.ender.end(claimed, *attempt)
             except (LeaseLostError, UnknownTenantError):
                 break
             except DraftsRefusedError as error:
                 attempt = _without(attempt, error, self.clock())
+            except WaitsError as error:
+                attempt = _Attempt(wait(claimed, error.why, self.clock()), _unread(attempt.result), ())
             except Exception as error:  # noqa: BLE001  # told to the log by what follows
                 attempt = self._after(claimed, attempt, error)
                 await self.sleep(PAUSE_S)
             else:
-                return attempt
+                return attempt._replace(ending=written)
         log.warning("lease_lost", receipt_id=claimed.receipt_id, attempt=claimed.attempt)
         return None
 
@@ -106,13 +109,18 @@ class Worker:
         if passing:
             return attempt
         failed = failed_unforeseen(claimed, self.clock(), self.chance)
-        return _Attempt(failed, Result(attempt.result.classified, fetched=attempt.result.fetched), ())
+        return _Attempt(failed, _unread(attempt.result), ())
 
     async def _release(self, claimed: Claimed) -> None:
         try:
             await self.ender.release(claimed)
         except DatabaseError as error:
             log.warning("release_failed", receipt_id=claimed.receipt_id, error=str(error))
+
+
+def _unread(result: Result) -> Result:
+    """The same without what was read: it is read again the next time."""
+    return Result(result.classified, fetched=result.fetched, not_before_ms=result.not_before_ms)
 
 
 def _without(attempt: _Attempt, error: DraftsRefusedError, now_ms: int) -> _Attempt:

@@ -26,7 +26,7 @@ from server.outbox.claim import Claimed, Due, Lease, Wanted, claim, due_endpoint
 from server.outbox.decide import Chance
 from server.outbox.deliver import Deliverer
 from server.outbox.settle import Settler
-from server.ports import Applying, Provider, Route, Secrets
+from server.ports import Applying, Observing, Provider, Route, Secrets, Unobserved
 from server.resilience.backoff import Schedules
 from server.storage.database import Database, DatabaseError
 from server.storage.writer import Job, Writer
@@ -69,6 +69,7 @@ class Relay:
     owner: str
     clock: Callable[[], int]
     random: Callable[[], float]
+    observing: Observing = field(default_factory=Unobserved)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     options: RelayOptions = field(default_factory=RelayOptions)
 
@@ -78,7 +79,7 @@ class Relay:
         self._providers = {provider.name: provider for provider in self.providers}
         self._deliverer = Deliverer(
             Caller(self._providers, self.secrets, self.clock, self.options.deadline_s),
-            Settler(self.writer, routes, self.applying, self.random),
+            Settler(self.writer, routes, self.applying, self.random, observing=self.observing),
             routes,
             Chance(self.options.schedules, self.random),
             self.clock,

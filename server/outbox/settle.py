@@ -21,7 +21,7 @@ import structlog
 from server.ids import derived
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result, Settlement
-from server.ports import Applying, Cause, DeliveryState, Route
+from server.ports import Answered, Applying, Cause, DeliveryState, Observing, Route, Unobserved
 from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
 from server.resilience.gate_sql import GateKey, Told, give_up, report
@@ -102,6 +102,7 @@ class Settler:
     applying: Applying
     random: Callable[[], float]
     contacts: Contacts = field(default_factory=Contacts)
+    observing: Observing = field(default_factory=Unobserved)
 
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
@@ -109,6 +110,7 @@ class Settler:
         """Write an attempt's end. Raises LeaseLostError, DatabaseError, and what the write-back raised."""
         run = partial(self._settle, claimed, settlement, result, write_back=write_back)
         await self.writer.submit(Job([claimed.tenant_id], run))
+        self.observing.settled()
 
     async def release(self, claimed: Claimed, due_ms: int, *, sent: bool) -> None:
         """Give a lease back without a result; what was not `sent` counts as no attempt. Raises DatabaseError."""
@@ -132,6 +134,7 @@ class Settler:
             await writing.tx.execute(_LEAVE_ALONE, row)
         if settlement.state != "pending":
             await self._after(claimed, settlement, route, writing)
+            await self.observing.answered(writing, _answered(claimed, result))
         if write_back and route is not None and settlement.state in _TOLD:
             await self._write_back(claimed, settlement.state, route, result.reference, writing)
 
@@ -173,6 +176,11 @@ class Settler:
 
 def _gate_of(claimed: Claimed) -> GateKey:
     return GateKey(claimed.tenant_id, claimed.endpoint_id)
+
+
+def _answered(claimed: Claimed, result: Result) -> Answered:
+    at = (claimed.tenant_id, claimed.endpoint_id, claimed.endpoint.settings)
+    return Answered(*at, claimed.collection, claimed.record_id, result.reference)
 
 
 def _settled(claimed: Claimed, settlement: Settlement, result: Result, now: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The body is read raw, once and bounded, and never inflated or parsed here: the s
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from server.inbox.hints import HintsThrottledError
 from server.inbox.receive import MAX_BODY_BYTES, Receiver, UnknownWebhookError
 from server.ports import WebhookRefusedError
 from server.routes.openapi import Operation
@@ -38,6 +39,9 @@ async def webhook(request: Request[State]) -> Response:
         return problem(404, "unknown_webhook", "Nobody listens at this address: check it where it was set up.")
     except WebhookRefusedError:  # why is in our log: who forges shall not learn how close it came
         return problem(401, "webhook_refused", "The signature is missing, wrong, or of another time.")
+    except HintsThrottledError as error:
+        headers = {"Retry-After": str(error.retry_after_s)}
+        return problem(429, "too_many_hints", "Too many in too short a time: send it again later.", headers=headers)
     return JSONResponse({"status": receipt.outcome})
 
 
@@ -50,11 +54,11 @@ def webhook_operation() -> Operation:
         "Tell of something: signed by the provider's scheme, kept raw, processed later.",
         request={},
         response=_ANSWER,
-        errors=(401, 404, 410, 413, 503),
+        errors=(401, 404, 410, 413, 429, 503),
         public=True,
         parameters=(
             Parameter("provider", str, "Whose scheme it is signed by.", place="path"),
-            Parameter("address", str, "<tenant>.<endpoint>", place="path"),
+            Parameter("address", str, "<tenant>.<endpoint>, for a hint with its secret part", place="path"),
         ),
     )
 

@@ -456,6 +456,8 @@ class IdentityRow(SQLModel, table=True):
     key: str = _text(200, key=True)
     record_id: str = _uuid()
     strong: str | None = _text(200, nullable=True)
+    watermark: int | None = _big(nullable=True)
+    final: bool = Field(sa_type=sa.Boolean, sa_column_kwargs={"server_default": sa.false()})
 
 
 class RefusalRow(SQLModel, table=True):
@@ -472,7 +474,11 @@ class RefusalRow(SQLModel, table=True):
 
 
 class PollRow(SQLModel, table=True):
-    """How far an endpoint was polled, and when it is polled next; `fence` as for deliveries."""
+    """How far an endpoint was polled, and when it is polled next; `fence` as for deliveries.
+
+    `epoch` is the tenant's when a turn was last taken: the cursor goes back where it is another one. `finished_at` is
+    when a turn last came to its end in that epoch.
+    """
 
     __tablename__ = "polls"
     tenant_id: str = _uuid(key=True)
@@ -484,6 +490,7 @@ class PollRow(SQLModel, table=True):
     failures: int = Field(sa_type=sa.Integer)
     error: str | None = _text(64, nullable=True)
     finished_at: str | None = _instant(nullable=True)
+    epoch: str | None = _text(36, nullable=True)
 
 
 class TokenRow(SQLModel, table=True):

@@ -116,10 +116,13 @@ class Mailroom:
         """A point of sale; the address its webhooks come to."""
         return await self.add("pos", {"shop": "centro", "scheme": "standard"}, {"secret": POS_SECRET, **secrets})
 
-    async def tell(self, address: str, event_id: str, name: str, correlation_id: str = "corr-webhook") -> Receipt:
-        """A webhook of the scripted source."""
+    async def tell(
+        self, address: str, event_id: str, name: str, correlation_id: str = "corr-webhook", about: str | None = None
+    ) -> Receipt:
+        """A webhook of the scripted source, perhaps `about` an object."""
         body = json.dumps({"name": name}).encode()
-        return await self.receiver.receive("scripted", address, {"x-event": event_id}, body, correlation_id)
+        headers = {"x-event": event_id} | ({"x-object": about} if about else {})
+        return await self.receiver.receive("scripted", address, headers, body, correlation_id)
 
     async def sell(self, address: str, sale: Mapping[str, Any], event_id: str = "msg_1", **signing: Any) -> Receipt:
         """A sale's webhook, signed by the clock of the shop."""

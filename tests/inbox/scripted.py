@@ -17,6 +17,7 @@ from server.ports import (
     Reading,
     Received,
     Recognised,
+    SchemeKind,
     WebhookEvent,
     WebhookRefusedError,
 )
@@ -35,6 +36,7 @@ class Scripted:
     """
 
     name = "scripted"
+    kind: SchemeKind = "signed"
     kept_headers = frozenset(("x-event",))
 
     def __init__(self, fetch: Fetching | None = None, read: Reader | None = None) -> None:
@@ -51,7 +53,7 @@ class Scripted:
     def verify(self, _account: Account, received: Received) -> Recognised:
         if "x-event" not in received.headers:
             raise WebhookRefusedError("unsigned")
-        return Recognised(received.headers["x-event"], "customer.told", None, "secret")
+        return Recognised(received.headers["x-event"], "customer.told", received.headers.get("x-object"), "secret")
 
     async def fetch(self, event: WebhookEvent) -> Fetched | None:
         self.fetched.append(event.event_id)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from server.inbox.admin import Filter, InboxError, list_events, replay, replay_one, show_event
+from server.inbox.admin import Filter, InboxError, count_replayable, list_events, replay, replay_one, show_event
 from server.storage.writer import UnknownTenantError
+from sync.clock import decode_instant, encode_instant
 from tests.inbox.mailroom import Mailroom, sale, scripted
 from tests.inbox.scripted import Scripted, answering
 
@@ -36,6 +37,43 @@ async def test_dead_letters_are_replayed_in_bulk_at_a_rate(room: Mailroom) -> No
     await room.processor().drain()
     assert await room.states() == {"done": 10}
     assert len(await room.records("customers")) == 10
+
+
+async def test_many_are_replayed_in_small_jobs_and_the_rate_goes_on_across_them(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, evenly, each once; a count beforehand says how many, and changes nothing."""
+    monkeypatch.setattr("server.inbox.admin.BATCH", 3)
+    await broken(room, 8)
+    database, writer, tenant_id = room.shop.database, room.shop.writer, room.shop.tenant_id
+    assert await count_replayable(database, tenant_id, Filter(limit=7)) == 7
+    assert await room.states() == {"dead": 8}
+    told: list[int] = []
+    assert await replay(writer, tenant_id, Filter(limit=7), per_second=4, told=told.append) == 7
+    assert told == [3, 3, 1]
+    events = await room.events()
+    begin = room.shop.clock()
+    due = [decode_instant(event.next_attempt_at) - begin for event in events if event.state == "pending"]
+    assert due == [0, 250, 500, 750, 1000, 1250, 1500]
+    assert [event.state for event in events] == [*["pending"] * 7, "dead"]
+
+
+async def test_a_replay_is_narrowed_by_provider_and_time(room: Mailroom) -> None:
+    """Only what one provider told, and only since then."""
+    await broken(room, 2)
+    await room.pass_time(3600)
+    since = encode_instant(room.shop.clock())
+    await room.tell(f"{room.shop.tenant_id}.{room.endpoints['scripted']}".replace("-", ""), "late", "Verdi")
+    scripted(room).fetching = answering(404)
+    await room.processor().drain()
+    await room.sell(await room.add_pos(), sale(total="9.99"))
+    await room.processor().drain()
+    database, tenant_id = room.shop.database, room.shop.tenant_id
+    counts = [
+        await count_replayable(database, tenant_id, wanted)
+        for wanted in (Filter(), Filter(provider="scripted"), Filter(provider="scripted", since=since))
+    ]
+    assert counts == [4, 3, 1]
 
 
 async def test_one_is_replayed_by_its_id(room: Mailroom) -> None:

@@ -65,6 +65,34 @@ async def test_a_claim_passes_over_what_another_one_holds(postgres_url: str) -> 
     assert sorted(one.event_id for one in claimed) == ["e1", "e3"]
 
 
+@pytest.mark.postgres
+async def test_claims_of_an_endpoint_take_turns_and_wait_for_nobody(postgres_url: str) -> None:
+    """Else two processes could begin with one object, each before it sees what the other took."""
+    async with open_mailroom(postgres_url, Scripted()) as room:
+        for number in range(2):
+            address = await room.add("scripted", {}, {})
+            await room.tell(address, f"e{number}", "Rossi")
+        endpoints = sorted(endpoint_id for (endpoint_id,) in await room.fetch("SELECT endpoint_id FROM endpoints"))
+        wanted = [Wanted(room.shop.tenant_id, endpoint_id, 10) for endpoint_id in endpoints]
+        lock = Statement("SELECT 1 FROM endpoints WHERE endpoint_id = :endpoint_id FOR NO KEY UPDATE")
+        locked, done = anyio.Event(), anyio.Event()
+        other = open_database(postgres_url)
+
+        async def hold(tx: Tx) -> None:
+            await tx.fetch(lock, (endpoints[0],))
+            locked.set()
+            await done.wait()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other.write, hold)
+            await locked.wait()
+            with anyio.fail_after(5):
+                claimed = await submit_claim(room, wanted, Lease("me", 60_000, 5))
+            done.set()
+        await other.close()
+    assert [one.endpoint_id for one in claimed] == endpoints[1:]
+
+
 @pytest.mark.parametrize("statement", [DUE, LAPSED, CANDIDATES])
 async def test_every_question_of_the_loop_is_answered_by_an_index(lite_room: Mailroom, statement: Statement) -> None:
     """Nothing reads the whole table, however much is kept in it."""

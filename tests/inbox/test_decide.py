@@ -107,10 +107,16 @@ def test_of_any_headers_only_harmless_values_are_kept(headers: dict[str, str]) -
         assert value.isprintable()
 
 
-@given(st.text(alphabet="0123456789abcdefABCDEF.-", max_size=70))
-def test_an_address_is_two_ids_or_nothing(text: str) -> None:
+HEX = st.text(alphabet="0123456789abcdef", min_size=32, max_size=32)
+
+
+@given(st.text(alphabet="0123456789abcdefABCDEF.-", max_size=100) | st.lists(HEX, max_size=4).map(".".join))
+def test_an_address_is_two_ids_and_perhaps_a_secret_or_nothing(text: str) -> None:
     """It names its tenant, or nobody listens."""
-    address = parse_address(text)
-    if address is not None:
-        tenant_id, endpoint_id = address
-        assert f"{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}" == text
+    parsed = parse_address(text)
+    is_one = [len(part) for part in text.split(".")] in ([32] * 2, [32] * 3) and set(text) <= {*"0123456789abcdef."}
+    assert (parsed is not None) == is_one
+    if parsed is not None:
+        (tenant_id, endpoint_id), hook = parsed
+        ids = f"{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}"
+        assert (f"{ids}.{hook}" if hook else ids) == text

@@ -1,100 +1,19 @@
 """Polling finds what webhooks lost, asks in order, fetches nothing twice, and leaves alone who wants to be."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from server.inbox.poll import Polling
-from server.outbound import open_outbound
 from server.ports import Account, Answer
-from server.providers.sdi.adapter import SdiProvider
 from server.providers.sdi.api import Listed, Page
 from server.providers.sdi.poller import InvoicetronicPoller
 from sync.clock import encode_instant
-from tests.inbox.mailroom import DICE, Mailroom, OpenSecrets, nap, open_mailroom
+from tests.inbox.mailroom import Mailroom
+from tests.inbox.post import Company, address, numbers, polling
 from tests.providers.test_sdi_webhook import tell
-from tests.support import fatture
 from tests.support.fatture import Fattura
-from tests.support.intermediary import Intermediary, intermediary_process
 from tests.support.shop import START_MS
-
-_companies = iter(range(1, 1000))
-
-
-@pytest.fixture(scope="module")
-async def intermediary(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intermediary]:
-    """One process for all; each test is a company of its own."""
-    async with intermediary_process(tmp_path_factory.mktemp("intermediary")) as process:
-        yield process
-
-
-@dataclass
-class Company:
-    """A company's invoices at the intermediary."""
-
-    intermediary: Intermediary
-    company_id: int
-
-    async def add(self, *bodies: Fattura, **more: Any) -> int:
-        """A received file; the id it is fetched by."""
-        return await self.intermediary.add(fatture.invoice(*bodies), company_id=self.company_id, **more)
-
-    async def lists(self) -> int:
-        """How often its list was asked for."""
-        calls = await self.intermediary.calls("/v1/receive")
-        return len([call for call in calls if call["query"].get("company_id") == str(self.company_id)])
-
-    async def fetches(self, *resources: int) -> int:
-        """How often these files were fetched."""
-        return sum([len(await self.intermediary.calls(f"/v1/receive/{resource}")) for resource in resources])
-
-
-@pytest.fixture
-async def company(intermediary: Intermediary) -> AsyncIterator[Company]:
-    """A new one; the intermediary behaves well again in the end."""
-    yield Company(intermediary, next(_companies))
-    await intermediary.behave("well")
-
-
-@pytest.fixture
-async def post(database_url: str, company: Company) -> AsyncIterator[Mailroom]:
-    """A shop that receives invoices; its clock is today's, for so is the intermediary's."""
-    settings = {**company.intermediary.settings, "backfill_days": 30, "company_id": company.company_id}
-    async with (
-        open_outbound(allow_loopback=True) as outbound,
-        open_mailroom(database_url, SdiProvider(outbound, lambda: 0)) as room,
-    ):
-        room.shop.clock.ms = int(datetime.now(UTC).timestamp() * 1000)
-        await room.add("sdi", settings, company.intermediary.secrets)
-        yield room
-
-
-def address(room: Mailroom) -> str:
-    """Where the intermediary tells the shop."""
-    return f"{room.shop.tenant_id.replace('-', '')}.{room.endpoints['sdi'].replace('-', '')}"
-
-
-def polling(room: Mailroom) -> Polling:
-    """What polls, of this process."""
-    return Polling(
-        database=room.shop.database,
-        writer=room.shop.writer,
-        sources=room.sources,
-        secrets=OpenSecrets(),
-        clock=room.shop.clock,
-        random=lambda: DICE,
-        new_id=room.shop.new_id,
-        found=room._wake,
-        sleep=nap,
-    )
-
-
-async def numbers(room: Mailroom) -> list[str]:
-    """The numbers of the invoices on the owner's phone."""
-    return sorted(fields["number"] for fields in await room.records("invoices"))
 
 
 async def test_what_no_webhook_told_is_found(post: Mailroom, company: Company) -> None:

@@ -10,12 +10,13 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from server.inbox.hints import BURST
 from server.inbox.listing import Filter, list_events, list_refusals
 from server.inbox.receive import MAX_BODY_BYTES
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.problem import HANDLERS
 from server.routes.webhooks import webhook_operation
-from tests.inbox.mailroom import OTHER_SECRET, Mailroom, sale
+from tests.inbox.mailroom import OTHER_SECRET, Mailroom, sale, scripted
 
 
 class OnlyReceiver:
@@ -34,8 +35,10 @@ async def http(room: Mailroom) -> AsyncIterator[httpx.AsyncClient]:
         middleware=[Middleware(CorrelationIdMiddleware, validator=None, transformer=str)],
     )
 
+    services = OnlyReceiver(room)
+
     async def with_state(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "state": {"services": OnlyReceiver(room)}}, receive, send)
+        await app({**scope, "state": {"services": services}}, receive, send)
 
     transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
@@ -97,6 +100,18 @@ async def test_a_body_has_a_bound_and_comes_raw(room: Mailroom, http: httpx.Asyn
     assert bodies == [most, b"not gzip"]
 
 
+async def test_too_many_hints_are_a_429_that_says_when_to_come_again(room: Mailroom, http: httpx.AsyncClient) -> None:
+    """And nothing more is stored; without its secret part the address hears nothing."""
+    scripted(room).kind = "hint"
+    address = await room.add("scripted", {}, {"hook": "a" * 32})
+    path, headers = f"/v1/webhooks/scripted/{address}", {"x-event": "e", "x-object": "object/a"}
+    assert (await http.post(path, content=b"{}", headers=headers)).status_code == 401
+    answers = [await http.post(f"{path}.{'a' * 32}", content=b"{}", headers=headers) for _ in range(BURST + 1)]
+    assert [answer.status_code for answer in answers] == [200] * BURST + [429]
+    assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("too_many_hints", "1")
+    assert await room.states() == {"pending": 1}
+
+
 async def test_trouble_of_ours_is_a_503_and_the_vendor_comes_again(room: Mailroom, http: httpx.AsyncClient) -> None:
     """Nothing is acknowledged that is not stored."""
     address = await room.add_pos()
@@ -114,6 +129,6 @@ async def test_it_is_described(room: Mailroom) -> None:
     """Public, with its path's parameters and its problems."""
     described = openapi([webhook_operation()])["paths"]["/v1/webhooks/{provider}/{address}"]["post"]
     assert described["security"] == []
-    assert set(described["responses"]) == {"200", "401", "404", "410", "413", "503"}
+    assert set(described["responses"]) == {"200", "401", "404", "410", "413", "429", "503"}
     assert [parameter["name"] for parameter in described["parameters"]] == ["provider", "address"]
     json.dumps(described)

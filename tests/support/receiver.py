@@ -11,6 +11,9 @@ Steps of a script, each for so many `times` (default 1), in order; one that name
     {"do": "stall", "seconds": 5}                 take effect, answer late
     {"do": "throttle", "seconds": 2, "form": "date"}   429 with Retry-After to everybody until the time is over
     {"do": "drop"}                                take effect, then cut the connection
+    {"do": "overtake", "url": "…", "say": […]}    take effect, tell of the object there, and answer when that was taken
+                                                  in; `say` names what it gives back (record_id, idempotency_key);
+                                                  `hint`: only its name; `then`: as `drop`
     {"do": "redirect"}                            302 to itself
     {"do": "chaos", "seed": 7}                    for each request, at random: 503, drop, or nothing wrong
 """
@@ -23,6 +26,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +38,8 @@ from tests.support.processes import ServerProcess, server_process
 from tests.support.raw_http import Response, serve
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1yZWNlaXZlci0wMTIzNDU2Nzg5"
+API_KEY = "key-of-the-receiver"
+OBJECT = ("id", "sequence", "record_id", "idempotency_key")
 GRACE_S = 0.3
 """Nor is early what was about to leave when the answer with Retry-After came."""
 
@@ -62,11 +68,12 @@ class Keeper:
         self._throttle = Throttle(0, 0, "seconds", set())
         self._dice = random.Random(0)
         self._bodies: dict[str, tuple[str, str]] = {}
+        self.objects: dict[str, dict[str, Any]] = {}
         if file.exists():
             for line in file.read_text().splitlines():
                 entry = json.loads(line)
                 if entry["did"] == "kept":
-                    self._bodies[entry["key"]] = (entry["reference"], entry["body"])
+                    self._made(entry)
 
     def script(self, steps: Sequence[dict[str, Any]]) -> None:
         """Behave so from now on; an ongoing throttle ends."""
@@ -102,15 +109,29 @@ class Keeper:
                 return self._write(entry, "redirect", Response(302, {}, {"location": "/elsewhere"}))
             case "throttle":
                 return self._write(entry, "throttle", self._begin_throttle(step, entry["connection"]))
-            case "drop":
-                self._keep(entry)
-                return Response(0, {})
+            case "drop" | "overtake":
+                kept = self._keep(entry)
+                if step["do"] == "overtake":
+                    await self.tell(step, self.objects[entry["reference"]])
+                return Response(0, {}) if "drop" in {step["do"], step.get("then")} else kept
             case "stall":
                 kept = self._keep(entry)
                 await asyncio.sleep(step["seconds"])
                 return kept
             case _:
                 return self._keep(entry)
+
+    async def tell(self, step: Mapping[str, Any], made: Mapping[str, Any]) -> int:
+        """A webhook about an object: signed, or (`hint`) its name alone. The status of the answer."""
+        said = {"id", "sequence", "final", *step.get("say", ["record_id", "idempotency_key"])}
+        told = {"id": made["id"]} if step.get("hint") else {name: made[name] for name in made if name in said}
+        body, at = json.dumps(told), datetime.now(UTC)
+        event_id = f"{made['id']}-{made['sequence']}"
+        signature = self._webhook.sign(event_id, at, body)
+        headers = {"webhook-id": event_id, "webhook-timestamp": str(int(at.timestamp()))}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            signed = {} if step.get("hint") else {**headers, "webhook-signature": signature}
+            return (await client.post(step["url"], content=body, headers=signed)).status_code
 
     def _step(self, record_id: str) -> dict[str, Any]:
         for step in self._script:
@@ -139,8 +160,15 @@ class Keeper:
             return self._write(entry, "mismatch", Response(422, {}))
         reference = known[0] if known else f"rcv-{len(self._bodies) + 1}"
         entry["reference"] = reference
-        self._bodies[key] = (reference, body)
+        self._made(entry)
         return self._write(entry, "again" if known else "kept", Response(200, {"reference": reference}))
+
+    def _made(self, entry: Mapping[str, Any]) -> None:
+        """What a delivery made: an object that knows where it comes from."""
+        reference, key, body = entry["reference"], entry["key"], entry["body"]
+        made = {"id": reference, "sequence": 1, "idempotency_key": key, **json.loads(body)["data"]}
+        self.objects.setdefault(reference, {name: made[name] for name in OBJECT})
+        self._bodies[key] = (reference, body)
 
     def _write(self, entry: dict[str, Any], did: str, response: Response) -> Response:
         with self._file.open("a") as file:
@@ -153,6 +181,15 @@ async def _run(port: int, keeper: Keeper) -> None:
         if target == "/script":
             keeper.script(json.loads(body))
             return Response(200, {})
+        if target == "/tell":
+            step = json.loads(body)
+            made = keeper.objects[step["id"]]
+            made |= step.get("changes", {})
+            return Response(200, {"status": await keeper.tell(step, made)})
+        if target.startswith("/objects/"):
+            made = keeper.objects.get(target.removeprefix("/objects/"), {})
+            known = headers.get("authorization") == f"Bearer {API_KEY}"
+            return Response((200 if made else 404) if known else 401, made)
         return await keeper.receive(headers, body.decode())
 
     await serve(port, answer)
@@ -175,6 +212,12 @@ class Receiver:
         """Behave so from now on."""
         async with httpx.AsyncClient(trust_env=False) as client:
             (await client.put(f"{self.process.url}/script", json=list(steps))).raise_for_status()
+
+    async def tell(self, reference: str, url: str, **step: Any) -> int:
+        """Let it tell of an object, after `changes` to it; the status of our answer."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            told = await client.put(f"{self.process.url}/tell", json={"id": reference, "url": url, **step})
+        return int(told.raise_for_status().json()["status"])
 
     def arrivals(self) -> list[dict[str, Any]]:
         """All that came, in order, with the body parsed as `sent`."""

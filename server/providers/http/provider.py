@@ -2,23 +2,28 @@
 
 `webhook-id` is the idempotency key: the same at every attempt, so that a receiver which follows the specification has
 one effect; `Idempotency-Key` repeats it for those who know that header. Body and key never change; the signature does,
-for it covers the time of sending. An answer may name what was made: `{"reference": "…"}`.
+for it covers the time of sending. An answer may name what was made: `{"reference": "…"}`. What becomes of that
+later the other side may tell, by the scheme that the endpoint's settings name.
 """
 
 import json
+import re
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from server.outbound import Credentials, Outbound, Reply
-from server.ports import Answer, Call, Operation
+from server.ports import Answer, Call, Operation, Poller, WebhookScheme
+from server.providers.http.schemes import HintScheme, SignedScheme
 from server.resilience.errors import PermanentError
 from server.resilience.limits import Limits
 
+_HOOK = re.compile(r"[0-9a-f]{32}")
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 
 
@@ -27,6 +32,8 @@ class HttpSettings(Limits, Credentials):
 
     `secret` is in Standard Webhooks' own form, `whsec_` and base64; during a rotation both sign, divided by a space.
     `timeout`, in seconds, bounds each step of a call. Credentials beside that signature are `server.outbound`'s.
+    `scheme` says how the other side tells us of what it made, if it does. Where it sends hints, an object is fetched
+    below `objects_url`, and the address they come to ends in `hook`, which is made up where none is given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +41,29 @@ class HttpSettings(Limits, Credentials):
     url: Annotated[str, Field(max_length=2000)]
     secret: Annotated[SecretStr, Field(json_schema_extra={"overlap": True})]
     timeout: Annotated[int, Field(ge=1, le=60)] = 15
+    scheme: Literal["standard", "hint"] | None = None
+    objects_url: Annotated[str, Field(max_length=2000)] | None = None
+    hook: SecretStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _make_up_a_hook(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("scheme") == "hint" and not values.get("hook"):
+            return {**values, "hook": secrets.token_hex(16)}
+        return values
+
+    @field_validator("hook")
+    @classmethod
+    def _fits_an_address(cls, hook: SecretStr | None) -> SecretStr | None:
+        if hook is not None and not _HOOK.fullmatch(hook.get_secret_value()):
+            raise ValueError("a hook is 32 hex digits in lower case")
+        return hook
+
+    @model_validator(mode="after")
+    def _can_fetch(self) -> "HttpSettings":
+        if self.scheme == "hint" and self.objects_url is None:
+            raise ValueError("hints need objects_url: what they name is fetched there")
+        return self
 
     @field_validator("secret")
     @classmethod
@@ -47,7 +77,7 @@ class HttpSettings(Limits, Credentials):
 
 
 class HttpProvider:
-    """Delivers to any HTTP endpoint."""
+    """Delivers to any HTTP endpoint, and hears what became of it."""
 
     name = "http"
     settings = HttpSettings
@@ -56,10 +86,19 @@ class HttpProvider:
         """`clock` gives milliseconds since 1970."""
         self._outbound, self._clock = outbound, clock
         self._operations = {"post": Operation("keyed", self._post)}
+        self._schemes: dict[str, WebhookScheme] = {"standard": SignedScheme(), "hint": HintScheme(outbound)}
 
     def operations(self) -> Mapping[str, Operation]:
         """`post`: the receiver honours the key."""
         return self._operations
+
+    def webhooks(self) -> Mapping[str, WebhookScheme]:
+        """`standard` and `hint`."""
+        return self._schemes
+
+    def pollers(self) -> Mapping[str, Poller]:
+        """None: a generic endpoint cannot be asked for what is new."""
+        return {}
 
     async def _post(self, call: Call) -> Answer:
         settings = _settings(call)

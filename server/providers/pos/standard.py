@@ -1,20 +1,12 @@
 """Scheme `standard`: webhooks signed as the Standard Webhooks specification (1.0) says, told in our own form.
 
-The signature covers `webhook-id`, `webhook-timestamp` and the raw body; `webhook-id` is what redeliveries share. Two
-secrets are live during a rotation. The clock is the caller's, so the time is judged here and not by the library, whose
-signature is compared.
+Two secrets are live during a rotation.
 """
 
-import base64
-import binascii
-import hmac
-import re
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
-from standardwebhooks import Webhook
 
 from server.ports import (
     Account,
@@ -23,36 +15,28 @@ from server.ports import (
     Reading,
     Received,
     Recognised,
+    SchemeKind,
     UnusableEventError,
     WebhookEvent,
-    WebhookRefusedError,
-    refuse_untimely,
 )
 from server.providers.pos.mapping import sale_fields
 from server.providers.pos.payload import SALE_CREATED, VERSION, Envelope, SaleV1
+from server.standard_webhooks import HEADERS, verify
 
 SECRETS = ("secret", "previous_secret")
-
-_SECONDS = re.compile(r"[0-9]{1,11}")
 
 
 class StandardScheme:
     """Generic points of sale."""
 
-    kept_headers = frozenset(("webhook-id", "webhook-timestamp"))
+    kind: SchemeKind = "signed"
+    kept_headers = HEADERS
 
     def verify(self, account: Account, received: Received) -> Recognised:
         """Check signature and time. Raises WebhookRefusedError."""
-        event_id = received.headers.get("webhook-id")
-        timestamp = received.headers.get("webhook-timestamp", "")
-        given = received.headers.get("webhook-signature")
-        if not event_id or not given or not _SECONDS.fullmatch(timestamp):
-            raise WebhookRefusedError("unsigned")
-        verified_by = _fitting(account, event_id, int(timestamp), received.body, given)
-        if verified_by is None:
-            raise WebhookRefusedError("bad_signature")
-        refuse_untimely(int(timestamp), received.now_ms)
-        return Recognised(event_id, _type_of(received.body), None, verified_by)
+        verified = verify(account, received, SECRETS)
+        event_type, object_id = _named(received.body)
+        return Recognised(verified.event_id, event_type, object_id, verified.secret)
 
     async def fetch(self, _event: WebhookEvent) -> Fetched | None:
         """Nothing: the event says everything."""
@@ -76,41 +60,17 @@ class StandardScheme:
         return Reading([Draft("sales", f"{event.account.endpoint_id}:{told.id}", "", fields)])
 
 
-def _fitting(account: Account, event_id: str, seconds: int, body: bytes, given: str) -> str | None:
-    """The name of the secret whose signature is among those given."""
-    try:
-        text = body.decode()
-        at = datetime.fromtimestamp(seconds, UTC)
-    except (UnicodeDecodeError, ValueError, OverflowError):
-        return None
-    signatures = [decoded for decoded in map(_decoded, given.split(" ")[:16]) if decoded is not None]
-    for name in SECRETS:
-        secret = account.secrets.get(name)
-        if secret is None:
-            continue
-        expected = base64.b64decode(Webhook(secret).sign(event_id, at, text).partition(",")[2])
-        if any(hmac.compare_digest(expected, signature) for signature in signatures):
-            return name
-    return None
-
-
-def _decoded(versioned: str) -> bytes | None:
-    version, _, signature = versioned.partition(",")
-    if version != "v1":
-        return None
-    try:
-        return base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _type_of(body: bytes) -> str:
+def _named(body: bytes) -> tuple[str, str | None]:
+    """The event's type and the sale it is about, as far as they can be read."""
     try:
         document: Any = from_json(body)
     except ValueError:
-        return ""
-    told = document.get("type") if isinstance(document, dict) else None
-    return told if isinstance(told, str) else ""
+        return "", None
+    told = document if isinstance(document, dict) else {}
+    event_type, data = told.get("type"), told.get("data")
+    sale_id = data.get("id") if isinstance(data, dict) else None
+    named = f"sale/{sale_id}" if isinstance(sale_id, str) else None
+    return event_type if isinstance(event_type, str) else "", named
 
 
 def _unusable(code: str, error: ValidationError) -> UnusableEventError:

@@ -20,6 +20,7 @@ class SdiSettings(BaseModel):
     `api_key` fetches, `webhook_secret` verifies; during a rotation `previous_webhook_secret` is accepted beside it.
     `company_id` picks one company of an account that has several. `backfill_days`: how far the first poll looks back;
     each invoice it finds there is fetched, and counted by the intermediary.
+    `poll_overlap_minutes`: how much of what was read before is read again, for what becomes visible late.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +31,7 @@ class SdiSettings(BaseModel):
     previous_webhook_secret: SecretStr | None = None
     company_id: Annotated[int, Field(ge=1)] | None = None
     poll_every_s: Annotated[int, Field(ge=60, le=86_400)] = 900
+    poll_overlap_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 60
     backfill_days: Annotated[int, Field(ge=0, le=730)] = 30
     scheme: Literal["invoicetronic"] = "invoicetronic"
 

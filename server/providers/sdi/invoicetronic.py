@@ -22,6 +22,7 @@ from server.ports import (
     Reading,
     Received,
     Recognised,
+    SchemeKind,
     UnusableEventError,
     WebhookEvent,
     WebhookRefusedError,
@@ -90,6 +91,7 @@ def parse_told(body: bytes) -> Told | None:
 class InvoicetronicScheme:
     """Invoices received, by intermediary."""
 
+    kind: SchemeKind = "signed"
     kept_headers = frozenset[str]()
 
     def __init__(self, api: InvoicetronicApi) -> None:

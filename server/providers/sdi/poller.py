@@ -1,4 +1,4 @@
-"""Polling the Invoicetronic API: what came in since the last poll, an hour of overlap, in order of its last update.
+"""Polling the Invoicetronic API: what came in since the last poll and some time before, in order of its last update.
 
 The list moves while it is read: an invoice that is updated goes to its end, and every later one a place forward. So a
 page begins at the last update of the page before, and page numbers are used only among equal ones.
@@ -14,7 +14,6 @@ from server.ports import Account, Found, Polled
 from server.providers.sdi.api import InvoicetronicApi, Listed, Page
 
 PAGE_SIZE = 100
-OVERLAP = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,12 +42,18 @@ class InvoicetronicPoller:
         """A page. The first round looks `backfill_days` back. Raises OutboundError, DeliveryError."""
         now = _EPOCH + timedelta(milliseconds=now_ms)
         at = _first(account, now) if cursor is None else Cursor.model_validate_json(cursor)
-        begin = at.begin or at.seen - OVERLAP
+        begin = at.begin or at.seen - timedelta(minutes=int(account.settings.get("poll_overlap_minutes", 60)))
         page = await self._api.page(account, _query(account, begin, at.page))
         if page.answer.status != 200:  # noqa: PLR2004
             return Polled(page.answer, cursor=cursor)
         after, more = _after(at, begin, page, now)
         return Polled(page.answer, [_found(item) for item in page.items], after.model_dump_json(), more)
+
+    def rewind(self, _account: Account, cursor: str, since_ms: int) -> str:
+        """A round that begins before that moment, by as much as any round overlaps the one before."""
+        at = Cursor.model_validate_json(cursor)
+        begun = at.seen if at.begin is None else min(at.seen, at.begin)
+        return Cursor(seen=min(begun, _EPOCH + timedelta(milliseconds=since_ms))).model_dump_json()
 
 
 def _first(account: Account, now: datetime) -> Cursor:

@@ -230,6 +230,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
         )
 
+    with op.batch_alter_table("identities", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("watermark", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("final", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+    with op.batch_alter_table("polls", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("epoch", sa.String(length=36), nullable=True))
+
     with op.batch_alter_table("products", schema=None) as batch_op:
         batch_op.add_column(sa.Column("tags", JsonType(), server_default="[]", nullable=False))
         batch_op.create_index(

@@ -1,0 +1,144 @@
+"""Observing: the one door by which what is seen of objects at providers comes in, whoever saw it.
+
+Webhooks and polls come as drafts, under the lease of their object, fetched inside it (`claim`, `handle`); answers to
+our own calls come from the outbox. All of it meets here, under the tenant's lock, in the transaction that writes it.
+
+Rules:
+
+1. An object is known by our metadata first (the record's id that we sent with the call that made it), then by the
+   provider's own id.
+2. A webhook may overtake the answer to the very call that caused it. While that call is under way, what is told of an
+   object not known yet waits, and is due again at the call's end.
+3. What says that it is ours is never made a second time: where the record is not here, it waits for it.
+4. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from server.inbox.decide import Wait
+from server.inbox.identities import Identified, Identities, Known, find, load_identities, name_record, new_record_id
+from server.ports import Answered, Draft, Ours
+from server.storage.database import Tx
+from server.storage.statement import Statement
+from server.storage.writer import Writing
+
+_TRIED = "(state = 'leased' OR (state = 'pending' AND attempts > 0))"
+_AT = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection"
+_RECORD_IN_FLIGHT = Statement(
+    f"SELECT 1 FROM outbox WHERE {_AT} AND record_id = :record_id AND holds AND {_TRIED} LIMIT 1"  # noqa: S608
+)
+_KEY_IN_FLIGHT = Statement(
+    f"""SELECT 1 FROM outbox WHERE {_AT} AND idempotency_key = :key AND state IN ('pending', 'leased')
+       AND {_TRIED} LIMIT 1"""  # noqa: S608  # our own text
+)
+_ANY_IN_FLIGHT = Statement(
+    f"SELECT 1 FROM outbox WHERE {_AT} AND state IN ('pending', 'leased') AND {_TRIED} LIMIT 1"  # noqa: S608
+)
+_REARM_TEXT = """UPDATE inbox SET next_attempt_at = :now WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
+       AND state IN ('pending', 'leased') AND state = 'pending' AND error = 'in_flight' AND next_attempt_at > :now"""
+_REARM = Statement(_REARM_TEXT, postgresql=f"{_REARM_TEXT} RETURNING pg_notify('rientro', tenant_id::text)")
+
+
+class WaitsError(Exception):
+    """What was told has to wait; nothing of this attempt was kept."""
+
+    def __init__(self, why: Wait) -> None:
+        """One word for what it waits for."""
+        super().__init__(why)
+        self.why: Wait = why
+
+
+class Place(NamedTuple):
+    """Whose account it was seen at."""
+
+    tenant_id: str
+    endpoint_id: str
+
+
+class Observed(NamedTuple):
+    """Drafts with their records: those to apply, in order, and those that are older than what is here."""
+
+    fresh: list[Identified]
+    stale: list[Identified]
+
+
+async def observe(tx: Tx, place: Place, drafts: Sequence[Draft]) -> Observed:
+    """Find the record of each draft, and whether it is news. Raises WaitsError."""
+    observed = Observed([], [])
+    known = await load_identities(tx, place.tenant_id, drafts) if drafts else {}
+    for draft in drafts:
+        have = await _matched(tx, place, draft, known)
+        record_id = new_record_id(draft) if have is None else have.record_id
+        final = draft.final or (have is not None and have.final)
+        identified = Identified(draft, record_id, is_new=have is None, final=final)
+        if have is not None and is_stale(draft, have):
+            observed.stale.append(identified)
+        else:
+            observed.fresh.append(identified)
+            known[draft.collection, draft.key] = _grown(have, identified)
+    return observed
+
+
+def is_stale(draft: Draft, have: Known) -> bool:
+    """Whether a draft would turn the thing back. As new as what is here is not older: it may say more."""
+    if have.final and not draft.final:
+        return True
+    return draft.watermark is not None and have.watermark is not None and draft.watermark < have.watermark
+
+
+def _grown(have: Known | None, identified: Identified) -> Known:
+    watermark = identified.draft.watermark
+    if watermark is None and have is not None:
+        watermark = have.watermark
+    return Known(identified.record_id, None if have is None else have.strong, watermark, identified.final)
+
+
+async def _matched(tx: Tx, place: Place, draft: Draft, known: Identities) -> Known | None:
+    """What is known of a draft's thing, or None where it is to be made. Raises WaitsError."""
+    have, ours = find(draft, known), draft.ours
+    if ours is None:
+        return have
+    if have is None and await _in_flight(tx, place, draft.collection, ours):
+        raise WaitsError("in_flight")
+    if ours.record_id is not None:
+        unknown = Known(ours.record_id, None, None, final=False)
+        return unknown if have is None else have._replace(record_id=ours.record_id)
+    if have is None and ours.key is not None:
+        raise WaitsError("not_here_yet")
+    return have
+
+
+async def _in_flight(tx: Tx, place: Place, collection: str, ours: Ours) -> bool:
+    named = {**place._asdict(), "collection": collection}
+    if ours.record_id is not None:
+        return bool(await tx.fetch(_RECORD_IN_FLIGHT, {**named, "record_id": ours.record_id}))
+    if ours.key is not None:
+        return bool(await tx.fetch(_KEY_IN_FLIGHT, {**named, "key": ours.key}))
+    return bool(await tx.fetch(_ANY_IN_FLIGHT, named))
+
+
+@dataclass
+class Observer:
+    """The door for answers to our own calls. `found` is called when there is something to process again."""
+
+    found: Callable[[], None]
+    _rearmed: bool = field(default=False, init=False)
+
+    async def answered(self, writing: Writing, answered: Answered) -> None:
+        """Keep the provider's name for what the call made, and wake what was told of it meanwhile."""
+        if not json.loads(answered.settings).get("scheme"):
+            return  # nobody tells us anything there
+        if answered.reference is not None:
+            key = f"{answered.endpoint_id}:{answered.reference}"
+            await name_record(writing.tx, answered.tenant_id, answered.collection, key, answered.record_id)
+        named = {"tenant_id": answered.tenant_id, "endpoint_id": answered.endpoint_id, "now": writing.now}
+        self._rearmed |= bool(await writing.tx.execute(_REARM, named))
+
+    def settled(self) -> None:
+        """Tell this process's processor; others hear it from the database."""
+        if self._rearmed:
+            self._rearmed = False
+            self.found()

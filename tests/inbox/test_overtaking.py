@@ -1,0 +1,90 @@
+"""A webhook that overtakes the answer to the very call that caused it makes no second record, and loses nothing."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.inbox.decide import PATIENCE_MS
+from tests.inbox.told_back import ToldBack, open_told_back
+from tests.support.receiver import Receiver
+from tests.support.shop import sale_fields
+
+
+@pytest.fixture
+async def shop(database_url: str, receiver: Receiver) -> AsyncIterator[ToldBack]:
+    """A shop whose sales go to the receiver, on a fresh database of each kind."""
+    async with open_told_back(database_url, receiver) as opened:
+        await opened.bind("standard")
+        yield opened
+
+
+@pytest.mark.parametrize("say", [["record_id"], ["idempotency_key"], []])
+async def test_a_webhook_before_the_answer_waits_and_finds_the_record(shop: ToldBack, say: list[str]) -> None:
+    """By the record's id or the key that came back, or, where neither does, by the receiver's own id."""
+    sale = await shop.sell(say=say)
+    assert await shop.told() == [("pending", "in_flight")]
+    assert (shop.woken, await shop.reference(sale)) == (2, ("delivered", shop.receiver.kept()[-1]["reference"]))
+    await shop.processor.drain()
+    assert await shop.told() == [("done", None)]
+    assert await shop.sales() == 1
+    (event,) = await shop.events()
+    assert (event.attempts, event.failures) == (2, 0)
+
+
+async def test_an_answer_that_is_lost_leaves_the_webhook_waiting_until_the_call_ends(shop: ToldBack) -> None:
+    """The call is tried again with its key; the webhook is looked at again, and again waits, as long as it must."""
+    sale = await shop.sell(then="drop")
+    await shop.receiver.script()
+    shop.outlet.clock.ms += 2_000
+    await shop.processor.drain()
+    assert await shop.told() == [("pending", "in_flight")]
+    shop.outlet.clock.ms += 60_000
+    await shop.relay.drain()
+    await shop.processor.drain()
+    assert await shop.told() == [("done", None)]
+    assert await shop.reference(sale) == ("delivered", shop.receiver.kept()[-1]["reference"])
+    assert await shop.sales() == 1
+
+
+async def test_later_news_is_known_by_the_name_our_call_was_answered_with(shop: ToldBack) -> None:
+    """Without any metadata; what is older than what came is stale."""
+    sale = await shop.sell(say=["record_id"])
+    await shop.processor.drain()
+    _, reference = await shop.reference(sale)
+    for sequence in (3, 2):
+        assert await shop.receiver.tell(reference, shop.url, say=[], changes={"sequence": sequence}) == 200
+    assert [state for state, _ in await shop.told()] == ["done", "done", "stale"]
+    assert await shop.sales() == 1
+
+
+async def forgotten(shop: ToldBack) -> tuple[str, str]:
+    """A sale that this server, restored from a backup, has never heard of; and the receiver's name for it."""
+    sale = await shop.sell()
+    _, reference = await shop.reference(sale)
+    for table in ("sales", "outbox", "identities", "inbox", "mutations"):
+        await shop.execute(f"DELETE FROM {table}")  # noqa: S608  # the names above
+    return sale, reference
+
+
+async def test_what_says_it_is_ours_is_never_made_but_waits_for_its_record(shop: ToldBack) -> None:
+    """A restored server hears of a sale that its till has yet to send again; then it sends it."""
+    sale, reference = await forgotten(shop)
+    assert await shop.receiver.tell(reference, shop.url) == 200
+    assert await shop.told() == [("pending", "not_here_yet")]
+    assert await shop.sales() == 0
+    created = {"uid": shop.outlet.new_id(), "op": "create", "collection": "sales", "record_id": sale}
+    assert await shop.outlet.push({**created, "fields": sale_fields(9)}) == ["applied"]
+    shop.outlet.clock.ms += 60_000
+    await shop.processor.drain()
+    assert await shop.told() == [("done", None)]
+    assert (await shop.sales(), await shop.reference(sale)) == (1, (None, reference))
+
+
+async def test_what_nobody_knows_for_a_day_is_for_a_person(shop: ToldBack) -> None:
+    """It is kept with its reason, and still makes no record."""
+    _, reference = await forgotten(shop)
+    assert await shop.receiver.tell(reference, shop.url) == 200
+    shop.outlet.clock.ms += PATIENCE_MS + 1
+    await shop.processor.drain()
+    assert await shop.told() == [("quarantined", "unknown_own")]
+    assert await shop.sales() == 0
