@@ -162,7 +162,9 @@ async def _add_providers(
         paths[provider] = (await installation.command("provider", "add", *named, *options))["webhook_path"]
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(add, "http", {"url": f"{provider_url}/hook", "timeout": "2"}, {"secret": SECRET})
+        tasks.start_soon(
+            add, "http", {"url": f"{provider_url}/hook", "timeout": "2", "breaker_cap": "2"}, {"secret": SECRET}
+        )
         tasks.start_soon(add, "pos", {"shop": SHOP}, {"secret": KIOSK_SECRET})
         tasks.start_soon(add, "sdi", {"base_url": f"{intermediary.process.url}/v1"}, intermediary.secrets)
     return paths

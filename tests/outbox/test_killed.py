@@ -89,7 +89,7 @@ async def receiver(_running: Receiver) -> Receiver:
 async def shop(database_url: str, receiver: Receiver) -> AsyncIterator[Outlet]:
     """A shop whose sales go to the receiver."""
     async with open_outlet(database_url, seed=next(SEEDS), clock=RealClock()) as opened:
-        await opened.bind(url=receiver.url, timeout=1, secret=receiver.secret)
+        await opened.bind(url=receiver.url, timeout=1, breaker_cap=1, secret=receiver.secret)
         yield opened
 
 
