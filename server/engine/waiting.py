@@ -4,7 +4,8 @@ Rules:
 
 1. A waiting mutation is consumed; its final verdict is told in a later answer to its client, in each one until the
    client's cursor shows that it took one in.
-2. What waits for one record is judged in the order of arrival, within the transaction that brings the record.
+2. What waits for one record is judged in the order of arrival, within the transaction that brings the record, as the
+   write of whoever sent it first.
 3. After `EXPIRE_MS` it is rejected and kept like any other.
 """
 
@@ -23,7 +24,10 @@ from sync.workspace import Key
 
 EXPIRE_MS = 30 * 24 * 60 * 60 * 1000
 
-_COLUMNS = "uid, client_id, device_id, mutation_id, role, audiences, body, correlation_id"
+_AUTHOR = "(SELECT m.client_id FROM mutations AS m WHERE m.tenant_id = waiting.tenant_id AND m.uid = waiting.uid)"
+"""Who sent it first; `waiting.client_id` is who is told its end, which may be a copy that sent it again."""
+
+_COLUMNS = f"uid, {_AUTHOR}, device_id, mutation_id, role, audiences, body, correlation_id"
 WAITS = "EXISTS (SELECT 1 FROM waiting WHERE tenant_id = :tenant_id AND resolved_seq IS NULL)"
 ENDED = """EXISTS (SELECT 1 FROM waiting AS w WHERE w.tenant_id = :tenant_id AND w.client_id = :client_id
        AND w.resolved_seq IS NOT NULL)"""
