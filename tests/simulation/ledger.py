@@ -98,7 +98,9 @@ class Ledger:
         return [uid for uid, told in self.told.items() if told.verdict["status"] == "waiting"]
 
     def created(self, key: Key) -> bool:
-        """Whether a record's creation was accepted."""
+        """Whether a record's creation was accepted; a conflict is created by whoever clashes."""
+        if key[0] == "conflicts":
+            return any(told.verdict["conflict_id"] == key[1] for told in self.told.values())
         return any(told.key == key and told.mutation["op"] == "create" for told in self.told.values() if told.accepted)
 
     def ended(self, uid: str, verdict: Mapping[str, Any], at: Moment) -> None:
