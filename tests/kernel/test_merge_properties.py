@@ -47,18 +47,27 @@ def test_merging_is_deterministic_and_leaves_its_arguments_alone(history: Histor
         assert merge(collection, have, mutated, hand) == first
 
 
+def weighed(server: MemoryServer, played: Played) -> set[str]:
+    """What of this mutation is a candidate for a person to decide about: fields, or the record as a whole."""
+    conflicts = [record.fields for (name, _), record in server.records.items() if name == "conflicts"]
+    uid = played.mutation["uid"]
+    return {one["field"] for one in conflicts if uid in {candidate["uid"] for candidate in one["candidates"]}}
+
+
 @given(histories())
 def test_every_value_is_kept_or_recorded_or_refused(history: History) -> None:
-    """A sent value is in the record or a loser, or nothing of its mutation applied."""
-    for played in play(MemoryServer(), history):
+    """A sent value is in the record, a loser or a candidate, or nothing of its mutation applied."""
+    server = MemoryServer()
+    for played in play(server, history):
         before, after, status = conclude(played)
         if status == "rejected":
             assert (after, losers(played)) == (before, [])
             assert [raw for _, raw in played.judgement.refused] == [played.mutation]
             continue
         mine = {loser.field: loser.value for loser in losers(played) if loser.author == played.client_id}
+        asked = weighed(server, played)
         for name, value in played.mutation.get("fields", {}).items():
-            assert after.fields[name] == value or mine[name] == value
+            assert after.fields[name] == value or asked & {name, "record"} or mine[name] == value
         assert played.judgement.verdicts[0]["superseded"] == list(mine)
 
 
