@@ -116,10 +116,14 @@ class Decision:
     losers: Sequence[tuple[str, Loser]]
 
 
-def decision(collection: Collection, have: Record, mutation: Mutation) -> Decision | str:
-    """The decision that a mutation of the conflict `have` makes; a reason where it makes none."""
+def decision(collection: Collection, have: Record, mutation: Mutation, stands: Mapping[str, Any]) -> Decision | str:
+    """The decision that a mutation of the conflict `have` makes; a reason where it makes none.
+
+    `stands` is what the record says now, which the decider may have written since the conflict opened: that is what
+    another choice costs.
+    """
     given = mutation.get("fields", {})
-    label, current, candidates = (have.fields[name] for name in ("field", "current", "candidates"))
+    label, candidates = have.fields["field"], have.fields["candidates"]
     match given.get("decision"):
         case "theirs":
             return Decision(None, [(lost["uid"], _loser(label, lost)) for lost in candidates])
@@ -133,7 +137,7 @@ def decision(collection: Collection, have: Record, mutation: Mutation) -> Decisi
         case _:
             return "a decision is `mine`, `theirs`, or `value` with a value"
     lost = [(other["uid"], _loser(label, other)) for other in candidates if other is not chosen]
-    return Decision(_parts(collection, label, value), [*lost, (mutation["uid"], _loser(label, current))])
+    return Decision(_parts(collection, label, value), [*lost, (mutation["uid"], _loser(label, stands))])
 
 
 def standing(collection: Collection, record: Record, have: Record) -> dict[str, Any]:

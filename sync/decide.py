@@ -33,10 +33,10 @@ def decide(registry: Registry, have: Record, target: Record, mutation: Mutation,
         return Decided(owned(conflicts, given))
     if have.fields["status"] == "decided":
         return Decided(ALREADY)
-    wanted = decision(collection, have, mutation)
+    stands = standing(collection, target, have)
+    wanted = decision(collection, have, mutation, stands)
     if isinstance(wanted, str):
         return Decided(rejected("no_decision", wanted))
-    stands = standing(collection, target, have)
     if stands["version"] != have.fields["current"]["version"] and stands["author"] != writer.author:
         return _moved(collection, have, target, mutation, writer, stands)
     if wanted.parts is None:

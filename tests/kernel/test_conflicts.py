@@ -159,6 +159,13 @@ def test_who_moved_the_record_may_decide(table: Table) -> None:
     assert table.note.fields["price"] == "2.50"
 
 
+def test_who_moved_the_record_and_decides_otherwise_loses_what_stood(table: Table) -> None:
+    """What is overwritten is the value of now, not the one that stood when the conflict opened."""
+    table.price(3, "2.50", base=2)
+    assert table.decide(3, decision="mine")["status"] == "applied"
+    assert (table.note.fields["price"], table.lost()) == ("2.00", ["2.50"])
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [
