@@ -34,7 +34,7 @@ _TRY = sa.Table(
 def test_every_column_has_an_exact_type() -> None:
     """No float, no naive time: SQLModel guesses neither where a declaration went wrong."""
     assert collections.MODELS
-    assert tables.TenantRow.__tablename__ in SQLModel.metadata.tables
+    assert tables.tenants.TenantRow.__tablename__ in SQLModel.metadata.tables
     wrong = [
         f"{column} is {column.type!r}"
         for table in SQLModel.metadata.tables.values()

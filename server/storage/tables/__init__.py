@@ -1,0 +1,9 @@
+"""The tables that are not collections. Every key begins with the tenant: a distributed PostgreSQL can shard by it.
+
+What later issues need has its column from the start (`purged_through`, `departures`, `marks`): a migration can add, but
+cannot make up a history that was not kept.
+"""
+
+from server.storage.tables import accounts, inbox, outbox, sync, tenants
+
+__all__ = ["accounts", "inbox", "outbox", "sync", "tenants"]
