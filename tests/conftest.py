@@ -5,6 +5,7 @@ Property tests are seeded and without a clock: a run is the same everywhere, a f
 """
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -109,3 +110,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a fresh migrated database; the test runs once on each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """Everything logged during the test."""
+    from tests.support.logged import logged  # noqa: PLC0415  tests of the kernel load no server
+
+    with logged() as stream:
+        yield stream

@@ -7,8 +7,9 @@ import typer
 from server.app import Core
 from server.cli.common import AsJson, Data, TenantId, console, parse_id, print_json, show_one, show_rows, with_core
 from server.outbox.admin import STUCK, cancel, let_pass, redrive
-from server.outbox.listing import Attempt, Delivery, Filter, Shown, list_deliveries, show_delivery
+from server.outbox.listing import Delivery, Filter, Shown, list_deliveries, show_delivery
 from server.ports import DeliveryState
+from server.resilience.attempts import Attempt
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries to providers.")
 

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.ports import DeliveryState
+from server.resilience.attempts import Attempt, attempts_of
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 
 _PAYLOAD = Statement("SELECT payload FROM outbox WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id")
-_ATTEMPTS = Statement(
-    """SELECT attempt, started_at, ended_at, outcome, code, status, request_id FROM attempts
-       WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id ORDER BY attempt"""
-)
 
 
 class OutboxError(Exception):
@@ -61,18 +58,6 @@ class Delivery(NamedTuple):
     holds: bool
 
 
-class Attempt(NamedTuple):
-    """One attempt; without an end where the relay died under it, or is at it now."""
-
-    attempt: int
-    started_at: str
-    ended_at: str | None
-    outcome: str | None
-    code: str | None
-    status: int | None
-    request_id: str | None
-
-
 class Shown(NamedTuple):
     """A delivery with everything: what is sent, and every attempt."""
 
@@ -98,8 +83,7 @@ async def show_delivery(database: Database, tenant_id: str, delivery_id: str) ->
         if not found:
             raise unknown_delivery()
         ((payload,),) = await tx.fetch(_PAYLOAD, (tenant_id, delivery_id))
-        attempts = await tx.fetch(_ATTEMPTS, (tenant_id, delivery_id))
-        return Shown(found[0], payload, [Attempt._make(row) for row in attempts])
+        return Shown(found[0], payload, await attempts_of(tx, tenant_id, delivery_id))
 
     return await database.read(work)
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from server.app import create_app, open_core
 from server.settings import Settings
 from tests.support.serving import in_process
-from tests.support.shop import Ids
+from tests.support.shop import TIMESTAMP, Ids, sale_fields
 
 EMPTY_CLIENT = "0192f0c1-0000-7000-8000-000000000001"
 
@@ -35,6 +35,18 @@ class Api:
         """Post a body."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.http.post("/v1/sync", content=content, headers=self.headers(role) | headers)
+
+    def sale(self, **fields: Any) -> dict[str, Any]:
+        """The creation of a sale, as a client's first mutation."""
+        return {
+            "mutation_id": 1,
+            "uid": self.new_id(),
+            "collection": "sales",
+            "record_id": self.new_id(),
+            "op": "create",
+            "timestamp": TIMESTAMP,
+            "fields": sale_fields(**fields),
+        }
 
     def request(self, *mutations: Any, **more: Any) -> dict[str, Any]:
         """A request of a client that was never here before."""

@@ -3,8 +3,7 @@
 import gzip
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -14,18 +13,10 @@ from server.settings import Settings
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from tests.http.conftest import Api
-from tests.ops.canaries import ALL, DEVICE_TOKEN, EMAIL, SECRET, TAX_CODE, WORD, found_in, logging_to
-from tests.support.shop import TIMESTAMP, sale_fields
+from tests.ops.canaries import ALL, DEVICE_TOKEN, EMAIL, SECRET, TAX_CODE, WORD, found_in
 
 POS_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wb2ludC1vZi1zYWxlLTAwMDE="
 EVERYTHING = " ".join(ALL)
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """Everything logged during the test."""
-    with logging_to(io.StringIO()) as stream:
-        yield stream
 
 
 @pytest.fixture
@@ -36,21 +27,9 @@ async def address(api: Api, settings: Settings) -> AsyncIterator[str]:
         yield (await core.endpoints.add(api.tenant_id, "pos", "Chiosco", values)).webhook_path
 
 
-def _sale(api: Api, **fields: Any) -> dict[str, Any]:
-    return {
-        "mutation_id": 1,
-        "uid": api.new_id(),
-        "collection": "sales",
-        "record_id": api.new_id(),
-        "op": "create",
-        "timestamp": TIMESTAMP,
-        "fields": sale_fields(**fields),
-    }
-
-
 async def test_no_body_comes_back_in_a_refusal_or_stays_in_a_log(api: Api, lines: io.StringIO) -> None:
     """Accepted, rejected by a rule, malformed, of a wrong type, broken, too deep: logs and problems name no value."""
-    await api.sync(api.request(_sale(api, note=EVERYTHING)))
+    await api.sync(api.request(api.sale(note=EVERYTHING)))
     refused = [
         await api.sync(f'{{"protocol": 1, "{WORD}": "{EVERYTHING}"'.encode()),
         await api.sync(json.dumps({"protocol": EVERYTHING, "client_id": EVERYTHING}).encode()),
@@ -60,8 +39,8 @@ async def test_no_body_comes_back_in_a_refusal_or_stays_in_a_log(api: Api, lines
         await api.sync(b"[" * 5_000 + WORD.encode()),
     ]
     assert [found_in(answer.text) for answer in refused] == [[]] * len(refused)
-    await api.sync(api.request(_sale(api, total=EVERYTHING, payment_method=EMAIL)))
-    await api.sync(api.request(_sale(api, terminal_id={"x": WORD})))
+    await api.sync(api.request(api.sale(total=EVERYTHING, payment_method=EMAIL)))
+    await api.sync(api.request(api.sale(terminal_id={"x": WORD})))
     assert found_in(lines.getvalue()) == []
 
 

@@ -13,7 +13,6 @@ from server.routes.api import operations
 from server.settings import Settings
 from tests.http.conftest import Api
 from tests.support.serving import served
-from tests.support.shop import TIMESTAMP, sale_fields
 
 
 async def test_the_document_describes_every_route_and_no_other(api: Api, settings: Settings) -> None:
@@ -65,16 +64,7 @@ async def test_a_push_pokes_open_streams_with_the_new_head(api: Api, url: str) -
     async with httpx.AsyncClient(base_url=url, headers=api.headers()) as http, http.stream("GET", "/v1/live") as stream:
         lines = stream.aiter_lines()
         heard.append(await _head(lines))
-        mutation = {
-            "mutation_id": 1,
-            "uid": api.new_id(),
-            "collection": "sales",
-            "record_id": api.new_id(),
-            "op": "create",
-            "timestamp": TIMESTAMP,
-            "fields": sale_fields(),
-        }
-        answer = (await api.sync(api.request(mutation))).json()
+        answer = (await api.sync(api.request(api.sale()))).json()
         with anyio.fail_after(5):
             while heard[-1] != answer["head"]:
                 heard.append(await _head(lines))

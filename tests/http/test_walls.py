@@ -5,18 +5,15 @@ Every operation of the API is walked, by everybody who should not see; one that 
 
 import io
 import json
-import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from server.collections import registry
-from server.ops.logs import set_up_logs
 from server.routes.api import operations
 from server.settings import Settings
 from tests.http.walls import COUNT, VISIBLE, World, full, open_world
@@ -202,17 +199,6 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
         for path in ("/v1/schema", "/health/live", "/health/ready", "/health/integrations", "/openapi.json")
     },
 }
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """Everything logged during the test; the global set-up is put back after it."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers, root.level
-    set_up_logs("DEBUG", stream)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 @pytest.fixture

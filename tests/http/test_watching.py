@@ -11,7 +11,6 @@ from server.app import create_app, open_core
 from server.settings import Settings
 from tests.http.conftest import Api
 from tests.support.serving import in_process
-from tests.support.shop import TIMESTAMP, sale_fields
 
 TOKEN = "a-scraper-s-token-0001"
 HERE = {"host": "localhost:8000"}
@@ -56,16 +55,7 @@ async def test_the_token_lets_a_scraper_in_from_anywhere(watched: httpx.AsyncCli
 async def test_what_waits_is_told_by_opaque_ids(api: Api, settings: Settings, watched: httpx.AsyncClient) -> None:
     """A sale that nobody forwards yet: its account, one delivery, and nobody's name."""
     endpoint_id = await _add_account(settings, api.tenant_id)
-    mutation = {
-        "mutation_id": 1,
-        "uid": api.new_id(),
-        "collection": "sales",
-        "record_id": api.new_id(),
-        "op": "create",
-        "timestamp": TIMESTAMP,
-        "fields": sale_fields(),
-    }
-    await api.sync(api.request(mutation))
+    await api.sync(api.request(api.sale()))
     text = (await watched.get("/metrics", headers=BEARER)).text
     assert f'rientro_outbox_waiting{{endpoint="{endpoint_id}",provider="http"}} 1.0' in text
     assert 'rientro_http_requests_total{method="POST",route="/v1/sync",status="200"}' in text

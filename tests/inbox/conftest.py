@@ -1,19 +1,17 @@
 """One open mailroom a test, what it logs, and the real peers: a receiver and an intermediary for each module."""
 
-import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
-import structlog
 
-from server.ops.logs import set_up_logs
 from server.outbound import open_outbound
 from server.providers.sdi.adapter import SdiProvider
 from tests.inbox.mailroom import Mailroom, open_mailroom
 from tests.inbox.post import Company
 from tests.support.intermediary import Intermediary, intermediary_process
+from tests.support.logged import logged
 from tests.support.receiver import Receiver, receiver_process
 
 _companies = iter(range(1, 1000))
@@ -22,14 +20,8 @@ _companies = iter(range(1, 1000))
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[StringIO]:
     """All that is logged, as the server writes it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    stream = StringIO()
-    set_up_logs("INFO", stream)
-    yield stream
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logged("INFO") as stream:
+        yield stream
 
 
 @pytest.fixture

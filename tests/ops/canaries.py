@@ -1,13 +1,4 @@
-"""Canaries: values that must never be found in a log, each of its own kind, and a log to look for them in."""
-
-import io
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import structlog
-
-from server.ops.logs import set_up_logs
+"""Canaries: values that must never be found in a log, each of its own kind."""
 
 DEVICE_TOKEN = "rnt_" + "0a" * 16 + "_" + "0b" * 16 + "_" + "0c" * 32
 SECRET = "whsec_Q0FOQVJZIG9mIGEgd2ViaG9vaw=="
@@ -22,20 +13,6 @@ WORD = "CANARY"
 ALL = (DEVICE_TOKEN, SECRET, JSON_TOKEN, EMAIL, TAX_CODE, IBAN, PROVIDER_KEY, WORD)
 LOOKS = ALL[:-1]
 """Those that are known by their look, wherever they stand."""
-
-
-@contextmanager
-def logging_to(stream: io.StringIO) -> Iterator[io.StringIO]:
-    """Everything logged meanwhile goes to `stream`, as a server writes it; the set-up before is put back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    set_up_logs("DEBUG", stream)
-    try:
-        yield stream
-    finally:
-        root.handlers = handlers
-        root.setLevel(level)
-        structlog.reset_defaults()
 
 
 def found_in(text: str) -> list[str]:

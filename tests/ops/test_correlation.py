@@ -2,24 +2,17 @@
 
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog
 
 from server.outbound import OutboundError
 from server.ports import Answer, Call
-from tests.ops.canaries import ALL, EMAIL, WORD, found_in, logging_to
+from tests.ops.canaries import ALL, EMAIL, WORD, found_in
 from tests.outbox.outlet import Answering, Outlet, Scripted, open_outlet
 
 EVERYTHING = " ".join(ALL)
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """Everything logged during the test."""
-    with logging_to(io.StringIO()) as stream:
-        yield stream
 
 
 @pytest.fixture

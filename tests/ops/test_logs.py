@@ -3,27 +3,13 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import structlog
 
-from server.ops.logs import set_up_logs
 from server.ops.redact import MASK
 
 TOKEN = "rnt_" + "0a" * 16 + "_" + "0b" * 16 + "_" + "0c" * 32
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """Everything logged during the test; the global set-up is put back after it."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers, root.level
-    set_up_logs("DEBUG", stream)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def _logged(lines: io.StringIO) -> list[dict[str, Any]]:

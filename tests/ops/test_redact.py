@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ops.redact import MAX_TEXT, redact
-from tests.ops.canaries import ALL, EMAIL, LOOKS, WORD, found_in, logging_to
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """Everything logged during the test."""
-    with logging_to(io.StringIO()) as stream:
-        yield stream
+from tests.ops.canaries import ALL, EMAIL, LOOKS, WORD, found_in
 
 
 @dataclass

@@ -26,6 +26,7 @@ class Backup(Nemesis):
     name = "declared_restore"
     files = True
     declared: ClassVar[bool] = True
+    how: ClassVar[str] = "set back and an epoch declared"
 
     async def strike(self, world: "World") -> str:
         if not world.backups or world.random.random() < 0.5:
@@ -33,13 +34,16 @@ class Backup(Nemesis):
         if world.asleep:
             return PUT_OFF
         content, told = world.random.choice(world.backups)
-        await world.server.stop()
-        world.disk.restore(content)
-        world.server.start()
+        await self._go_back(world, content)
         world.ledger.restore(told)
         if self.declared:
             await world.server.declare_epoch()
-        return f"the server's file is set back{' and an epoch declared' if self.declared else ''}"
+        return f"the server's file is {self.how}"
+
+    async def _go_back(self, world: "World", content: bytes) -> None:
+        await world.server.stop()
+        world.disk.restore(content)
+        world.server.start()
 
 
 class Rewind(Backup):
@@ -47,23 +51,17 @@ class Rewind(Backup):
 
     name = "rewind"
     declared = False
+    how = "set back"
 
 
-class LiveRewind(Nemesis):
+class LiveRewind(Rewind):
     """An old file is put in the place of the one the server has open."""
 
     name = "live_rewind"
-    files = True
+    how = "replaced under it"
 
-    async def strike(self, world: "World") -> str:
-        if not world.backups or world.random.random() < 0.5:
-            return await copied(world)
-        if world.asleep:
-            return PUT_OFF
-        content, told = world.random.choice(world.backups)
+    async def _go_back(self, world: "World", content: bytes) -> None:
         world.disk.replace(content)
-        world.ledger.restore(told)
-        return "the server's file is replaced under it"
 
 
 class Winter(Nemesis):

@@ -33,10 +33,6 @@ _LAST = f" ORDER BY o.created_at, o.delivery_id LIMIT {MOST}"
 _OF_MUTATION = Statement(_DELIVERY + "o.delivery_id >= :low AND o.delivery_id <= :high AND o.uid = :uid" + _LAST)
 _OF_ID = Statement(_DELIVERY + "o.delivery_id = :delivery_id" + _LAST)
 _OF_REQUEST = Statement(_DELIVERY + "o.correlation_id = :correlation_id" + _LAST)
-_ATTEMPTS = Statement(
-    """SELECT attempt, started_at, ended_at, outcome, code, status, request_id FROM attempts
-       WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id ORDER BY attempt"""
-)
 _RECEIPT = """SELECT receipt_id, provider, endpoint_id, source, event_type, state, attempts, error_class, error,
        correlation_id, received_at, ended_at, records FROM inbox WHERE tenant_id = :tenant_id AND """
 _RECEIPT_OF_ID = Statement(_RECEIPT + "receipt_id = :receipt_id")
@@ -80,18 +76,6 @@ class Delivery(NamedTuple):
     created_at: str
     next_attempt_at: str
     settled_at: str | None
-
-
-class Attempt(NamedTuple):
-    """One attempt; without an end where the relay died under it, or is at it now."""
-
-    attempt: int
-    started_at: str
-    ended_at: str | None
-    outcome: str | None
-    code: str | None
-    status: int | None
-    request_id: str | None
 
 
 class Receipt(NamedTuple):
@@ -153,11 +137,6 @@ async def delivery_of_id(tx: Tx, tenant_id: str, delivery_id: str) -> list[Deliv
 async def deliveries_of_request(tx: Tx, tenant_id: str, correlation_id: str) -> list[Delivery]:
     """All deliveries that one request brought about."""
     return [Delivery._make(row) for row in await tx.fetch(_OF_REQUEST, (tenant_id, correlation_id))]
-
-
-async def attempts_of(tx: Tx, tenant_id: str, delivery_id: str) -> list[Attempt]:
-    """A delivery's attempts."""
-    return [Attempt._make(row) for row in await tx.fetch(_ATTEMPTS, (tenant_id, delivery_id))]
 
 
 async def receipt_of_id(tx: Tx, tenant_id: str, receipt_id: str) -> list[Receipt]:

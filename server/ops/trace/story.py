@@ -15,7 +15,8 @@ from uuid import UUID
 
 from server.ids import derived
 from server.ops.trace import rows
-from server.ops.trace.rows import Attempt, Delivery, Receipt
+from server.ops.trace.rows import Delivery, Receipt
+from server.resilience.attempts import Attempt, attempts_of
 from server.storage.database import Tx
 from sync.clock import encode_instant
 
@@ -118,7 +119,7 @@ async def _delivery(tx: Tx, tenant_id: str, one: Delivery) -> Chapter:
         "route", "operation", "provider", "endpoint_id", "collection", "record_id", "version", "state", "error_class",
         "error", "reference", "idempotency_key", "correlation_id")}  # fmt: skip
     steps = [Step(one.created_at, "accepted into the outbox", {})]
-    steps += [_tried(attempt) for attempt in await rows.attempts_of(tx, tenant_id, one.delivery_id)]
+    steps += [_tried(attempt) for attempt in await attempts_of(tx, tenant_id, one.delivery_id)]
     if one.settled_at is not None:
         steps.append(Step(one.settled_at, one.state, {"reference": one.reference}))
     elif one.state == "pending":
