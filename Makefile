@@ -15,7 +15,7 @@ PWA     := $(if $(wildcard pwa/package.json),server/static/index.html)
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
            --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 INSTALL := $(UV) pip install -q --python $(BIN)/python
-SYNC    := $(UV) pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes
+SYNC    := $(UV) pip sync -q --python $(BIN)/python --require-hashes
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -29,7 +29,7 @@ run: $(SERVE) $(PWA) ## the server with demonstration data
 	$(BIN)/rientro serve --demo
 
 test: lint ## everything CI runs: lint, then all tests
-	$(BIN)/python -m compileall -q $(SOURCES)  # tests start many processes; none of them need compile it again
+	$(BIN)/python -m compileall -q $(SOURCES)
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 $(if $(shell command -v npm),test: tests/peers/node_modules/.ready)
@@ -77,7 +77,7 @@ wheel: .venv/.ready $(PWA) ## dist/: source archive and wheel
 	@touch $@
 
 .venv/.ready: .venv/.bootstrap $(LOCKS)/run.lock $(LOCKS)/dev.lock pyproject.toml
-	$(SYNC) $(LOCKS)/dev.lock
+	$(SYNC) --compile-bytecode $(LOCKS)/dev.lock  # tests start many processes; each would compile it all anew
 	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
