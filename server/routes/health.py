@@ -1,4 +1,4 @@
-"""`/health/live`: the process runs. `/health/ready`: it can store, so send it traffic."""
+"""`/health/live`: the process runs. `/health/ready`: its database answers; a full disk shows in `/metrics` and as alarms."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
