@@ -77,7 +77,15 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         webhook_operation(),
         callback_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
-        Operation("GET", "/health/ready", health.ready, "Does the database answer?", response=status, errors=(503,), public=True),
+        Operation(
+            "GET",
+            "/health/ready",
+            health.ready,
+            "Does the database answer?",
+            response=status,
+            errors=(503,),
+            public=True,
+        ),
         *watching_operations(),
         Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),
     )

@@ -1,4 +1,4 @@
-"""`/health/live`: the process runs. `/health/ready`: its database answers; a full disk shows in `/metrics` and as alarms."""
+"""`/health/live`: the process runs. `/health/ready`: its database answers; a full disk shows in `/metrics`."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
