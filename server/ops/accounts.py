@@ -8,16 +8,16 @@ Rules:
 3. Accounts are named by their ids: names are people's, and stay in the database.
 """
 
-from collections import defaultdict
 from typing import Any, NamedTuple
 
 from server.storage.database import Tx
 from server.storage.statement import Statement
 
 MOST_COUNTED = 10_000
-MOST_STUCK = 10_000
 MOST_ACCOUNTS = 1_000
 
+_DELIVERIES = ("dead", "in_doubt")
+_EVENTS = ("dead", "quarantined")
 _OPEN = "state IN ('pending', 'leased') AND endpoint_id = e.endpoint_id"
 
 
@@ -27,35 +27,29 @@ def _queue(table: str) -> str:
       (SELECT min(failing_since) FROM {table} WHERE {_OPEN} AND failing_since IS NOT NULL)"""  # noqa: S608  # our own
 
 
+_STUCK = tuple((table, state) for table, states in (("outbox", _DELIVERIES), ("inbox", _EVENTS)) for state in states)
+"""What waits for a person, by table and state, in the order of its figures."""
+
+
+def _stuck(table: str, state: str) -> str:
+    among = f"state IN {_DELIVERIES if table == 'outbox' else _EVENTS}"  # says which index it is
+    rows = f"SELECT 1 FROM {table} WHERE endpoint_id = e.endpoint_id AND {among} AND state = '{state}'"  # noqa: S608
+    return f"(SELECT count(*) FROM ({rows} LIMIT {MOST_COUNTED}) AS counted)"  # noqa: S608
+
+
 _ACCOUNTS = f"""SELECT e.tenant_id, e.endpoint_id, e.provider, e.paused, e.not_before, e.created_at,
       c.succeeded_at, c.failed_at, c.error_class, c.error, p.finished_at, p.failures, p.error, g.state,
-      {_queue("outbox")}, {_queue("inbox")}
+      {_queue("outbox")}, {_queue("inbox")},
+      {", ".join(_stuck(table, state) for table, state in _STUCK)}
     FROM endpoints AS e
     LEFT JOIN contacts AS c ON c.tenant_id = e.tenant_id AND c.endpoint_id = e.endpoint_id
     LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
     LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id"""  # noqa: S608
 _LAST = f"ORDER BY e.tenant_id, e.endpoint_id LIMIT {MOST_ACCOUNTS}"
-_STUCK = "SELECT endpoint_id, state FROM {} WHERE {} state IN ('{}', '{}') LIMIT {}"
-_STATES = {"outbox": ("dead", "in_doubt"), "inbox": ("dead", "quarantined")}
-
-
-def _stuck(condition: str) -> str:
-    parts = (
-        f"SELECT * FROM ({_STUCK.format(table, condition, *states, MOST_STUCK)}) AS {table}_stuck"  # noqa: S608
-        for table, states in _STATES.items()
-    )
-    selects = " UNION ALL ".join(
-        f"SELECT '{table}' AS queue, endpoint_id, state FROM ({part}) AS {table}_part"  # noqa: S608
-        for table, part in zip(_STATES, parts, strict=True)
-    )
-    return f"SELECT queue, endpoint_id, state, count(*) FROM ({selects}) AS stuck GROUP BY queue, endpoint_id, state"  # noqa: S608
-
 
 _ALL_ACCOUNTS = Statement(f"/* across tenants */ {_ACCOUNTS} {_LAST}")
-_ALL_STUCK = Statement(f"/* across tenants */ {_stuck('')}")
 _ALL = Statement("/* across tenants */ SELECT count(*) FROM endpoints")
 _TENANTS_ACCOUNTS = Statement(f"{_ACCOUNTS} WHERE e.tenant_id = :tenant_id {_LAST}")
-_TENANTS_STUCK = Statement(_stuck("tenant_id = :tenant_id AND"))
 _REFUSED = Statement(
     """SELECT endpoint_id, sum(times) FROM refusals WHERE tenant_id = :tenant_id AND day = :day GROUP BY endpoint_id"""
 )
@@ -96,7 +90,7 @@ class Account(NamedTuple):
 
 async def all_accounts(tx: Tx) -> tuple[list[Account], int]:
     """Every tenant's accounts, and how many there are beyond the bound."""
-    found = _accounts(await tx.fetch(_ALL_ACCOUNTS), await tx.fetch(_ALL_STUCK))
+    found = [_account(row) for row in await tx.fetch(_ALL_ACCOUNTS)]
     if len(found) < MOST_ACCOUNTS:
         return found, 0
     ((count,),) = await tx.fetch(_ALL)
@@ -105,7 +99,7 @@ async def all_accounts(tx: Tx) -> tuple[list[Account], int]:
 
 async def tenants_accounts(tx: Tx, tenant_id: str) -> list[Account]:
     """A tenant's accounts."""
-    return _accounts(await tx.fetch(_TENANTS_ACCOUNTS, (tenant_id,)), await tx.fetch(_TENANTS_STUCK, (tenant_id,)))
+    return [_account(row) for row in await tx.fetch(_TENANTS_ACCOUNTS, (tenant_id,))]
 
 
 async def refused_today(tx: Tx, tenant_id: str, day: str) -> dict[str, int]:
@@ -113,14 +107,7 @@ async def refused_today(tx: Tx, tenant_id: str, day: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in await tx.fetch(_REFUSED, (tenant_id, day))}
 
 
-def _accounts(rows: Any, stuck: Any) -> list[Account]:
-    by_endpoint: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
-    for queue, endpoint_id, state, count in stuck:
-        by_endpoint[endpoint_id][queue, state] = count
-    return [_account(row, by_endpoint.get(row[1], {})) for row in rows]
-
-
-def _account(row: Any, stuck: dict[tuple[str, str], int]) -> Account:
+def _account(row: Any) -> Account:
     tenant_id, endpoint_id, provider, paused, not_before, created_at, succeeded_at, failed_at, *rest = row
     error_class, error, polled_at, poll_failures, poll_error, breaker, *queues = rest
     return Account(
@@ -138,6 +125,6 @@ def _account(row: Any, stuck: dict[tuple[str, str], int]) -> Account:
         poll_error=poll_error,
         breaker=breaker or "closed",
         outbox=Queue(*queues[:3]),
-        inbox=Queue(*queues[3:]),
-        stuck=stuck,
+        inbox=Queue(*queues[3:6]),
+        stuck={kind: count for kind, count in zip(_STUCK, queues[6:], strict=True) if count},
     )

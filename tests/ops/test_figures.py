@@ -133,13 +133,31 @@ async def test_what_waits_is_counted_and_aged(outlet: Outlet) -> None:
     assert age_s(account.outbox, outlet.clock()) == 10.0
 
 
+async def test_one_accounts_dead_letters_hide_nobody_elses(outlet: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each account is counted up to the bound by itself."""
+    monkeypatch.setattr(
+        accounts, "_ALL_ACCOUNTS", Statement(accounts._ALL_ACCOUNTS.sql("sqlite").replace("10000", "3"))
+    )
+    first, second = await outlet.bind(), await outlet.bind(route="another")
+    await _insert_many(outlet, first, 5)
+    await _insert_many(outlet, second, 1)
+
+    async def bury(writing: Writing) -> None:
+        dead = Statement("UPDATE outbox SET state = 'dead', holds = false WHERE tenant_id = :tenant_id")
+        await writing.tx.execute(dead, (outlet.tenant_id,))
+
+    await outlet.writer.submit(Job([outlet.tenant_id], bury))
+    found, _ = await outlet.database.read(accounts.all_accounts)
+    assert {one.endpoint_id: one.in_state("outbox", "dead") for one in found} == {first: 3, second: 1}
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_every_part_of_the_statement_probes_an_index(outlet: Outlet) -> None:
     """On SQLite, whose plans do not depend on how much is there: only the small tables are scanned."""
 
     async def plan(tx: Tx) -> list[str]:
-        texts = [accounts._ALL_ACCOUNTS.sql("sqlite"), accounts._ALL_STUCK.sql("sqlite")]
-        return [row[3] for text in texts for row in await tx.fetch(Statement(f"EXPLAIN QUERY PLAN {text}"))]
+        explained = Statement(f"EXPLAIN QUERY PLAN {accounts._ALL_ACCOUNTS.sql('sqlite')}")
+        return [row[3] for row in await tx.fetch(explained)]
 
     steps = await outlet.database.read(plan)
     large = [step for step in steps if step.split()[1] in {"outbox", "inbox", "o", "i"}]

@@ -28,7 +28,6 @@ ACROSS = {
     "server.ops.backup.copies._TENANTS",
     "server.ops.accounts._ALL",
     "server.ops.accounts._ALL_ACCOUNTS",
-    "server.ops.accounts._ALL_STUCK",
     "server.ops.alerts.rows._CLAIM",
     "server.ops.alerts.rows._FORGET",
     "server.ops.figures._BACKED_UP",

@@ -31,6 +31,7 @@ class InboxRow(SQLModel, table=True):
         partial_index("ix_inbox_failing", "endpoint_id", "failing_since", where=FAILING),
         partial_index("ix_inbox_leased", "next_attempt_at", where="state = 'leased'"),
         partial_index("ix_inbox_object", "tenant_id", "endpoint_id", "object_id", where="object_id IS NOT NULL"),
+        partial_index("ix_inbox_person", "endpoint_id", "state", where="state IN ('dead', 'quarantined')"),
         partial_index("ix_inbox_stuck", "tenant_id", "receipt_id", where="state IN ('dead', 'quarantined')"),
     )
     tenant_id: str = uuid(key=True)

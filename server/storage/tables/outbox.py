@@ -24,6 +24,7 @@ class OutboxRow(SQLModel, table=True):
             "ix_outbox_lane", "tenant_id", "endpoint_id", "collection", "record_id", "sequence", where="holds"
         ),
         partial_index("ix_outbox_failing", "endpoint_id", "failing_since", where=FAILING),
+        partial_index("ix_outbox_stuck", "endpoint_id", "state", where="state IN ('dead', 'in_doubt')"),
         partial_index("ix_outbox_dead", "tenant_id", "delivery_id", where="state IN ('dead', 'in_doubt')"),
     )
     tenant_id: str = uuid(key=True)

@@ -229,6 +229,22 @@ def upgrade() -> None:
             sqlite_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
             postgresql_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
         )
+        batch_op.create_index(
+            "ix_outbox_stuck",
+            ["endpoint_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('dead', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('dead', 'in_doubt')"),
+        )
+
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_inbox_person",
+            ["endpoint_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('dead', 'quarantined')"),
+            postgresql_where=sa.text("state IN ('dead', 'quarantined')"),
+        )
 
     with op.batch_alter_table("identities", schema=None) as batch_op:
         batch_op.add_column(sa.Column("watermark", sa.BigInteger(), nullable=True))
