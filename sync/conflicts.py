@@ -7,8 +7,9 @@ Rules:
 2. It lies in its record's bucket, narrowed to the roles that may update the record, and moves with it.
 3. A decision is an ordinary update of `decision`. The first one wins, a second is rejected as `already_decided`: a
    conflict never conflicts.
-4. `theirs` keeps the value that stayed, `mine` takes a candidate, `value` sets a third; the record is written as by
-   somebody who saw all of it. What was not chosen is kept as a losing value.
+4. `theirs` keeps the value that stayed, `mine` takes a candidate, `value` sets a third, which is checked like any
+   update; the record is written as by somebody who saw all of it. What was not chosen, and what is overwritten, is kept
+   as a losing value.
 5. Where the record moved since, by another hand, nothing is decided: the conflict stays open with what stands now.
 6. Open conflicts never expire, and keep the `MOST` newest candidates; older ones become losing values.
 """
@@ -20,15 +21,14 @@ from typing import Any
 
 from sync.collection import Collection, Fields
 from sync.merging import PARTS
-from sync.outcome import WHOLE, Clash, Loser, Writer
-from sync.protocol import Mutation
+from sync.outcome import WHOLE, Clash, Loser, Outcome, Writer, rejected
+from sync.protocol import Mutation, Registry, Unusable
 from sync.record import NEW, Record
 from sync.scope import narrow
 
 CONFLICTS = "conflicts"
 AUTHOR = "system:conflicts"
 MOST = 50
-DECISION = frozenset(("decision", "candidate", "value"))
 
 _SPACE = uuid.UUID("6f1f2c1e-4f6a-5c0e-9d5b-6b1c8a0e7d42")
 
@@ -49,12 +49,30 @@ def labels(collection: Collection, mutation: Mutation) -> Sequence[str]:
     return (*(label for label in collection.manual if label in given), *whole)
 
 
-def aims(have: Record, said: Mapping[str, Any]) -> Iterator[Fields]:
-    """The fields that a decision saying `said` may write to the record the conflict `have` is about."""
+def aims(registry: Registry, have: Record, mutation: Mutation) -> Iterator[Mutation]:
+    """The updates that a decision may come to, of the record the conflict `have` is about; what is none is left out."""
+    said = mutation.get("fields", {}).get("value")
+    for value in (*(one["value"] for one in have.fields["candidates"]), said):
+        update = update_of(registry, have, mutation, parts(registry, have, value))
+        if not isinstance(update, Unusable):
+            yield update
+
+
+def update_of(registry: Registry, have: Record, mutation: Mutation, said: Mapping[str, Any]) -> Mutation | Unusable:
+    """What a decision says of the record, as an update that is checked like any: nobody checked it as such before."""
+    collection, record_id = subject(have)
+    known = {name: mutation[name] for name in ("uid", "timestamp")}
+    made = {**known, "mutation_id": 1, "op": "update", "collection": collection, "record_id": record_id}
+    return registry.parse_mutation({**made, **said})
+
+
+def parts(registry: Registry, have: Record, value: Any) -> Mapping[str, Any]:
+    """A side's value as the parts of a mutation; of the whole it says its parts, or plainly fields."""
     label = have.fields["field"]
-    for value in (*(one["value"] for one in have.fields["candidates"]), said.get("value")):
-        part = value.get("fields") if label == WHOLE and isinstance(value, dict) else value
-        yield part if isinstance(part, dict) else {label: part}
+    if label == WHOLE:
+        return value if isinstance(value, dict) and value and value.keys() <= set(PARTS) else {"fields": value}
+    units = registry.collections[have.fields["collection"]].options.units
+    return {"fields": value if label in units else {label: value}}
 
 
 def subject(have: Record) -> tuple[str, str]:
@@ -110,18 +128,14 @@ def opened(have: Record | None, about: About, clash: Clash, writer: Writer) -> t
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided: the parts of a mutation that write it (None: nothing to write), and what was not chosen."""
+    """What was decided: the update that writes it (None: what stands stays), and the candidates not chosen."""
 
-    parts: Mapping[str, Any] | None
+    update: Mutation | None
     losers: Sequence[tuple[str, Loser]]
 
 
-def decision(collection: Collection, have: Record, mutation: Mutation, stands: Mapping[str, Any]) -> Decision | str:
-    """The decision that a mutation of the conflict `have` makes; a reason where it makes none.
-
-    `stands` is what the record says now, which the decider may have written since the conflict opened: that is what
-    another choice costs.
-    """
+def decision(registry: Registry, have: Record, mutation: Mutation) -> Decision | Outcome:
+    """The decision that a mutation of the conflict `have` makes, or why it makes none."""
     given = mutation.get("fields", {})
     label, candidates = have.fields["field"], have.fields["candidates"]
     match given.get("decision"):
@@ -130,21 +144,27 @@ def decision(collection: Collection, have: Record, mutation: Mutation, stands: M
         case "mine":
             chosen = _chosen(candidates, given.get("candidate"))
             if chosen is None:
-                return "there is no such candidate: name the uid of one of them"
+                return rejected("no_decision", "there is no such candidate: name the uid of one of them")
             value = chosen["value"]
         case "value" if "value" in given:
             chosen, value = None, given["value"]
         case _:
-            return "a decision is `mine`, `theirs`, or `value` with a value"
-    lost = [(other["uid"], _loser(label, other)) for other in candidates if other is not chosen]
-    return Decision(_parts(collection, label, value), [*lost, (mutation["uid"], _loser(label, stands))])
+            return rejected("no_decision", "a decision is `mine`, `theirs`, or `value` with a value")
+    update = update_of(registry, have, mutation, parts(registry, have, value))
+    if isinstance(update, Unusable):
+        return rejected(update.code, update.message)
+    names = registry.collections[have.fields["collection"]].options.units.get(label, (label,))
+    if label != WHOLE and not set(names) >= set(update.get("fields", {})):
+        return rejected("no_decision", f"this conflict is about {', '.join(names)}, and nothing else")
+    return Decision(update, [(other["uid"], _loser(label, other)) for other in candidates if other is not chosen])
 
 
-def standing(collection: Collection, record: Record, have: Record) -> dict[str, Any]:
-    """What a conflict says of its record, as the record stands now."""
+def standing(collection: Collection, record: Record, have: Record, update: Mutation | None = None) -> dict[str, Any]:
+    """What a conflict says of its record, as the record stands now; of the whole, what an `update` would write."""
     label = have.fields["field"]
     if label == WHOLE:
-        value: Any = {"fields": {name: record.fields[name] for name in have.fields["current"]["value"]["fields"]}}
+        names = have.fields["current"]["value"]["fields"] if update is None else update.get("fields", {})
+        value: Any = {"fields": {name: record.fields[name] for name in names}}
         clock = max([[1, record.stamp, record.author], *(record.clocks or {}).values()], key=lambda one: one[0])
     else:
         names = collection.options.units.get(label, (label,))
@@ -159,10 +179,18 @@ def reopened(have: Record, current: Mapping[str, Any], now: str) -> Record:
 
 
 def decided(have: Record, mutation: Mutation, writer: Writer) -> Record:
-    """The conflict with its end."""
-    said = {name: mutation.get("fields", {}).get(name) for name in DECISION}
-    ended = {"status": "decided", "decided_by": writer.author, "decided_at": writer.now}
-    return _written(have, {**have.fields, **said, **ended}, have.audience, writer.now)
+    """The conflict with its end, and of what was said only what counted."""
+    given = mutation.get("fields", {})
+    chosen = given["decision"]
+    ended = {
+        "status": "decided",
+        "decision": chosen,
+        "candidate": given.get("candidate") if chosen == "mine" else None,
+        "value": given["value"] if chosen == "value" else None,
+        "decided_by": writer.author,
+        "decided_at": writer.now,
+    }
+    return _written(have, {**have.fields, **ended}, have.audience, writer.now)
 
 
 def _written(have: Record | None, fields: Fields, audience: str, now: str) -> Record:
@@ -180,9 +208,3 @@ def _chosen(candidates: Sequence[Mapping[str, Any]], uid: str | None) -> Mapping
 
 def _loser(label: str, side: Mapping[str, Any]) -> Loser:
     return Loser(label, side["value"], side["at"], side["author"])
-
-
-def _parts(collection: Collection, label: str, value: Any) -> Mapping[str, Any]:
-    if label == WHOLE:
-        return {part: value[part] for part in PARTS if part in value} if isinstance(value, dict) else {"fields": value}
-    return {"fields": value if label in collection.options.units else {label: value}}

@@ -14,7 +14,7 @@ Rules:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from sync.clock import clamp
@@ -81,7 +81,8 @@ class Queued(NamedTuple):
 class Judgement:
     """What became of a batch. `remembered` are rows to store: (uid, mutation id, version, verdict or None).
 
-    `waiting` came for records that are not here; `readdressed` are uids that wait already, sent again.
+    `waiting` came for records that are not here; `readdressed` wait already, and were
+    sent again: (uid, number).
     """
 
     last_mutation_id: int
@@ -90,7 +91,7 @@ class Judgement:
     refused: list[tuple[Verdict, Any]] = field(default_factory=list)
     waiting: list[Mutation] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
-    readdressed: list[str] = field(default_factory=list)
+    readdressed: list[tuple[str, int]] = field(default_factory=list)
     trouble: Trouble | None = None
 
 
@@ -197,7 +198,8 @@ class Judge:
         if result.conflict.record is not None:
             self.workspace.take(key, result.conflict.record)
         self.lost += [Lost(uid, name, record_id, loser) for uid, loser in result.lost]
-        return result.conflict
+        _, clamped = clamp(mutation["timestamp"], self.writer.now)
+        return replace(result.conflict, clamped=clamped)
 
     def hides(self, have: Record) -> bool:
         """Whether a record is none of the writer's business."""
@@ -246,7 +248,7 @@ class Judge:
         else:
             answer = {**seen.verdict, "mutation_id": mutation_id, "duplicate": True}
         if answer["status"] == "waiting":
-            result.readdressed.append(uid)
+            result.readdressed.append((uid, mutation_id))
         result.verdicts.append(answer)
 
     def _new(self, mutation: Mutation | Unusable, mutation_id: int, uid: str, result: Judgement) -> KnownMutation:

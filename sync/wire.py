@@ -9,6 +9,7 @@ Patterns refuse what a database would refuse (impossible days, NUL), for there i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictBool, StrictInt, StringConstraints
@@ -105,8 +106,25 @@ def json_of(shape: Any, *, most: int = 1000) -> WireType:
     return WireType("json", Annotated[list[shape], Field(max_length=most)], length=most)
 
 
-JSON = WireType("json", JsonValue)
-"""Any JSON value, of something that was checked as what it is before."""
+def _plain_json(value: Any, depth: int = 0) -> Any:
+    """Refuse what others could not read back: numbers that JSON does not have, halves of characters, deep nesting."""
+    if depth > _DEEPEST or (isinstance(value, float) and not isfinite(value)):
+        raise ValueError("no JSON that everybody can read")
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            name.encode()
+            _plain_json(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _plain_json(part, depth + 1)
+    return value
+
+
+_DEEPEST = 16
+JSON = WireType("json", Annotated[JsonValue, AfterValidator(_plain_json)])
+"""Any JSON value; what it must be beside that is asked where it is used."""
 
 UUID = WireType("uuid", _pattern(UUID_PATTERN), length=36)
 INSTANT = WireType("instant", _pattern(INSTANT_PATTERN), length=24)

@@ -90,8 +90,8 @@ class Workspace:
                 self._touched(key, said, implied, fields, keys)
             elif key in self._records:
                 keys.add(subject(self._records[key]))
-                for aim in aims(self._records[key], said):
-                    self._touched(subject(self._records[key]), aim, {}, fields, keys)
+                for aim in aims(self.registry, self._records[key], mutation):
+                    self._touched(subject(self._records[key]), aim.get("fields", {}), {}, fields, keys)
         return self.missing(keys)
 
     def missing(self, keys: Iterable[Key]) -> set[Key]:

@@ -8,20 +8,17 @@ Rules:
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic_core import to_json
-
 from server.engine.newest import Wanted, listing, read_page
 from server.engine.records import Records
+from server.engine.sides import Device, devices_of
 from server.ports import Principal
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from sync.errors import SyncError
-from sync.wire import UUID_PATTERN
 from sync.workspace import Key
 
 T = TypeVar("T")
@@ -43,16 +40,6 @@ DEVICE_REJECTED = listing(_OF_DEVICE, _BY_UID, _REJECTED, "body")
 TENANT_SUPERSEDED = listing(_SINCE, _BY_FIELD, _SUPERSEDED, "value")
 RECORD_SUPERSEDED = listing(_OF_RECORD, _BY_FIELD, _SUPERSEDED, "value")
 _ONE = Statement(f"SELECT {_REJECTED} FROM {_OF_TENANT} AND uid = :uid")  # noqa: S608  # our own text
-_DEVICES = Statement(
-    """SELECT c.client_id, c.device_id, d.name FROM clients AS c
-       LEFT JOIN devices AS d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
-       WHERE c.tenant_id = :tenant_id AND c.client_id IN (SELECT value FROM json_each(:ids))""",
-    postgresql="""SELECT c.client_id, c.device_id, d.name FROM clients AS c
-       LEFT JOIN devices AS d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
-       WHERE c.tenant_id = :tenant_id
-       AND c.client_id IN (SELECT x::uuid FROM json_array_elements_text(:ids::json) AS j(x))""",
-)
-_CLIENT_ID = re.compile(UUID_PATTERN)
 
 
 class UnknownRejectionError(SyncError):
@@ -176,15 +163,8 @@ async def _superseded(
     listed = TENANT_SUPERSEDED if record is None else RECORD_SUPERSEDED
     named = {"tenant_id": tenant_id, "collection": collection, "record_id": record_id, "since": since or _BEGINNING}
     rows, following = await read_page(tx, listed, named, wanted)
-    devices = await _devices(tx, tenant_id, {author for *_, author, _, _ in rows})
+    devices = await devices_of(tx, tenant_id, (author for *_, author, _, _ in rows))
     return Page([_lost(row, devices) for row in rows], following)
-
-
-async def _devices(tx: Tx, tenant_id: str, authors: set[str]) -> dict[str, tuple[str, str | None]]:
-    """Id and name of the device of each author that is a client."""
-    ids = sorted(author for author in authors if _CLIENT_ID.fullmatch(author))
-    rows = await tx.fetch(_DEVICES, {"tenant_id": tenant_id, "ids": to_json(ids).decode()}) if ids else []
-    return {client_id: (device_id, name) for client_id, device_id, name in rows}
 
 
 def _rejected(row: Sequence[Any]) -> Rejected:
@@ -192,9 +172,9 @@ def _rejected(row: Sequence[Any]) -> Rejected:
     return Rejected(*[*plain, json.loads(body)])
 
 
-def _lost(row: Sequence[Any], devices: Mapping[str, tuple[str, str | None]]) -> Superseded:
+def _lost(row: Sequence[Any], devices: Mapping[str, Device]) -> Superseded:
     uid, collection, record_id, field, value, author, written_at, superseded_at = row
-    device_id, device_name = devices.get(author, (None, None))
+    device = devices.get(author)
     return Superseded(
         uid=uid,
         collection=collection,
@@ -202,8 +182,8 @@ def _lost(row: Sequence[Any], devices: Mapping[str, tuple[str, str | None]]) -> 
         field=field,
         value=json.loads(value),
         author=author,
-        device_id=device_id,
-        device_name=device_name,
+        device_id=None if device is None else device.id,
+        device_name=None if device is None else device.name,
         written_at=written_at,
         superseded_at=superseded_at,
     )

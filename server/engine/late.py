@@ -9,7 +9,7 @@ from server.engine.waiting import Waiting, WaitingRoom
 from server.storage.writer import Tenant, Writing
 from sync.judge import Accepted, Judge, Lost
 from sync.outcome import Writer
-from sync.protocol import Verdict, verdict
+from sync.protocol import Mutation, Unusable, Verdict, verdict
 from sync.workspace import Key, Workspace
 
 
@@ -42,11 +42,19 @@ class Late:
             for one in waiting:
                 author = Writer(one.sender.client_id, tenant.epoch, writing.now)
                 judge = Judge(self._records.registry, workspace, author, one.sender.scope, accepted)
-                told = judge.late(one.mutation)
+                told = self._late(judge, one.mutation)
                 if told is not None:
                     ended.verdicts.append((one, told))
                     ended.lost += judge.lost
         return ended
+
+    def _late(self, judge: Judge, mutation: Mutation) -> Verdict | None:
+        """Judged as of today's schema: it may have come to an older server."""
+        today = self._records.registry.parse_mutation(mutation)
+        if isinstance(today, Unusable):
+            uid, code = mutation["uid"], today.code
+            return verdict(mutation["mutation_id"], uid, "rejected", code=code, message=today.message)
+        return judge.late(today)
 
     async def store(self, writing: Writing, tenant: Tenant, ended: Ended) -> None:
         """Store verdicts at the place the tenant's sequence has reached, what lost, and what was refused after all."""

@@ -18,9 +18,8 @@ import structlog
 
 from server.engine.holes import note_hole
 from server.engine.late import Ended, Late
-from server.engine.mutations import Memory
+from server.engine.mutations import Client, Memory
 from server.engine.records import Records
-from server.engine.sides import name_sides
 from server.engine.waiting import Sender, WaitingRoom
 from server.ports import Cause, Forwarding, Principal
 from server.storage.database import DatabaseError
@@ -53,7 +52,7 @@ class Pushed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One request's queue and whose it is; `resume_from` as the request says it."""
+    """One request's queue and whose it is; `resume_from` and `schema` as it says them."""
 
     principal: Principal
     client_id: str
@@ -61,6 +60,7 @@ class _Batch:
     mutations: Queue
     correlation_id: str
     resume_from: int
+    schema: int | None
 
 
 class Pusher:
@@ -85,6 +85,7 @@ class Pusher:
             queue,
             correlation_id,
             request.get("resume_from") or 0,
+            request.get("schema"),
         )
         try:
             return await self._submit(batch)
@@ -132,7 +133,7 @@ class Pusher:
             return ForeignClientError()
         last = client.queued.last_mutation_id
         if batch.epoch is not None and batch.epoch != tenant.epoch:
-            return Pushed(tenant.epoch, tenant.seq, last, [], rewound=True, safe_mutation_id=client.safe)
+            return Pushed(tenant.epoch, tenant.head, last, [], rewound=True, safe_mutation_id=client.safe)
         scope = batch.principal.scope()
         workspace = await self._records.workspace(writing, tenant.tenant_id, batch.mutations, scope.defaults)
         known = await self._memory.known(writing, tenant.tenant_id, batch.mutations, last)
@@ -146,26 +147,22 @@ class Pusher:
             await self._memory.meet(writing.tx, tenant.tenant_id, batch.client_id, device_id, writing.now)
         if queued.last_mutation_id != last:
             await note_hole(writing, tenant.tenant_id, batch.client_id, last + 1, queued.last_mutation_id)
+        await self._remember(batch, writing, judgement)
         ended = Ended()
-        if client.waits:
+        if client.waits or judgement.waiting:  # this very batch may hold what one of its mutations waits for
             ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
-        await name_sides(writing.tx, tenant.tenant_id, workspace)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
-        await self._memory.supersede(writing.tx, tenant.tenant_id, judge.lost, writing.now)
-        await self._remember(batch, writing, judgement)
+        await self._memory.supersede(writing.tx, tenant.tenant_id, judgement.lost, writing.now)
         await self._late.store(writing, tenant, ended)
-        answer = _answer(judgement, tenant)
-        return (
-            answer._replace(ended=client.ended, safe_mutation_id=client.safe) if isinstance(answer, Pushed) else answer
-        )
+        return _answer(judgement, tenant, client, ended)
 
     async def _remember(self, batch: _Batch, writing: Writing, judgement: Judgement) -> None:
         tx, tenant_id, client_id = writing.tx, batch.principal.tenant_id, batch.client_id
         await self._memory.remember(tx, tenant_id, client_id, judgement.remembered)
         if judgement.waiting:
             sender = Sender(client_id, batch.principal.device_id, batch.correlation_id, batch.principal.scope())
-            await self._room.wait(writing, writing.tenant(tenant_id), judgement.waiting, sender)
+            await self._room.wait(writing, writing.tenant(tenant_id), judgement.waiting, sender, batch.schema)
         await self._room.readdress(tx, tenant_id, judgement.readdressed, client_id)
         for verdict, raw in judgement.refused:
             about = {
@@ -184,9 +181,16 @@ def _first(mutations: Queue) -> int:
     return first.mutation_id if isinstance(first, Unusable) else first["mutation_id"]
 
 
-def _answer(judgement: Judgement, tenant: Tenant) -> Pushed | SyncError:
+def _answer(judgement: Judgement, tenant: Tenant, client: Client, ended: Ended) -> Pushed | SyncError:
     if judgement.trouble is None:
-        return Pushed(tenant.epoch, tenant.seq, judgement.last_mutation_id, judgement.verdicts)
+        return Pushed(
+            tenant.epoch,
+            tenant.head,
+            judgement.last_mutation_id,
+            judgement.verdicts,
+            ended=client.ended or bool(ended.verdicts),
+            safe_mutation_id=client.safe,
+        )
     kind = MutationGapError if judgement.trouble == "gap" else ClientForkedError
     return kind((kind.__doc__ or "").strip(), verdicts=judgement.verdicts, last_mutation_id=judgement.last_mutation_id)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic_core import to_json
 
+from server.engine.sides import name_sides
 from server.storage.database import Tx
 from server.storage.digests import add_to_digests
 from server.storage.record_sql import RecordSql
@@ -103,7 +104,8 @@ class Records:
         return held
 
     async def store(self, tx: Tx, tenant: Tenant, workspace: Workspace) -> None:
-        """Give each changed record its place in the sequence and store it."""
+        """Give each changed record its place in the sequence and store it; a conflict's sides get their names first."""
+        await name_sides(tx, tenant.tenant_id, workspace)
         new: dict[str, dict[str, Record]] = defaultdict(dict)
         old: dict[str, dict[str, Record]] = defaultdict(dict)
         left = [

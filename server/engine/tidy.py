@@ -63,7 +63,8 @@ LEFTOVERS = (
     Leftover(
         "mutations",
         """uid < :bound AND mutation_id <= (SELECT c.purged_through FROM clients AS c
-           WHERE c.tenant_id = mutations.tenant_id AND c.client_id = mutations.client_id)""",
+           WHERE c.tenant_id = mutations.tenant_id AND c.client_id = mutations.client_id)
+           AND uid NOT IN (SELECT w.uid FROM waiting AS w WHERE w.tenant_id = :tenant_id AND w.resolved_seq IS NULL)""",
         key="uid",
         kind="uuid",
         also="AND uid > :after",

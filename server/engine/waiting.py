@@ -3,7 +3,7 @@
 Rules:
 
 1. A waiting mutation is consumed; its final verdict is told in a later answer to its client, in each one until the
-   client's cursor shows that it took one in.
+   client's cursor shows that it took one in: to who sent it first, and to the copy that sent it last.
 2. What waits for one record is judged in the order of arrival, within the transaction that brings the record, as the
    write of whoever sent it first.
 3. After `EXPIRE_MS` it is rejected and kept like any other.
@@ -11,7 +11,7 @@ Rules:
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -24,19 +24,17 @@ from sync.workspace import Key
 
 EXPIRE_MS = 30 * 24 * 60 * 60 * 1000
 
-_AUTHOR = "(SELECT m.client_id FROM mutations AS m WHERE m.tenant_id = waiting.tenant_id AND m.uid = waiting.uid)"
-"""Who sent it first; `waiting.client_id` is who is told its end, which may be a copy that sent it again."""
-
-_COLUMNS = f"uid, {_AUTHOR}, device_id, mutation_id, role, audiences, body, correlation_id"
+_COLUMNS = "author_id, device_id, role, audiences, body, correlation_id"
 WAITS = "EXISTS (SELECT 1 FROM waiting WHERE tenant_id = :tenant_id AND resolved_seq IS NULL)"
-ENDED = """EXISTS (SELECT 1 FROM waiting AS w WHERE w.tenant_id = :tenant_id AND w.client_id = :client_id
-       AND w.resolved_seq IS NOT NULL)"""
+ENDED = """(EXISTS (SELECT 1 FROM waiting AS w WHERE w.tenant_id = :tenant_id AND w.client_id = :client_id
+       AND w.resolved_seq IS NOT NULL) OR EXISTS (SELECT 1 FROM waiting AS w WHERE w.tenant_id = :tenant_id
+       AND w.author_id = :client_id AND w.resolved_seq IS NOT NULL))"""
 _ANY = Statement(f"SELECT {WAITS}")
 _WAIT = Statement(
-    """INSERT INTO waiting (tenant_id, uid, client_id, device_id, mutation_id, collection, record_id, role, audiences,
-       body, correlation_id, place, received_at)
-       VALUES (:tenant_id, :uid, :client_id, :device_id, :mutation_id, :collection, :record_id, :role, :audiences,
-       :body, :correlation_id, :place, :received_at)"""
+    """INSERT INTO waiting (tenant_id, uid, author_id, client_id, device_id, mutation_id, collection, record_id, role,
+       audiences, body, correlation_id, place, received_at)
+       VALUES (:tenant_id, :uid, :client_id, :client_id, :device_id, :mutation_id, :collection, :record_id, :role,
+       :audiences, :body, :correlation_id, :place, :received_at)"""
 )
 _FOR = Statement(
     f"""SELECT {_COLUMNS} FROM waiting WHERE tenant_id = :tenant_id AND collection = :collection
@@ -55,10 +53,16 @@ _RESOLVE = Statement(
 _REMEMBER = Statement(
     "UPDATE mutations SET verdict = :verdict, version = :version WHERE tenant_id = :tenant_id AND uid = :uid"
 )
-_READDRESS = Statement("UPDATE waiting SET client_id = :client_id WHERE tenant_id = :tenant_id AND uid = :uid")
+_READDRESS = Statement(
+    """UPDATE waiting SET client_id = :client_id, mutation_id = :mutation_id
+       WHERE tenant_id = :tenant_id AND uid = :uid"""
+)
 _TOLD = Statement(
-    """SELECT verdict FROM waiting WHERE tenant_id = :tenant_id AND client_id = :client_id AND resolved_seq > :after
-       ORDER BY resolved_seq, place"""
+    """SELECT verdict, mutation_id, resolved_seq, place FROM waiting
+       WHERE tenant_id = :tenant_id AND client_id = :client_id AND resolved_seq > :after
+       UNION ALL SELECT verdict, NULL, resolved_seq, place FROM waiting
+       WHERE tenant_id = :tenant_id AND author_id = :client_id AND client_id <> :client_id AND resolved_seq > :after
+       ORDER BY 3, 4""",
 )
 
 
@@ -85,8 +89,19 @@ class WaitingRoom:
         """Whether anything waits at all, which is rare."""
         return bool((await tx.fetch(_ANY, (tenant_id,)))[0][0])
 
-    async def wait(self, writing: Writing, tenant: Tenant, mutations: Sequence[Mutation], sender: Sender) -> None:
-        """Keep mutations; each takes a place in the tenant's sequence, the order of arrival."""
+    async def wait(
+        self,
+        writing: Writing,
+        tenant: Tenant,
+        mutations: Sequence[Mutation],
+        sender: Sender,
+        schema: int | None,
+    ) -> None:
+        """Keep mutations; each takes a place in the tenant's sequence, the order of arrival.
+
+        `schema` is that of the request, for those that name none: they may be judged by a later server.
+        """
+        said: dict[str, Any] = {} if schema is None else {"schema": schema}
         rows = [
             {
                 "tenant_id": tenant.tenant_id,
@@ -98,7 +113,7 @@ class WaitingRoom:
                 "record_id": mutation["record_id"],
                 "role": sender.scope.role,
                 "audiences": to_json(sorted(sender.scope.audiences)).decode(),
-                "body": to_json(mutation).decode(),
+                "body": to_json({**said, **mutation}).decode(),
                 "correlation_id": sender.correlation_id,
                 "place": tenant.next_seq(),
                 "received_at": writing.now,
@@ -131,17 +146,23 @@ class WaitingRoom:
             named = {"tenant_id": tenant_id, "uid": verdict["uid"], "version": verdict["version"], "verdict": told}
             await tx.execute(_REMEMBER, named)
 
-    async def readdress(self, tx: Tx, tenant_id: str, uids: Sequence[str], client_id: str) -> None:
-        """Tell the end of these to whoever sent them again."""
-        await tx.many(_READDRESS, [{"tenant_id": tenant_id, "uid": uid, "client_id": client_id} for uid in uids])
+    async def readdress(self, tx: Tx, tenant_id: str, sent: Sequence[tuple[str, int]], client_id: str) -> None:
+        """Tell the end of these (uid, number) to whoever sent them again, too."""
+        known = {"tenant_id": tenant_id, "client_id": client_id}
+        await tx.many(_READDRESS, [{**known, "uid": uid, "mutation_id": number} for uid, number in sent])
 
     async def told(self, tx: Tx, tenant_id: str, client_id: str, after: int) -> list[Verdict]:
         """Final verdicts of a client's mutations that ended after a place of the sequence."""
         named = {"tenant_id": tenant_id, "client_id": client_id, "after": after}
-        return [json.loads(row[0]) for row in await tx.fetch(_TOLD, named)]
+        rows = await tx.fetch(_TOLD, named)
+        return [_numbered(json.loads(verdict), mutation_id) for verdict, mutation_id, *_ in rows]
 
 
 def _waiting(row: Row) -> Waiting:
-    _, client_id, device_id, _, role, audiences, body, correlation_id = row
+    author_id, device_id, role, audiences, body, correlation_id = row
     scope = Scope(role, frozenset(from_json(audiences)))
-    return Waiting(from_json(body), Sender(client_id, device_id, correlation_id, scope))
+    return Waiting(from_json(body), Sender(author_id, device_id, correlation_id, scope))
+
+
+def _numbered(told: Verdict, mutation_id: int | None) -> Verdict:
+    return told if mutation_id is None else {**told, "mutation_id": mutation_id}

@@ -146,3 +146,30 @@ async def test_a_value_out_of_range_comes_back_when_its_sale_is_voided(shop: Sho
     await owner.send(owner.mutation("products", product, "update", base_version=1, increments={"stock": "1.000"}))
     await owner.pull("products")
     assert owner.received["products", product]["fields"]["stock"] == "-9999999998.000"
+
+
+async def test_a_decision_about_a_whole_record_that_is_nonsense_stops_no_queue(shop: Shop) -> None:
+    """It is refused alone, before anything is looked up by what it says."""
+    one, two = shop.device("owner"), shop.device("owner")
+    sale = one.sale()
+    await one.send(sale)
+    void = one.mutation("sales", sale["record_id"], "update", base_version=1, fields={"status": "voided"})
+    back = two.mutation(
+        "sales",
+        sale["record_id"],
+        "update",
+        timestamp="2025-11-24T10:00:09.000Z",
+        fields={"status": "completed", "note": "x"},
+    )
+    await one.send(void)
+    (verdict,) = (await two.send(back))["verdicts"]
+    values = [{"fields": {"customer_id": ["x"]}}, {"status": "completed", "lines": 5}, {"fields": {"lines": 5}}, 7]
+    decisions = [
+        two.mutation(
+            "conflicts", verdict["conflict_id"] or shop.new_id(), "update", fields={"decision": "value", "value": value}
+        )
+        for value in values
+    ]
+    answer = await two.send(*decisions, two.sale())
+    assert [v["status"] for v in answer["verdicts"]][-1] == "applied"
+    assert {v["status"] for v in answer["verdicts"][:-1]} == {"rejected"}

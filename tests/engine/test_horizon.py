@@ -34,9 +34,9 @@ _LOST = Statement(
        VALUES (:tenant_id, :uid, 'name', 'products', :uid, '1', :at, 'a', :at)"""
 )
 _WAITS = Statement(
-    """INSERT INTO waiting (tenant_id, uid, client_id, device_id, mutation_id, collection, record_id, role, audiences,
-       body, correlation_id, place, received_at, resolved_seq) VALUES (:tenant_id, :uid, :uid, :uid, 1, 'products',
-       :uid, 'owner', '[]', '{}', 'c', 1, :at, :resolved_seq)"""
+    """INSERT INTO waiting (tenant_id, uid, author_id, client_id, device_id, mutation_id, collection, record_id, role,
+       audiences, body, correlation_id, place, received_at, resolved_seq) VALUES (:tenant_id, :uid, :uid, :uid, :uid, 1,
+       'products', :uid, 'owner', '[]', '{}', 'c', 1, :at, :resolved_seq)"""
 )
 
 

@@ -37,6 +37,20 @@ async def test_an_update_waits_for_its_record(shop: Shop) -> None:
     assert (fields["name"], fields["note"]) == ("Rossi", "secondo")
 
 
+async def test_what_waits_for_a_record_of_its_own_batch_is_judged_with_it(shop: Shop) -> None:
+    """A copied database may send an edit before the creation it is about."""
+    owner, customer = shop.device("owner"), shop.new_id()
+    edit = _note(owner, customer, "primo")
+    answer = await owner.send(edit, owner.mutation("customers", customer, fields={"name": "Rossi"}))
+    assert [(v["mutation_id"], v["status"]) for v in answer["verdicts"]] == [
+        (1, "waiting"),
+        (2, "applied"),
+        (1, "applied"),
+    ]
+    await owner.pull("customers")
+    assert owner.received["customers", customer]["fields"]["note"] == "primo"
+
+
 async def test_the_final_verdict_comes_with_a_later_answer_until_it_was_taken_in(shop: Shop) -> None:
     """Told again while the client's cursor does not show that it knows."""
     early, maker, customer = shop.device("owner"), shop.device("owner"), shop.new_id()
@@ -106,16 +120,21 @@ async def test_a_record_the_server_makes_is_waited_for_too(shop: Shop) -> None:
     assert early.received["customers", customer]["fields"]["note"] == "primo"
 
 
-async def test_a_client_that_took_a_new_id_hears_the_end_under_it(shop: Shop) -> None:
-    """It sends what waits again, and is answered where it is now."""
+async def test_of_copies_that_sent_the_same_each_hears_the_end_under_its_own_number(shop: Shop) -> None:
+    """The one that sent it first, and the one that took a new id and sent it last."""
     early, maker, customer = shop.device("owner"), shop.device("owner"), shop.new_id()
     made = _note(early, customer, "primo")
     await early.send(made)
-    early.client_id = shop.new_id()
-    (again,) = (await early.send(made))["verdicts"]
+    copy = Till(shop, early.principal, shop.new_id())
+    before = copy.sale()
+    again = (await copy.send(before, made | {"mutation_id": 2}))["verdicts"][1]
     assert (again["status"], again["duplicate"]) == ("waiting", True)
     await maker.send(maker.mutation("customers", customer, fields={"name": "Rossi"}))
-    assert [v["status"] for v in (await early.send(collections=["customers"]))["verdicts"]] == ["applied"]
+    told = [(await one.send(collections=["customers"]))["verdicts"] for one in (early, copy)]
+    assert [[(v["mutation_id"], v["status"]) for v in verdicts] for verdicts in told] == [
+        [(1, "applied")],
+        [(2, "applied")],
+    ]
 
 
 async def test_what_waited_for_a_month_is_refused_and_kept(shop: Shop) -> None:

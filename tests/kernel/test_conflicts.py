@@ -1,16 +1,18 @@
 """Conflicts: both sides are kept until a person decides, and a decision ends it once."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sync.conflicts import AUTHOR, conflict_id
-from sync.protocol import Verdict
+from sync.protocol import Unusable, Verdict
 from sync.record import Record
 from sync.scope import Scope
 from tests.kernel.making import OWNER, at, client, mutation, note, record_id, uuid
 from tests.kernel.memory import MemoryServer
+from tests.kernel.models import REGISTRY
 
 CONFLICT = conflict_id("notes", record_id(1), "price")
 CLERK = Scope("clerk", frozenset(("tenant", "shop:bar")))
@@ -237,3 +239,67 @@ def test_edits_that_break_the_rule_together_are_weighed_as_a_whole() -> None:
     assert table.push(3, {**decided, "fields": {"decision": "value", "value": value}})["status"] == "applied"
     fields = table.server.records["offers", record_id(2)].fields
     assert (fields["opens"], fields["closes"]) == (7, 10)
+
+
+@pytest.mark.parametrize("value", [{"price": "1.00", "title": "z"}, {"title": "z"}], ids=str)
+def test_a_decision_writes_nothing_its_conflict_is_not_about(value: dict[str, str]) -> None:
+    """What others wrote meanwhile is not overwritten by the way."""
+    table = Table()
+    pricing = conflict_id("offers", record_id(2), "pricing")
+    offer: dict[str, Any] = {"collection": "offers", "record": 2}
+    table.push(9, dict(mutation("create", **offer, fields={"street": "Via Po"})))
+    table.push(1, dict(mutation("update", **offer, base_version=1, fields={"price": "1.80", "rate": "10.00"})))
+    table.push(2, dict(mutation("update", **offer, base_version=1, fields={"price": "2.00", "rate": "10.00"})))
+    wider = {name.replace("title", "street"): said for name, said in value.items()}
+    decided = {**mutation("update", collection="conflicts", fields={"decision": "value", "value": wider})}
+    told = table.push(3, {**decided, "record_id": pricing})
+    assert (told["status"], told["code"]) == ("rejected", "no_decision")
+    assert table.server.records["offers", record_id(2)].fields["street"] == "Via Po"
+
+
+def test_what_a_decision_about_the_whole_overwrites_is_kept() -> None:
+    """Also a field that the conflict did not show."""
+    table = Table()
+    whole = conflict_id("offers", record_id(2), "record")
+    offer: dict[str, Any] = {"collection": "offers", "record": 2}
+    table.push(9, dict(mutation("create", **offer, fields={"opens": 8, "closes": 20, "street": "Via Po"})))
+    table.push(1, dict(mutation("update", **offer, base_version=1, fields={"opens": 12})))
+    table.push(2, dict(mutation("update", **offer, base_version=1, fields={"closes": 10})))
+    value = {"fields": {"closes": 13, "street": "z", "town": "Roma"}}
+    decided = {**mutation("update", collection="conflicts", fields={"decision": "value", "value": value})}
+    assert table.push(3, {**decided, "record_id": whole})["status"] == "applied"
+    assert {"fields": {"closes": 20, "street": "Via Po", "town": ""}} in table.lost()
+
+
+@pytest.mark.parametrize("value", [{"price": ["x"]}, {"price": 5}, ["x"], "dear", 7], ids=str)
+@pytest.mark.parametrize("moved", [False, True], ids=["standing", "moved"])
+def test_a_third_value_is_checked_before_anything_is_made_of_it(table: Table, value: Any, *, moved: bool) -> None:
+    """Neither looked up by, nor kept as a candidate."""
+    if moved:
+        table.price(5, "2.50", base=2)
+    told = table.decide(3, decision="value", value=value)
+    assert (told["status"], told["code"]) == ("rejected", "invalid")
+    assert len(table.conflict.fields["candidates"]) == 1
+
+
+def test_a_decision_by_a_clock_far_ahead_is_clamped_and_told(table: Table) -> None:
+    """As any mutation."""
+    made = mutation("update", collection="conflicts", stamp=3_600_000, fields={"decision": "mine"})
+    assert table.push(3, {**made, "record_id": CONFLICT})["clamped"] is True
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e999", "-Infinity", '"\\ud800"', '{"\\ud800":1}', "[" * 40 + "]" * 40])
+def test_what_is_not_everybodys_json_does_not_get_in(text: str) -> None:
+    """A page with it could be read by nobody: it is refused, or kept as something that can be."""
+    made = json.dumps({**mutation("update", collection="conflicts"), "record_id": CONFLICT, "uid": uuid(1, 1)})
+    body = f'{made[:-1]}, "fields": {{"decision": "theirs", "value": {text}}}}}'
+    (read,) = REGISTRY.parse_request(f'{{"protocol": 1, "client_id": "{client(1)}", "mutations": [{body}]}}'.encode())[
+        "mutations"
+    ]
+    assert isinstance(read, Unusable) or json.dumps(read["fields"]["value"], allow_nan=False).encode()
+
+
+def test_a_decision_keeps_of_what_it_says_only_what_counts(table: Table) -> None:
+    """Whoever keeps what stood needs no value."""
+    table.decide(3, decision="theirs", value={"any": "thing"}, candidate=uuid(2, 1))
+    assert (table.conflict.fields["value"], table.conflict.fields["candidate"]) == (None, None)

@@ -119,16 +119,19 @@ class DigestRow(SQLModel, table=True):
 class WaitingRow(SQLModel, table=True):
     """A mutation that waits for its record's creation, with the rights its sender had on arrival.
 
-    `verdict` and `resolved_seq` are set at its end; the verdict is told until the client's cursor has passed that.
+    `author_id` sent it first; `client_id` sent it last, a copy of the same local database perhaps, as `mutation_id` of
+    its own. `verdict` and `resolved_seq` are set at its end; both are told until their cursor has passed that.
     """
 
     __tablename__ = "waiting"
     __table_args__: ClassVar[tuple[Any, ...]] = (
         partial_index("ix_waiting_record", "tenant_id", "collection", "record_id", where="resolved_seq IS NULL"),
         partial_index("ix_waiting_told", "tenant_id", "client_id", "resolved_seq", where="resolved_seq IS NOT NULL"),
+        partial_index("ix_waiting_author", "tenant_id", "author_id", "resolved_seq", where="resolved_seq IS NOT NULL"),
     )
     tenant_id: str = uuid(key=True)
     uid: str = uuid(key=True)
+    author_id: str = uuid()
     client_id: str = uuid()
     device_id: str = uuid()
     mutation_id: int = integer()

@@ -155,6 +155,7 @@ def upgrade() -> None:
         "waiting",
         sa.Column("tenant_id", UuidType(), nullable=False),
         sa.Column("uid", UuidType(), nullable=False),
+        sa.Column("author_id", UuidType(), nullable=False),
         sa.Column("client_id", UuidType(), nullable=False),
         sa.Column("device_id", UuidType(), nullable=False),
         sa.Column("mutation_id", sa.BigInteger(), nullable=False),
@@ -181,6 +182,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_waiting_told",
             ["tenant_id", "client_id", "resolved_seq"],
+            unique=False,
+            sqlite_where=sa.text("resolved_seq IS NOT NULL"),
+            postgresql_where=sa.text("resolved_seq IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_waiting_author",
+            ["tenant_id", "author_id", "resolved_seq"],
             unique=False,
             sqlite_where=sa.text("resolved_seq IS NOT NULL"),
             postgresql_where=sa.text("resolved_seq IS NOT NULL"),
