@@ -8,6 +8,7 @@ that there is none; a command that fails stops the start, for a locked password 
 """
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 _PREFIX = "RIENTRO_"
-_SECRETS = ("secret_key", "database_url")
+_SECRETS = ("secret_key", "database_url", "metrics_token", "alert_secret")
+_ASKED_FOR = ("secret_key", "database_url")
+"""What the command is asked for: the others need not be there, and a command that fails stops the start."""
 _COMMAND_TIMEOUT_S = 30
+_SIGNING_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _LONGEST_SECRET = 64 * 1024
 
 
@@ -42,7 +46,8 @@ class Settings(BaseSettings):
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
+    # What was given may be a secret that does not fit: it is not quoted back.
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, hide_input_in_errors=True)
 
     data: Path = Path("data")
     database_url: SecretStr | None = None
@@ -61,8 +66,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _alerts_are_signed(self) -> "Settings":
-        if self.alert_url is not None and self.alert_secret is None:
+        if self.alert_url is None:
+            return self
+        if self.alert_secret is None:
             raise ValueError("RIENTRO_ALERT_URL needs RIENTRO_ALERT_SECRET (whsec_…), which its messages are signed by")
+        if not self.alert_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("RIENTRO_ALERT_URL takes an https:// address")
+        if not _SIGNING_SECRET.fullmatch(self.alert_secret.get_secret_value()):
+            raise ValueError("RIENTRO_ALERT_SECRET is not of the form whsec_… with base64 after it")
         return self
 
     @property
@@ -113,7 +124,8 @@ class _Secrets(PydanticBaseSettingsSource):
 
     def _find(self, name: str) -> str | None:
         found = _from_folder(Path(self._folder), name) if self._folder else None
-        if found is None and self._command and (name == "secret_key" or "{name}" in self._command):
+        asked = name == "secret_key" or (name in _ASKED_FOR and "{name}" in (self._command or ""))
+        if found is None and self._command and asked:
             found = _from_command(self._command, name)
         return found
 

@@ -1,19 +1,23 @@
 """What all commands share: options, opening the core, printing for people and for machines, errors in plain words."""
 
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import anyio
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from server.app import Core, open_core
+from server.app.core import now_ms
 from server.auth.admin import AdminError
 from server.credentials.consents import ConsentError
 from server.credentials.endpoints import EndpointError
@@ -27,6 +31,7 @@ from server.outbox.listing import OutboxError
 from server.settings import Settings, SettingsError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
+from sync.clock import encode_instant
 from sync.errors import SyncError
 
 T = TypeVar("T")
@@ -38,6 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Sales made offline come home, are reconciled, and go on once.",
 )
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All that steers a terminal, but a tab and a new line."""
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -82,6 +90,14 @@ def settings_for(data: Path | None) -> Settings:
         return Settings() if data is None else Settings(data=data)
     except SettingsError as error:
         fail(error)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False, include_context=False)
+        fail("; ".join(f"{_setting(one['loc'])}{one['msg'].removeprefix('Value error, ')}" for one in wrong))
+
+
+def _setting(place: tuple[int | str, ...]) -> str:
+    """The variable that holds a setting, where the error is one setting's."""
+    return f"RIENTRO_{str(place[0]).upper()}: " if place else ""
 
 
 def with_core(data: Path | None, work: Callable[[Core], Awaitable[T]], *, migrate: bool = True) -> T:
@@ -128,7 +144,7 @@ def show_one(values: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(values)
         return
     for name, value in values.items():
-        console.print(f"[bold]{name}[/bold]  {escape(str(value))}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{name}[/bold]  {plain(value)}", highlight=False, soft_wrap=True)
 
 
 def show_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
@@ -143,8 +159,32 @@ def show_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]],
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column.endswith("_id"))
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+        table.add_row(*(plain(value) for value in row))
     console.print(table)
+
+
+def parse_moment(text: str) -> int:
+    """A day, an instant (UTC where no zone is given), or so many days or hours ago; milliseconds since 1970."""
+    ago = re.fullmatch(r"([0-9]{1,5})([dh])", text)
+    if ago is not None:
+        return now_ms() - int(ago[1]) * (24 if ago[2] == "d" else 1) * 3_600_000
+    try:
+        at = datetime.fromisoformat(text)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is no day and no instant: write 2026-11-24, 2026-11-24T09:00Z, 3d"
+        ) from None
+
+
+def parse_instant(text: str) -> str:
+    """The same, as the wire writes an instant."""
+    return encode_instant(parse_moment(text))
+
+
+def plain(value: Any) -> str:
+    """A value for a terminal: what a stranger wrote must not move its cursor or change its title."""
+    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", "" if value is None else str(value)))
 
 
 def print_json(value: Any) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 from typing import Annotated, cast
@@ -11,7 +10,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.app import Core
-from server.app.core import now_ms
 from server.cli.common import (
     AsJson,
     Data,
@@ -19,6 +17,7 @@ from server.cli.common import (
     console,
     errors,
     parse_id,
+    parse_instant,
     print_json,
     show_one,
     show_rows,
@@ -38,7 +37,6 @@ from server.inbox.admin import (
     show_event,
 )
 from server.inbox.decide import EventState
-from sync.clock import encode_instant
 
 MOST_PER_SECOND = 1000
 
@@ -115,11 +113,19 @@ def show(receipt: ReceiptId, tenant: TenantId, as_json: AsJson = False, data: Da
 @app.command("replay")
 def replay_(
     tenant: TenantId,
-    receipt: Annotated[str | None, typer.Argument(help="One receipt's id; without it: all that are stuck.")] = None,
+    receipt: Annotated[
+        str | None,
+        typer.Argument(parser=parse_id, metavar="ID", help="One receipt's id; without it: all that are stuck."),
+    ] = None,
     state: State = None,
     endpoint: Endpoint = None,
     provider: Annotated[str | None, typer.Option(help="Only what this provider told.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only what came since 2026-11-24, 2026-11-24T09:00Z, 3d.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            parser=parse_instant, metavar="WHEN", help="Only what came since 2026-11-24, 2026-11-24T09:00Z, 3d."
+        ),
+    ] = None,
     rate: Annotated[str, typer.Option(metavar="N/s", help="So many a second, and no more.")] = "20/s",
     limit: Annotated[int, typer.Option(help="At most so many, the oldest first.", min=1)] = 1_000_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
@@ -130,14 +136,14 @@ def replay_(
         states=cast("list[EventState] | None", state),
         endpoint_id=endpoint,
         provider=provider,
-        since=None if since is None else _parse_since(since),
+        since=since,
         limit=limit,
     )
     per_second = _parse_rate(rate)
 
     async def work(core: Core) -> int:
         if receipt is not None:
-            await replay_one(core.writer, tenant, parse_id(receipt))
+            await replay_one(core.writer, tenant, receipt)
             return 1
         count = await count_replayable(core.database, tenant, wanted)
         if dry_run:
@@ -166,17 +172,3 @@ def _parse_rate(text: str) -> float:
     if found is None or not 0 < float(found[1]) <= MOST_PER_SECOND:
         raise typer.BadParameter(f"{text!r} is no rate: write 20/s, at most {MOST_PER_SECOND}/s")
     return float(found[1])
-
-
-def _parse_since(text: str) -> str:
-    """A day, an instant (UTC where no zone is given), or so many days or hours ago, as an instant."""
-    ago = re.fullmatch(r"([0-9]{1,5})([dh])", text)
-    if ago is not None:
-        return encode_instant(now_ms() - int(ago[1]) * (24 if ago[2] == "d" else 1) * 3_600_000)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no day and no instant: write 2026-11-24, 2026-11-24T09:00Z, 3d"
-        ) from None
-    return encode_instant(int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))

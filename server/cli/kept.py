@@ -1,6 +1,5 @@
 """`rientro rejected` and `rientro superseded`: what was kept, and the way back for it."""
 
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from server.cli.common import (
     fail,
     json_text,
     parse_id,
+    parse_instant,
     print_json,
     show_one,
     show_rows,
@@ -29,19 +29,9 @@ from server.engine.newest import MAX_ROWS, Wanted
 from server.engine.resend import Correction, Resent, Who, parse_correction
 from sync.collection import FieldSpec
 from sync.protocol import Registry
-from sync.wire import DAY_PATTERN, INSTANT_PATTERN
 
 rejected = typer.Typer(no_args_is_help=True, help="Mutations that broke a rule, kept whole.")
 superseded = typer.Typer(no_args_is_help=True, help="Values that lost against concurrent ones, kept for 90 days.")
-
-
-def parse_since(text: str) -> str:
-    """An instant in its one form; a day begins at midnight UTC."""
-    if re.fullmatch(DAY_PATTERN, text):
-        return f"{text}T00:00:00.000Z"
-    if not re.fullmatch(INSTANT_PATTERN, text):
-        raise typer.BadParameter(f"{text!r} is neither a day (2026-11-01) nor an instant (2026-11-01T09:00:00.000Z)")
-    return text
 
 
 Uid = Annotated[
@@ -128,7 +118,10 @@ def list_superseded(
     tenant: TenantId,
     collection: Annotated[str | None, typer.Option(help="With --record: only this record's.")] = None,
     record: Annotated[str | None, typer.Option(parser=parse_id, metavar="ID", help="Its id.")] = None,
-    since: Annotated[str | None, typer.Option(parser=parse_since, metavar="DAY", help="A day, or an instant.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(parser=parse_instant, metavar="WHEN", help="Only since 2026-11-24, 2026-11-24T09:00Z, 3d."),
+    ] = None,
     limit: Limit = 100,
     after: After = None,
     as_json: AsJson = False,
@@ -157,7 +150,7 @@ def _show(title: str, columns: tuple[str, ...], page: Page[Any], *, as_json: boo
 
 
 def _cell(name: str, value: Any) -> Any:
-    """Values as JSON: what a stranger wrote must not move a terminal's cursor."""
+    """Values as JSON."""
     return json_text(value) if name == "value" else value
 
 

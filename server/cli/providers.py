@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from server.cli.common import (
     TenantId,
     fail,
     parse_id,
+    parse_moment,
     settings_for,
     show_one,
     show_rows,
@@ -93,14 +93,17 @@ def set_key(
     name: Annotated[str, typer.Option(help="Which secret: api_key, secret, client_certificate …")],
     next_: Annotated[str, typer.Option("--next", help="The new secret: @file, or - for standard input.")],
     from_: Annotated[
-        str | None, typer.Option("--from", help="When it takes over: 2026-12-01T00:00Z. Default: now.")
+        int | None,
+        typer.Option(
+            "--from", parser=parse_moment, metavar="WHEN", help="When it takes over: 2026-12-01T00:00Z. Default: now."
+        ),
     ] = None,
     every_days: Annotated[int | None, typer.Option(help="Have it replaced after so many days.", min=1)] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Replace a secret, now or at a time; until then the old one is used."""
-    new = Replacement(name, _secret(next_), _moment(from_), every_days)
+    new = Replacement(name, _secret(next_), from_, every_days)
 
     async def work(core: Core) -> str:
         return await core.credentials.keys.replace(tenant, endpoint, new)
@@ -154,14 +157,3 @@ def _secret(text: str) -> str:
     if not path.is_file():
         fail(f"there is no file {path}")
     return path.read_text().strip()
-
-
-def _moment(text: str | None) -> int | None:
-    """Milliseconds since 1970."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"--from takes a time such as 2026-12-01T00:00Z, not {text!r}")
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -6,8 +6,8 @@ import pytest
 import typer
 
 from server.app import open_core
-from server.cli.common import settings_for
-from server.cli.providers import _moment, _secret
+from server.cli.common import parse_moment, settings_for
+from server.cli.providers import _secret
 from server.settings import Settings
 from tests.cli.commands import rientro_json
 from tests.support.receiver import SECRET
@@ -41,14 +41,53 @@ def test_a_secret_never_stands_on_the_command_line(tmp_path: Path, capsys: pytes
         assert says in capsys.readouterr().err
 
 
-def test_a_time_is_read_in_any_zone_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_time_is_read_in_any_zone_or_refused() -> None:
     """Without one it is UTC."""
-    assert (
-        _moment("2026-12-01T01:00+01:00") == _moment("2026-12-01T00:00") == _moment("2026-12-01") == 1_796_083_200_000
-    )
+    same = ("2026-12-01T01:00+01:00", "2026-12-01T00:00", "2026-12-01")
+    assert {parse_moment(text) for text in same} == {1_796_083_200_000}
+    with pytest.raises(typer.BadParameter, match="write 2026-11-24"):
+        parse_moment("tomorrow")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"METRICS_TOKEN": "shorttoken1"}, "RIENTRO_METRICS_TOKEN: "),
+        ({"ALERT_URL": "https://example.org"}, "needs RIENTRO_ALERT_SECRET"),
+        ({"ALERT_URL": "https://example.org", "ALERT_SECRET": "shorttoken1"}, "is not of the form whsec_"),
+        ({"ALERT_URL": "http://example.org/shorttoken1", "ALERT_SECRET": SECRET}, "takes an https:// address"),
+        ({"LEASE_S": "shorttoken1"}, "RIENTRO_LEASE_S: "),
+    ],
+    ids=str,
+)
+def test_a_setting_that_does_not_fit_is_named_and_never_quoted(
+    settings: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be a secret."""
+    for name, value in settings.items():
+        monkeypatch.setenv(f"RIENTRO_{name}", value)
     with pytest.raises(typer.Exit):
-        _moment("tomorrow")
-    assert "--from takes a time" in capsys.readouterr().err
+        settings_for(None)
+    told = capsys.readouterr().err
+    assert said in told
+    assert "shorttoken1" not in told
+
+
+def test_alerts_and_metrics_take_their_secrets_from_the_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is not asked for them: it need not know any."""
+    (tmp_path / "alert_secret").write_text(SECRET)
+    (tmp_path / "metrics_token").write_text("a-token-of-a-scraper\n")
+    monkeypatch.setenv("RIENTRO_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("RIENTRO_ALERT_URL", "https://example.org/in")
+    found = settings_for(None)
+    assert found.alert_secret is not None
+    assert found.metrics_token is not None
+    assert (found.alert_secret.get_secret_value(), found.metrics_token.get_secret_value()) == (
+        SECRET,
+        "a-token-of-a-scraper",
+    )
 
 
 def test_a_secret_that_cannot_be_had_is_said_in_a_line(

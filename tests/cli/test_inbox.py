@@ -6,7 +6,8 @@ import pytest
 import typer
 
 from server.app import open_core
-from server.cli.inbox import _parse_rate, _parse_since
+from server.cli.common import parse_instant
+from server.cli.inbox import _parse_rate
 from server.ids import uuid7
 from server.inbox.listing import Filter, list_events
 from server.inbox.store import Incoming, store
@@ -53,12 +54,12 @@ async def test_what_is_dead_is_counted_quietly_and_then_replayed(tmp_path: Path)
 def test_rates_and_times_are_read_as_people_write_them() -> None:
     """What cannot be one is refused with what to write instead."""
     assert (_parse_rate("20/s"), _parse_rate("0.5/s"), _parse_rate("7")) == (20, 0.5, 7)
-    assert _parse_since("2026-11-24") == "2026-11-24T00:00:00.000Z"
-    assert _parse_since("2026-11-24T09:00+01:00") == "2026-11-24T08:00:00.000Z"
-    assert encode_instant(0) < _parse_since("3d") < _parse_since("1h")
+    assert parse_instant("2026-11-24") == "2026-11-24T00:00:00.000Z"
+    assert parse_instant("2026-11-24T09:00+01:00") == "2026-11-24T08:00:00.000Z"
+    assert encode_instant(0) < parse_instant("3d") < parse_instant("1h")
     for wrong in ("0/s", "-1/s", "2000/s", "20/m", ""):
         with pytest.raises(typer.BadParameter):
             _parse_rate(wrong)
     for wrong in ("yesterday", "", "2026-13-01"):
         with pytest.raises(typer.BadParameter):
-            _parse_since(wrong)
+            parse_instant(wrong)

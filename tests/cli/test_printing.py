@@ -22,3 +22,13 @@ def test_json_holds_what_no_utf_8_can_carry(capsys: pytest.CaptureFixture[str]) 
     show_one({"note": "caffè"}, as_json=True)
     escaped, readable = capsys.readouterr().out.splitlines()
     assert (json.loads(escaped), "caffè" in readable, escaped.isascii()) == ({"note": HOSTILE}, True, True)
+
+
+def test_what_a_stranger_wrote_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """No title, no cursor, no colours of theirs; a new line is one."""
+    hostile = "\x1b]0;pwned\x07\x1b[2Jcaffè\x9b31m\nfine"
+    show_one({"body": hostile}, as_json=False)
+    show_rows("Bodies", ("body",), [(hostile,)], as_json=False)
+    printed = capsys.readouterr().out
+    assert [sign for sign in printed if sign < " " and sign != "\n" or "\x7f" <= sign < "\xa0"] == []
+    assert printed.count("caffè") == 2

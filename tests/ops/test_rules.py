@@ -120,3 +120,17 @@ async def test_promtool_accepts_rules_and_metrics(text: str) -> None:
     for arguments, given in ((["check", "rules", str(RULES)], ""), (["check", "metrics"], text)):
         checked = await anyio.run_process(["promtool", *arguments], input=given.encode(), check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_runbook_names_every_alarm() -> None:
+    """Whatever the code can log with `alarm`: somebody will search for it."""
+    said = RUNBOOK.read_text()
+    logged: set[str] = set()
+    for file in (Path(__file__).parents[2] / "server").rglob("*.py"):
+        for call in re.findall(r"log\.\w+\((.*?)\n?[ ]*\)\n", file.read_text(), re.DOTALL):
+            event = re.match(r'\s*"([a-z_]+)"', call)
+            if event is not None and re.search(r"\balarm=(?!False)", call):
+                logged.add(event[1])
+    missing = {event for event in logged if event not in said and f"…_{event.split('_', 1)[-1]}" not in said}
+    assert len(logged) > 10
+    assert missing == set()
