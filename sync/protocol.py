@@ -187,7 +187,7 @@ class Registry:
         return request
 
     def _is_old(self, mutation: Any, request: SyncRequest) -> bool:
-        lifts = self._lifts.get(mutation["collection"]) if mutation["op"] != "noop" else None
+        lifts = self._lifts.get(mutation["collection"])
         made = mutation.get("schema", request.get("schema", self.schema))
         return lifts is not None and bool(made < lifts[-1][0])
 
