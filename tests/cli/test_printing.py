@@ -30,5 +30,5 @@ def test_what_a_stranger_wrote_does_not_steer_the_terminal(capsys: pytest.Captur
     show_one({"body": hostile}, as_json=False)
     show_rows("Bodies", ("body",), [(hostile,)], as_json=False)
     printed = capsys.readouterr().out
-    assert [sign for sign in printed if sign < " " and sign != "\n" or "\x7f" <= sign < "\xa0"] == []
+    assert [sign for sign in printed if (sign < " " and sign != "\n") or "\x7f" <= sign < "\xa0"] == []
     assert printed.count("caffè") == 2
