@@ -113,7 +113,7 @@ async def test_what_ends_is_listed_before_it_ends(keeper: Keeper) -> None:
     held = await keeper.store.load(other)
     fence = await keeper.store.lease(other, held, "one")
     assert fence is not None
-    await keeper.store.failed(other, fence, held, TokenError("invalid_grant", refused=True))
+    await keeper.store.failed(other, fence, held, TokenError("invalid_grant", refused=True), lost=True)
 
     async def ending(days: float) -> list[tuple[str, str, str]]:
         found = await keeper.dates.ending(keeper.clock(), days, keeper.tenant_id)
