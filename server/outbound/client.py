@@ -155,22 +155,26 @@ class _Clients:
         identity = None if shown is None else shown.get_secret_value()
         key = sha256(repr((identity, roots)).encode()).digest()
         if key not in self._open:
-            await self._make_room()
             self._open[key] = _make_client(_context(identity, roots), allow_loopback=self._allow_loopback)
         client = self._open[key]
         self._open.move_to_end(key)
         self._users[client] = self._users.get(client, 0) + 1
         try:
+            await self._make_room()
             yield client
         finally:
             self._users[client] -= 1
 
     async def _make_room(self) -> None:
-        idle = [key for key, client in self._open.items() if not self._users.get(client)]
-        for key in idle[: max(0, len(self._open) - MAX_IDENTITIES + 1)]:
+        """Close the longest unused; each is looked at only when its turn comes, for closing one takes time."""
+        while len(self._open) > MAX_IDENTITIES:
+            key = next((key for key, client in self._open.items() if not self._users.get(client)), None)
+            if key is None:
+                return
             client = self._open.pop(key)
             self._users.pop(client, None)
-            await client.aclose()
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
 
     async def close(self) -> None:
         """End all connections."""

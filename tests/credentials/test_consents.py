@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from server.credentials import consents
 from server.credentials.consents import CALLBACK, LIFETIME_MS, ConsentError
 from server.credentials.tokens import Place
 from tests.credentials.authorizer import Authorizer
@@ -95,3 +96,14 @@ async def test_a_provider_that_gives_no_tokens_is_told_of(lite: Keeper, provider
     provider.script = [500]
     with pytest.raises(ConsentError, match=r"no tokens for the code.*\(status_500\)"):
         await lite.consents.end({"state": asked["state"], "code": "geheim"}, lite.outbound, lite.clock)
+
+
+async def test_a_provider_that_never_answers_keeps_nobody_waiting(
+    lite: Keeper, provider: Authorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person sees so in the browser; the exchange as a whole has an end, however slowly its bytes come."""
+    _, asked = await begun(lite, provider)
+    provider.script = ["stall"]
+    monkeypatch.setattr(consents, "EXCHANGE_S", 0.05)
+    with pytest.raises(ConsentError, match=r"no tokens for the code.*\(timeout\)"):
+        await lite.consents.end({"state": asked["state"], "code": "c"}, lite.outbound, lite.clock)
