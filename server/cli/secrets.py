@@ -1,6 +1,6 @@
 """`rientro secrets`: the master key that everything sealed is sealed with."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,8 +19,8 @@ def rotate(as_json: AsJson = False, data: Data = None) -> None:
     """
 
     async def work(core: Core) -> list[tuple[Any, ...]]:
-        core.credentials.rotation.begin()
         tenants = await core.admin.tenants()
+        await core.credentials.rotation.begin([tenant[0] for tenant in tenants])
         return [(tenant[0], *await core.credentials.rotation.reseal(tenant[0])) for tenant in tenants]
 
     rows = with_core(data, work)
@@ -31,8 +31,18 @@ def rotate(as_json: AsJson = False, data: Data = None) -> None:
 
 
 @app.command("drop-old")
-def drop_old(as_json: AsJson = False, data: Data = None) -> None:
-    """Forget the old master keys; refused while anything is sealed with them. Cursors made with them stay good."""
+def drop_old(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Forget the old master keys; refused while anything is sealed with them. Cursors made with them stay good.
+
+    Backups made before the rotation will not open their secrets any more: keep a copy of the old key with them, or make
+    a new backup first.
+    """
+    if not yes:
+        typer.confirm("Backups made before the rotation will not open their secrets any more. Go on?", abort=True)
 
     async def work(core: Core) -> None:
         tenants = [tenant[0] for tenant in await core.admin.tenants()]

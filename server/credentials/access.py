@@ -11,8 +11,9 @@ Rules:
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Literal
+from contextlib import asynccontextmanager, suppress
+from logging import INFO, WARNING
+from typing import Literal, NamedTuple
 
 import anyio
 import structlog
@@ -21,7 +22,7 @@ from anyio.abc import TaskGroup
 from server.credentials import oauth
 from server.credentials.keyring import SecretKeyError
 from server.credentials.oauth import Granted, TokenError
-from server.credentials.tokens import Held, Place, TokenStore, decide
+from server.credentials.tokens import BRIEF_LEASE_MS, LEASE_MS, Held, Place, TokenStore, decide
 from server.credentials.vault import SealedError
 from server.outbound import Credentials, Outbound
 from server.outbound.form import credentials_of
@@ -34,9 +35,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 PATIENCE_MS = 20_000
 ASK_S = 15
-"""A renewal's call ends after this, well before its lease."""
+"""A renewal's call ends after this."""
 
 STORE_FOR_MS = 120_000
+"""For so long from its beginning a renewal's answer is tried to be stored; nobody else gets the lease before."""
+
 _LOOK_AGAIN_S = 0.05
 
 
@@ -68,7 +71,10 @@ class AccessTokens:
                     await self._start(place, credentials, held).wait()
                 case "wait":
                     await self._rest(place)
-                case "later" | "lost" | "not_connected":
+                case "lost":
+                    await self._lose(place, held)
+                    raise _none(step)
+                case "later" | "not_connected":
                     raise _none(step)
         raise _none("later")
 
@@ -78,7 +84,7 @@ class AccessTokens:
         except DatabaseError:
             raise TransientError("tokens_unavailable") from None
         except (SealedError, SecretKeyError):
-            log.error("tokens_do_not_open", endpoint_id=place.endpoint_id, alarm=True)  # noqa: TRY400
+            log.error("tokens_do_not_open", **place._asdict(), alarm=True)  # noqa: TRY400
             raise UnknownError("secrets_do_not_open") from None
 
     async def _rest(self, place: Place) -> None:
@@ -92,63 +98,83 @@ class AccessTokens:
             self._tasks.start_soon(self._renew, place, credentials, held)
         return self._running[place]
 
+    async def _lose(self, place: Place, held: Held | None) -> None:
+        """What ended and cannot be renewed is marked once; where that cannot be stored now, the next caller does it."""
+        if held is None or held.lost:
+            return
+        with suppress(DatabaseError):
+            if await self._store.lose(place, held):
+                log.warning("token_ended", **place._asdict(), alarm=True)
+
     async def _renew(self, place: Place, credentials: Credentials, held: Held | None) -> None:
+        begun_ms = self._clock()
         try:
             with anyio.CancelScope(shield=True):
-                fence = await self._store.lease(place, held, self._owner)
+                for_ms = BRIEF_LEASE_MS if _is_repeatable(credentials) else LEASE_MS
+                fence = await self._store.lease(place, held, self._owner, for_ms)
                 if fence is not None:
-                    await self._under_lease(place, credentials, held, fence)
+                    await self._under_lease(_Renewal(place, credentials, held, fence, begun_ms))
         except Exception:
-            log.exception("token_renewal_failed", endpoint_id=place.endpoint_id)
+            log.exception("token_renewal_failed", **place._asdict())
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(_LOOK_AGAIN_S)
         finally:
             self._running.pop(place).set()
 
-    async def _under_lease(self, place: Place, credentials: Credentials, held: Held | None, fence: int) -> None:
-        asked_ms = self._clock()
-        spent = held.refresh_token if held is not None else ""
+    async def _under_lease(self, renewal: "_Renewal") -> None:
         try:
             with anyio.fail_after(ASK_S):
-                granted = await self._ask(credentials, spent)
+                granted = await self._ask(renewal)
         except TokenError as error:
-            await self._note(place, held, fence, error)
+            await self._note(renewal, error)
         except TimeoutError:
-            await self._note(place, held, fence, TokenError("timeout", maybe_spent=True))
+            await self._note(renewal, TokenError("timeout", maybe_spent=True))
         else:
-            await self._keep(place, fence, granted, asked_ms, spent)
+            await self._keep(renewal, granted)
 
-    async def _ask(self, credentials: Credentials, refresh_token: str) -> Granted:
-        if _is_repeatable(credentials):
-            return await oauth.client_credentials(self._outbound, credentials)
-        return await oauth.refresh(self._outbound, credentials, refresh_token)
+    async def _ask(self, renewal: "_Renewal") -> Granted:
+        if _is_repeatable(renewal.credentials):
+            return await oauth.client_credentials(self._outbound, renewal.credentials)
+        return await oauth.refresh(self._outbound, renewal.credentials, renewal.spent)
 
-    async def _note(self, place: Place, held: Held | None, fence: int, error: TokenError) -> None:
-        await self._store.failed(place, fence, held, error)
-        log.warning(
-            "token_not_renewed",
-            endpoint_id=place.endpoint_id,
-            code=error.code,
-            in_doubt=error.maybe_spent,
-            alarm=error.refused,
-        )
+    async def _note(self, renewal: "_Renewal", error: TokenError) -> None:
+        lost = error.refused and not _is_repeatable(renewal.credentials)
+        place = renewal.place
+        if not await self._store.failed(place, renewal.fence, renewal.held, error, lost=lost):
+            log.warning("token_overtaken", **place._asdict())
+            return
+        log.warning("token_not_renewed", **place._asdict(), code=error.code, in_doubt=error.maybe_spent, alarm=lost)
 
-    async def _keep(self, place: Place, fence: int, granted: Granted, asked_ms: int, spent: str) -> None:
+    async def _keep(self, renewal: "_Renewal", granted: Granted) -> None:
         """Store it, however long the database needs: the old refresh token may be worth nothing any more."""
-        until_ms, pause_s = self._clock() + STORE_FOR_MS, _LOOK_AGAIN_S
+        place, pause_s = renewal.place, _LOOK_AGAIN_S
         while True:
             try:
-                if not await self._store.store(place, fence, granted, asked_ms, spent):
-                    log.warning("token_overtaken", endpoint_id=place.endpoint_id)
+                kept = await self._store.store(place, renewal.fence, granted, renewal.begun_ms, renewal.spent)
             except DatabaseError:
-                if self._clock() >= until_ms:
-                    log.error("token_not_stored", endpoint_id=place.endpoint_id, alarm=True)  # noqa: TRY400
+                if self._clock() >= renewal.begun_ms + STORE_FOR_MS:
+                    log.error("token_not_stored", **place._asdict(), alarm=True)  # noqa: TRY400
                     raise
                 await anyio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 5)
             else:
-                log.info("token_renewed", endpoint_id=place.endpoint_id)
+                log.log(INFO if kept else WARNING, "token_renewed" if kept else "token_overtaken", **place._asdict())
                 return
+
+
+class _Renewal(NamedTuple):
+    """A renewal under its lease; `begun_ms` is before the lease was taken."""
+
+    place: Place
+    credentials: Credentials
+    held: Held | None
+    fence: int
+    begun_ms: int
+
+    @property
+    def spent(self) -> str:
+        """The refresh token that is sent."""
+        return "" if self.held is None else self.held.refresh_token
 
 
 @asynccontextmanager

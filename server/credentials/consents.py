@@ -16,6 +16,8 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+import anyio
+
 from server.credentials.oauth import TokenError, authorization_url, exchange_code
 from server.credentials.tokens import Place, TokenStore
 from server.credentials.vault import SealedError, Vault
@@ -29,6 +31,9 @@ from sync.clock import encode_instant
 
 CALLBACK = "/v1/oauth/callback"
 LIFETIME_MS = 600_000
+EXCHANGE_S = 15
+"""How long a person waits for the provider's answer to a code, in all."""
+
 _SEALED_FOR = "consent"
 _HEX = frozenset("0123456789abcdef")
 
@@ -119,9 +124,12 @@ class Consents:
         verifier = self._vault.unseal(tenant_id, _SEALED_FOR, _hash(state), begun.sealed)["verifier"]
         asked_ms = clock()
         try:
-            granted = await exchange_code(outbound, credentials, answer["code"], begun.redirect_uri, verifier)
+            with anyio.fail_after(EXCHANGE_S):
+                granted = await exchange_code(outbound, credentials, answer["code"], begun.redirect_uri, verifier)
         except TokenError as error:
             raise ConsentError("exchange_failed", error.code) from None
+        except TimeoutError:
+            raise ConsentError("exchange_failed", "timeout") from None
         await self._store.connect(place, granted, asked_ms)
         return place
 

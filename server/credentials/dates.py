@@ -10,7 +10,7 @@ from server.outbound.tls import parse_identity
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
-from sync.clock import encode_instant
+from sync.clock import decode_instant, encode_instant
 
 DAY_MS = 86_400_000
 
@@ -22,17 +22,16 @@ _PUT = Statement(
 )
 _FIND = """SELECT d.tenant_id, d.endpoint_id, e.name, d.name, d.replace_by, d.expires_at FROM secret_dates AS d
        JOIN endpoints AS e ON e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id
-       WHERE {tenant} (d.replace_by <= :until OR d.expires_at <= :until)"""
+       WHERE d.tenant_id = :tenant_id AND (d.replace_by <= :until OR d.expires_at <= :until)"""
 _LOST = """SELECT t.tenant_id, t.endpoint_id, e.name, t.stored_at FROM tokens AS t
-       JOIN endpoints AS e ON e.tenant_id = t.tenant_id AND e.endpoint_id = t.endpoint_id WHERE {tenant} t.lost"""
+       JOIN endpoints AS e ON e.tenant_id = t.tenant_id AND e.endpoint_id = t.endpoint_id
+       WHERE t.tenant_id = :tenant_id AND t.lost"""
 _ALL = """SELECT d.endpoint_id, e.name, d.name, d.set_at, d.next_from, d.replace_by, d.expires_at FROM secret_dates AS d
        JOIN endpoints AS e ON e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id
        WHERE d.tenant_id = :tenant_id ORDER BY e.name, d.endpoint_id, d.name"""
 LIST = Statement(_ALL)
-FIND = Statement(_FIND.format(tenant="d.tenant_id = :tenant_id AND"))
-FIND_EVERYWHERE = Statement("/* across tenants */ " + _FIND.format(tenant=""))
-LOST = Statement(_LOST.format(tenant="t.tenant_id = :tenant_id AND"))
-LOST_EVERYWHERE = Statement("/* across tenants */ " + _LOST.format(tenant=""))
+FIND = Statement(_FIND)
+LOST = Statement(_LOST)
 
 
 What = Literal["expires", "replace", "consent_lost"]
@@ -77,16 +76,13 @@ class Dates:
 
         return await self._database.read(work)
 
-    async def ending(self, now_ms: int, within_days: float, tenant_id: str | None = None) -> Sequence[Ending]:
-        """What ended or ends within so many days, the most urgent first; of all tenants where none is named."""
+    async def ending(self, now_ms: int, within_days: float, tenant_id: str) -> Sequence[Ending]:
+        """What of a tenant's ended or ends within so many days, the most urgent first."""
         until = encode_instant(now_ms + int(within_days * DAY_MS))
 
         async def work(tx: Tx) -> Sequence[Ending]:
-            if tenant_id is None:
-                found, lost = await tx.fetch(FIND_EVERYWHERE, {"until": until}), await tx.fetch(LOST_EVERYWHERE)
-            else:
-                found = await tx.fetch(FIND, {"tenant_id": tenant_id, "until": until})
-                lost = await tx.fetch(LOST, (tenant_id,))
+            found = await tx.fetch(FIND, {"tenant_id": tenant_id, "until": until})
+            lost = await tx.fetch(LOST, (tenant_id,))
             endings = [Ending(row[0], row[1], row[2], "oauth", "consent_lost", row[3]) for row in lost]
             for row in found:
                 for what, at in zip(_WHAT, row[4:6], strict=True):
@@ -107,8 +103,8 @@ class Dated(NamedTuple):
 
 
 async def put_dates(writing: Writing, dated: Dated, secrets: Mapping[str, str]) -> None:
-    """Note the dates of secrets that are set, inside a job."""
-    starts_ms = writing.now_ms
+    """Note the dates of secrets that are set, inside a job. A secret's days count from when it is used."""
+    starts_ms = writing.now_ms if dated.next_from is None else decode_instant(dated.next_from)
     for name, value in secrets.items():
         days = dated.replace_every_days
         row = {

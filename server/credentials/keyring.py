@@ -2,14 +2,15 @@
 
 The file `secret.key` has a key a line, 64 hex digits, the newest first. A rotation puts a new one on top; once nothing
 is sealed with the old one, only what it derived for reading cursors is left of it: a line `cursors:` and 64 hex
-digits. The file is replaced as a whole, so that a crash leaves the one ring or the other, and running processes see it
-change.
+digits. The file appears and is replaced as a whole, so that a crash leaves the one ring or the other, nobody ever reads
+half of one, and running processes see it change. Who changes it holds a lock on its folder from reading to replacing.
 """
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,30 +73,57 @@ class KeyFile:
             raise SecretKeyError from None
         return self._ring
 
-    def add(self, key: bytes) -> None:
-        """Put a new key on top."""
-        ring = self()
-        self._replace(Ring((key, *ring.masters), ring.retired))
+    def add(self, key: bytes) -> bool:
+        """Put a new key on top; not where an old one is still there, for then somebody else just did."""
+        with self._locked() as folder:
+            ring = self()
+            if len(ring.masters) > 1:
+                return False
+            self._replace(Ring((key, *ring.masters), ring.retired), folder)
+            return True
 
-    def drop_old(self, kept_of: Callable[[bytes], bytes]) -> None:
-        """Leave the newest key alone; of the others only what `kept_of` gives stays, to read cursors with."""
-        newest, *old = self().masters
-        self._replace(Ring((newest,), (*map(kept_of, old), *self().retired)))
+    def drop_old(self, seen: Ring, kept_of: Callable[[bytes], bytes]) -> bool:
+        """Leave the newest key alone; of the others only what `kept_of` gives stays, to read cursors with.
 
-    def _create(self) -> None:
-        with suppress(FileExistsError):
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            _write(handle, Ring((secrets.token_bytes(KEY_BYTES),)))
+        `seen` is the ring that was found to be done with; False, and nothing is dropped, where it is another by now.
+        """
+        with self._locked() as folder:
+            if self() != seen:
+                return False
+            newest, *old = seen.masters
+            self._replace(Ring((newest,), (*map(kept_of, old), *seen.retired)), folder)
+            return True
 
-    def _replace(self, ring: Ring) -> None:
-        beside = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
-        _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), ring)
-        beside.replace(self._path)
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The folder, open and locked against all other processes."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield folder
         finally:
             os.close(folder)
+
+    def _create(self) -> None:
+        if self._path.exists():
+            return
+        beside = self._write_beside(Ring((secrets.token_bytes(KEY_BYTES),)))
+        try:
+            with suppress(FileExistsError):  # another first start was quicker: its key is the key
+                self._path.hardlink_to(beside)
+        finally:
+            beside.unlink()
+        with self._locked() as folder:
+            os.fsync(folder)
+
+    def _replace(self, ring: Ring, folder: int) -> None:
+        self._write_beside(ring).replace(self._path)
+        os.fsync(folder)
+
+    def _write_beside(self, ring: Ring) -> Path:
+        beside = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
+        _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), ring)
+        return beside
 
 
 def _write(handle: int, ring: Ring) -> None:

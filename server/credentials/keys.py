@@ -16,7 +16,7 @@ from server.credentials.endpoints import EndpointError, reasons
 from server.credentials.schedule import planned, present
 from server.credentials.vault import Vault
 from server.storage.statement import Statement
-from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
 
 _FIND = Statement(
@@ -61,10 +61,7 @@ class Keys:
             dated = Dated(tenant_id, endpoint_id, later, new.every_days)
             await put_dates(writing, dated, {new.name: new.value})
 
-        try:
-            await self._writer.submit(Job([tenant_id], job))
-        except UnknownTenantError:
-            raise EndpointError("there is no such tenant here: see `rientro tenant list`") from None
+        await self._writer.submit(Job([tenant_id], job))
         return instant
 
     def _planned(

@@ -15,9 +15,11 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from server.outbound import Credentials, Outbound, OutboundError, Reply
 
 DEFAULT_LIFETIME_S = 3600
-"""For how long a token is taken to be good whose provider does not say."""
+"""For how long a token is taken to be good whose provider does not say, where it can be renewed."""
 
 _LONGEST_LIFETIME_S = 10 * 365 * 86_400
+"""Where it cannot, there is nothing to do but use it until it is refused: many providers give tokens without an end."""
+
 _LONGEST_TOKEN = 16 * 1024
 _TIMEOUT_S = 10
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -94,7 +96,7 @@ async def _ask(outbound: Outbound, credentials: Credentials, grant: str, asked: 
         reply = await outbound.ask_for_token(url, body.encode(), headers, _TIMEOUT_S, credentials)
     except OutboundError as error:
         raise TokenError(error.reason, maybe_spent=error.reason not in _NOT_SENT) from None
-    return _read(reply)
+    return _read(reply, is_renewable=grant != "authorization_code")
 
 
 def _client(credentials: Credentials) -> ClientAuth:
@@ -107,7 +109,8 @@ def _client(credentials: Credentials) -> ClientAuth:
     return ClientAuth(quote_plus(name), quote_plus(secret.get_secret_value()), credentials.oauth_client_auth)
 
 
-def _read(reply: Reply) -> Granted:
+def _read(reply: Reply, *, is_renewable: bool) -> Granted:
+    """`is_renewable`: whether the token can be had anew although no refresh token comes with it."""
     document = _document(reply.body)
     if reply.status != 200:  # noqa: PLR2004
         raise _refusal(reply, document)
@@ -115,7 +118,8 @@ def _read(reply: Reply) -> Granted:
     bearer = str(document.get("token_type", "bearer")).lower() == "bearer"
     if not bearer or not _is_token(access) or not (fresh is None or _is_token(fresh)):
         raise TokenError("unreadable_answer", maybe_spent=True)
-    return Granted(str(access), None if fresh is None else str(fresh), _lifetime(lifetime))
+    unsaid = DEFAULT_LIFETIME_S if is_renewable or fresh is not None else _LONGEST_LIFETIME_S
+    return Granted(str(access), None if fresh is None else str(fresh), _lifetime(lifetime, unsaid))
 
 
 def _refusal(reply: Reply, document: dict[str, Any]) -> TokenError:
@@ -142,8 +146,8 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_TOKEN and value.isascii() and value.isprintable()
 
 
-def _lifetime(value: Any) -> int:
+def _lifetime(value: Any, unsaid: int) -> int:
     try:
         return max(1, min(int(value), _LONGEST_LIFETIME_S))
     except (TypeError, ValueError, OverflowError):
-        return DEFAULT_LIFETIME_S
+        return unsaid

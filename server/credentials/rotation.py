@@ -62,13 +62,19 @@ class Rotation:
         """`ring` is the vault's own; only a KeyFile can be written."""
         self._database, self._writer, self._vault, self._ring = database, writer, vault, ring
 
-    def begin(self) -> None:
-        """Have a newer key than before; a rotation that was begun goes on. Raises RotationError, SecretKeyError."""
-        if len(self._ring().masters) > 1:
-            return
+    async def begin(self, tenants: Sequence[str]) -> None:
+        """Have a newer key than before; a rotation that was begun goes on as long as something is left to do.
+
+        Raises RotationError, SecretKeyError.
+        """
+        is_open = len(self._ring().masters) > 1
         if not isinstance(self._ring, KeyFile):
-            raise RotationError("RIENTRO_SECRET_KEY holds one key: put the new one before it, divided by a comma")
-        self._ring.add(secrets.token_bytes(KEY_BYTES))
+            if not is_open:
+                raise RotationError("RIENTRO_SECRET_KEY holds one key: put the new one before it, divided by a comma")
+        elif is_open and await self.is_done(tenants):
+            raise RotationError("a rotation is open: run `rientro secrets drop-old` first")
+        else:
+            self._ring.add(secrets.token_bytes(KEY_BYTES))
 
     async def reseal(self, tenant_id: str) -> Resealed:
         """Seal a tenant's secrets anew, as far as they are not."""
@@ -94,9 +100,11 @@ class Rotation:
         """Forget the old keys, but for reading cursors. Raises RotationError."""
         if not isinstance(self._ring, KeyFile):
             raise RotationError("the keys are not in a file: take the old one out of RIENTRO_SECRET_KEY")
+        seen = self._ring()
         if not await self.is_done(tenants):
             raise RotationError("something is still sealed with an old key: run `rientro secrets rotate` first")
-        self._ring.drop_old(lambda master: derive(master, CURSORS))
+        if not self._ring.drop_old(seen, lambda master: derive(master, CURSORS)):
+            raise RotationError("the keys changed meanwhile: somebody else rotates them")
 
     async def _left(self, kind: _Kind, tenant_id: str, after: str, most: int) -> Sequence[Sequence[str]]:
         asked = {"tenant_id": tenant_id, "after": after, "current": f"{self._vault.prefix}%", "most": most}

@@ -24,8 +24,14 @@ from sync.clock import encode_instant
 SEALED_FOR = "oauth"
 """What stands for the provider in a sealed token's identity: so it opens in no other table."""
 
-LEASE_MS = 30_000
-"""Longer than a renewal may take, by as much as an abandoned request may still be under way."""
+LEASE_MS = 150_000
+"""Longer than a renewal may take that spends a refresh token: asking, and storing as long as that is tried at all."""
+
+BRIEF_LEASE_MS = 30_000
+"""Longer than asking takes; enough where asking spends nothing."""
+
+ABANDONED_MS = 30_000
+"""For so long an abandoned request may still be under way."""
 
 _EARLY = (0.7, 0.1)
 """A token is renewed at 70 to 80 % of its life, so that accounts made together do not renew together."""
@@ -54,6 +60,10 @@ _FAILED = Statement(
     """UPDATE tokens SET retry_at = :retry_at, lease_owner = NULL, leased_until = NULL, in_doubt = :in_doubt,
          lost = :lost, failures = failures + 1, error = :error
        WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND fence = :fence"""
+)
+_LOSE = Statement(
+    """UPDATE tokens SET lost = true, error = 'ended'
+       WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND fence = :fence AND NOT lost"""
 )
 
 Step = Literal["use", "renew", "renew_meanwhile", "wait", "later", "lost", "not_connected"]
@@ -88,11 +98,11 @@ def decide(held: Held | None, now: str, refused: str | None, *, repeatable: bool
     usable = held.access_token not in {"", refused} and now < held.expires_at
     leased = held.leased_until is not None and now < held.leased_until
     resting = held.retry_at is not None and now < held.retry_at
-    doubtful = held.in_doubt and not repeatable
+    doubtful, lost = held.in_doubt and not repeatable, held.lost and not repeatable
     if usable:
-        idle = not (leased or resting or held.lost or doubtful)
+        idle = not (leased or resting or lost or doubtful)
         return "renew_meanwhile" if now >= held.refresh_at and idle and _can_renew(held, repeatable) else "use"
-    if held.lost or not _can_renew(held, repeatable):
+    if lost or not _can_renew(held, repeatable):
         return "lost"
     if leased:
         return "wait"
@@ -125,7 +135,7 @@ class TokenStore:
 
         return await self._database.read(work)
 
-    async def lease(self, place: Place, held: Held | None, owner: str) -> int | None:
+    async def lease(self, place: Place, held: Held | None, owner: str, for_ms: int = LEASE_MS) -> int | None:
         """Take the lease on what was seen; its fence, or None where somebody was quicker."""
         seen = 0 if held is None else held.fence
 
@@ -133,7 +143,7 @@ class TokenStore:
             if held is None:
                 await writing.tx.execute(_MAKE, {**place._asdict(), "now": writing.now})
             named = {**place._asdict(), "owner": owner, "fence": seen, "now": writing.now}
-            until = encode_instant(writing.now_ms + LEASE_MS)
+            until = encode_instant(writing.now_ms + for_ms)
             return seen + 1 if await writing.tx.execute(_LEASE, {**named, "until": until}) else None
 
         return await self._writer.submit(Job([place.tenant_id], job))
@@ -161,26 +171,39 @@ class TokenStore:
 
         await self._writer.submit(Job([place.tenant_id], job))
 
-    async def failed(self, place: Place, fence: int, held: Held | None, error: TokenError) -> None:
-        """Give the lease back after a failure, and say when to try again; what may be spent is left in doubt."""
+    async def failed(
+        self, place: Place, fence: int, held: Held | None, error: TokenError, *, lost: bool = False
+    ) -> bool:
+        """Give the lease back after a failure, and say when to try again; what may be spent is left in doubt.
+
+        `lost`: only a person can help. False where another consent came between, and nothing was written.
+        """
         now_ms = self._clock()
         pause_ms = _BACKOFF.delay_ms((held.failures if held else 0) + 1, self._random)
         if error.maybe_spent:
-            pause_ms += LEASE_MS  # an abandoned request may still be under way
+            pause_ms += ABANDONED_MS
         retry_ms = max(now_ms + pause_ms, parse_retry_after(error.retry_after, now_ms) or 0)
         row = {
             **place._asdict(),
             "fence": fence,
             "retry_at": encode_instant(retry_ms),
             "in_doubt": error.maybe_spent or (held is not None and held.in_doubt),
-            "lost": error.refused,
+            "lost": lost,
             "error": error.code[:64],
         }
 
-        async def job(writing: Writing) -> None:
-            await writing.tx.execute(_FAILED, row)
+        async def job(writing: Writing) -> bool:
+            return bool(await writing.tx.execute(_FAILED, row))
 
-        await self._writer.submit(Job([place.tenant_id], job))
+        return await self._writer.submit(Job([place.tenant_id], job))
+
+    async def lose(self, place: Place, held: Held) -> bool:
+        """Mark a token that ended and that nobody can renew, so that lists show it; whether that was news."""
+
+        async def job(writing: Writing) -> bool:
+            return bool(await writing.tx.execute(_LOSE, {**place._asdict(), "fence": held.fence}))
+
+        return await self._writer.submit(Job([place.tenant_id], job))
 
     def _row(self, place: Place, granted: Granted, asked_ms: int, kept: str) -> dict[str, str]:
         life_ms, (share, spread) = granted.lifetime_s * 1000, _EARLY

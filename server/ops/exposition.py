@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from server import meters
 from server.ops.accounts import MOST_COUNTED, Account
+from server.ops.endings import Ending
 from server.ops.figures import Figures
 from server.ops.integrations import WORST_FIRST, age_s, status_of
 from sync.clock import decode_instant
@@ -59,6 +60,7 @@ def _families(figures: Figures, down_after_ms: int) -> list[Metric]:
         _gauge("last_backup_timestamp_seconds", "Of the merchant whose last backup is the oldest.", backed_up),
         *_accounts(figures.accounts, figures.at_ms),
         _contacts(figures.accounts),
+        _endings(figures.endings),
         _statuses(figures.accounts, figures.at_ms, down_after_ms),
     ]
 
@@ -101,6 +103,14 @@ def _contacts(accounts: Sequence[Account]) -> Metric:
     for account in accounts:
         if account.succeeded_at is not None:
             family.add_metric([account.provider, account.endpoint_id], decode_instant(account.succeeded_at) / 1000)
+    return family
+
+
+def _endings(endings: Sequence[Ending]) -> Metric:
+    text = "When a secret ends, within 30 days or already: expires, replace; consent_lost: when it last gave a token."
+    family = GaugeMetricFamily("rientro_secret_ends_timestamp_seconds", text, labels=(*_ACCOUNT, "secret", "what"))
+    for one in endings:
+        family.add_metric([one.provider, one.endpoint_id, one.secret, one.what], decode_instant(one.at) / 1000)
     return family
 
 

@@ -5,16 +5,19 @@ last is not told as if it were now.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio
 
 from server.ops.accounts import Account, all_accounts
+from server.ops.endings import SOON_MS, Ending, all_endings
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
+from sync.clock import encode_instant
 
 REMEMBER_MS = 5_000
 
@@ -33,6 +36,7 @@ class Figures(NamedTuple):
     left_out: int
     backed_up_at: str | None
     disk_free_bytes: int | None
+    endings: Sequence[Ending] = ()
 
 
 @dataclass
@@ -56,16 +60,17 @@ class Watch:
     async def _read(self) -> Figures:
         at_ms, free = self.clock(), _free_bytes(self.folder)
         try:
-            accounts, left_out, backed_up_at = await self.database.read(_look)
+            look = partial(_look, encode_instant(at_ms + SOON_MS))
+            accounts, left_out, backed_up_at, endings = await self.database.read(look)
         except DatabaseError:
             return Figures(at_ms, False, [], 0, None, free)  # noqa: FBT003  # a field
-        return Figures(at_ms, True, accounts, left_out, backed_up_at, free)  # noqa: FBT003
+        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings)  # noqa: FBT003
 
 
-async def _look(tx: Tx) -> tuple[list[Account], int, str | None]:
+async def _look(until: str, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending]]:
     accounts, left_out = await all_accounts(tx)
     ((backed_up_at,),) = await tx.fetch(_BACKED_UP)
-    return accounts, left_out, backed_up_at
+    return accounts, left_out, backed_up_at, await all_endings(tx, until)
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -1,7 +1,7 @@
 """Puts on a request what proves who sends it: a token or key first, then the signature that covers it.
 
 A refused access token (401) is renewed and the request sent once more: a 401 says that nothing took effect, and the
-body is the same bytes.
+body is the same bytes. What cannot be put on a request fails as `unsendable`, before it has left.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -10,7 +10,8 @@ from typing import Protocol
 import httpx
 
 from server.outbound.form import Credentials
-from server.outbound.signing import sign
+from server.outbound.guard import OutboundError
+from server.outbound.signing import SigningKeyError, sign
 from server.ports import Account
 
 
@@ -47,6 +48,12 @@ class AccountAuth(httpx.Auth):
             yield self._finished(request, await self._tokens.token(self._account, refused=token))
 
     def _finished(self, request: httpx.Request, token: str | None = None) -> httpx.Request:
+        try:
+            return self._proven(request, token)
+        except (SigningKeyError, ValueError, TypeError):
+            raise OutboundError("unsendable") from None
+
+    def _proven(self, request: httpx.Request, token: str | None) -> httpx.Request:
         known = self._credentials
         if known.api_key is not None:
             key, header = known.api_key.get_secret_value(), known.api_key_header

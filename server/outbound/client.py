@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from server.outbound.auth import AccountAuth, Authorizing
 from server.outbound.form import NONE, Credentials, credentials_of
 from server.outbound.guard import GuardedBackend, OutboundError, check_url, reason_of
-from server.outbound.tls import make_context
+from server.outbound.tls import CertificateError, make_context
 from server.ports import Account
 
 MAX_ANSWER_BYTES = 64 * 1024
@@ -155,22 +155,26 @@ class _Clients:
         identity = None if shown is None else shown.get_secret_value()
         key = sha256(repr((identity, roots)).encode()).digest()
         if key not in self._open:
-            await self._make_room()
-            self._open[key] = _make_client(make_context(identity, roots), allow_loopback=self._allow_loopback)
+            self._open[key] = _make_client(_context(identity, roots), allow_loopback=self._allow_loopback)
         client = self._open[key]
         self._open.move_to_end(key)
         self._users[client] = self._users.get(client, 0) + 1
         try:
+            await self._make_room()
             yield client
         finally:
             self._users[client] -= 1
 
     async def _make_room(self) -> None:
-        idle = [key for key, client in self._open.items() if not self._users.get(client)]
-        for key in idle[: max(0, len(self._open) - MAX_IDENTITIES + 1)]:
+        """Close the longest unused; each is looked at only when its turn comes, for closing one takes time."""
+        while len(self._open) > MAX_IDENTITIES:
+            key = next((key for key, client in self._open.items() if not self._users.get(client)), None)
+            if key is None:
+                return
             client = self._open.pop(key)
             self._users.pop(client, None)
-            await client.aclose()
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
 
     async def close(self) -> None:
         """End all connections."""
@@ -195,6 +199,16 @@ def _make_client(context: ssl.SSLContext, *, allow_loopback: bool) -> httpx.Asyn
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
     )
+
+
+def _context(identity: str | None, roots: str | None) -> ssl.SSLContext:
+    """A TLS context. Raises OutboundError; nothing was sent then."""
+    try:
+        return make_context(identity, roots)
+    except CertificateError:
+        raise OutboundError("unsendable") from None
+    except OSError:  # no memory, no files: no fault of the account's
+        raise OutboundError("connect") from None
 
 
 def _steps(timeout_s: float) -> httpx.Timeout:

@@ -25,7 +25,7 @@ class Credentials(BaseModel):
     what the provider must name itself in its answer (RFC 9207). `api_key` goes into `api_key_header`; in
     `Authorization` it stands behind `Bearer`. `client_certificate` is PEM: the private key and the chain;
     `trusted_roots` is PEM too and replaces the public authorities for this endpoint. `signing_key` (PEM: Ed25519,
-    ECDSA P-256 or RSA) signs each request after RFC 9421, under the name `signing_key_id`.
+    ECDSA P-256 or RSA from 2048 bits) signs each request after RFC 9421, under the name `signing_key_id`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +44,14 @@ class Credentials(BaseModel):
     trusted_roots: Annotated[str, Field(max_length=100_000)] | None = None
     signing_key: SecretStr | None = None
     signing_key_id: Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,200}$")] | None = None
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        text = "x" if key is None else key.get_secret_value()
+        if not (text and text.isascii() and text.isprintable() and text == text.strip()):
+            raise ValueError("an API key is printable ASCII, without spaces around it")
+        return key
 
     @field_validator("client_certificate")
     @classmethod

@@ -4,7 +4,8 @@ Rules:
 
 1. HTTPS only, except to this machine itself; and that only where the process was told so (demonstrations, tests).
 2. The address that is checked is the address that is connected to: a name is resolved once, at the connection, and any
-   private, loopback or otherwise special address among its answers refuses it, also one that is wrapped in IPv6.
+   private, loopback or otherwise special address among its answers refuses it, also one that is wrapped in IPv6; and
+   of IPv6 itself only what is given to the public, 2000::/3: gateways may unwrap more than any list knows.
 3. Whatever goes wrong is an OutboundError with one word for why; no URL, header or body is part of it.
 """
 
@@ -34,6 +35,7 @@ Reason = Literal[
 ]
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _REASONS: tuple[tuple[type[httpx.HTTPError], Reason], ...] = (
     (httpx.ConnectTimeout, "connect_timeout"),
@@ -119,6 +121,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             ip = _wrapped(ip) or ip
         if ip.is_loopback:
             return self._allow_loopback
+        if isinstance(ip, ipaddress.IPv6Address) and ip not in _PUBLIC_IPV6:
+            return False
         return ip.is_global and not ip.is_multicast
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import httpx
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,6 +14,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPSignatureAlgorithm, M
 
 LABEL = "rientro"
 _ALWAYS = ("@method", "@target-uri")
+_LEAST_RSA_BITS = 2048
 _WHERE_PRESENT = ("authorization", "content-type", "idempotency-key")
 
 logging.getLogger("http_message_signatures").setLevel(logging.WARNING)  # below that it writes what it signs
@@ -21,7 +23,7 @@ SigningKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
 
 class SigningKeyError(Exception):
-    """Not a private key we can sign with: PEM, without a password, of Ed25519, ECDSA P-256 or RSA."""
+    """Not a private key we can sign with: PEM, without a password, of Ed25519, ECDSA P-256 or RSA from 2048 bits."""
 
 
 def sign(request: httpx.Request, pem: str, key_id: str, now_s: int) -> None:
@@ -39,8 +41,12 @@ def sign(request: httpx.Request, pem: str, key_id: str, now_s: int) -> None:
     )
 
 
+@lru_cache(maxsize=64)
 def load_signing_key(pem: str) -> tuple[SigningKey, type[HTTPSignatureAlgorithm]]:
-    """The key and the algorithm it is for. Raises SigningKeyError."""
+    """The key and the algorithm it is for. Raises SigningKeyError.
+
+    Every delivery needs it, and to check an RSA key takes tens of milliseconds: what was found good is remembered.
+    """
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -49,6 +55,6 @@ def load_signing_key(pem: str) -> tuple[SigningKey, type[HTTPSignatureAlgorithm]
         return key, algorithms.ED25519
     if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
         return key, algorithms.ECDSA_P256_SHA256
-    if isinstance(key, RSAPrivateKey):
+    if isinstance(key, RSAPrivateKey) and key.key_size >= _LEAST_RSA_BITS:
         return key, algorithms.RSA_PSS_SHA512
     raise SigningKeyError(SigningKeyError.__doc__)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from server.app import open_core
 from server.cli.common import parse_moment, settings_for
 from server.cli.providers import _secret
+from server.cli.secrets import app as secrets
 from server.settings import Settings
 from tests.cli.commands import rientro_json
 from tests.support.receiver import SECRET
@@ -29,6 +31,15 @@ async def test_a_key_is_replaced_and_the_master_key_rotated(tmp_path: Path) -> N
         (line,) = rientro_json(tmp_path, "provider", "list", "--tenant", tenant_id)
         assert line["attention"].startswith("api_key replace 2")
         assert old not in (tmp_path / "secret.key").read_text()
+
+
+def test_the_old_master_key_is_not_forgotten_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For it is what older backups open with; who says no has changed nothing."""
+    monkeypatch.setenv("RIENTRO_DATA", str(tmp_path))
+    asked = CliRunner().invoke(secrets, ["drop-old"], input="n\n")
+    assert asked.exit_code == 1
+    assert "Backups made before the rotation will not open their secrets any more" in asked.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_secret_never_stands_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

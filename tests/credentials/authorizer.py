@@ -16,7 +16,8 @@ from tests.support.raw_http import Response, serve
 class Authorizer:
     """The state of one grant. `script` holds what is done next; then it behaves.
 
-    `drop`: take effect, cut the connection. `unseen`: cut it without effect. `stall`: answer late. A number: a status.
+    `drop`: take effect, cut the connection. `unseen`: cut it without effect. `stall`: answer late. `lasting`: a token
+    without an end and without a refresh token. `invalid_grant`: refuse, this once. A number: a status.
     """
 
     def __init__(self, port: int) -> None:
@@ -49,11 +50,15 @@ class Authorizer:
         step = self.script.pop(0) if self.script else "behave"
         if isinstance(step, int):
             return Response(step, {"error": "temporarily_unavailable"}, {"retry-after": "7"})
+        if step == "invalid_grant":
+            return Response(400, {"error": step})
         if step == "unseen":
             return Response(0, {})
         given = self._give(self.asked[-1])
         if step == "stall":
             await anyio.sleep(0.3)
+        if step == "lasting":
+            return Response(200, {"access_token": f"access-{self._number}"})
         return Response(0, {}) if step == "drop" else given
 
     def _give(self, asked: Mapping[str, str]) -> Response:

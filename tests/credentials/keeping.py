@@ -99,6 +99,13 @@ def oauth(url: str, grant: str = "authorization_code") -> dict[str, str]:
     }
 
 
+async def settled(keeper: Keeper) -> None:
+    """No renewal is under way."""
+    with anyio.fail_after(5):
+        while keeper.access._running:
+            await anyio.sleep(0.002)
+
+
 @asynccontextmanager
 async def open_keeper(url: str, folder: Path, *, real_time: bool = False) -> AsyncIterator[Keeper]:
     """A keeper on a migrated database."""

@@ -5,12 +5,11 @@ from typing import Any
 import anyio
 import pytest
 
-from server.credentials.oauth import Granted, TokenError
-from server.credentials.tokens import LEASE_MS, Held, Step, decide
+from server.credentials.oauth import Granted
+from server.credentials.tokens import ABANDONED_MS, LEASE_MS, Held, Step, decide
 from server.resilience.errors import DeliveryError
-from server.storage.database import DatabaseError
 from tests.credentials.authorizer import Authorizer
-from tests.credentials.keeping import Keeper, oauth
+from tests.credentials.keeping import Keeper, oauth, settled
 
 T0, T1, T2, T3 = (f"2026-01-01T00:00:0{second}.000Z" for second in range(4))
 
@@ -49,6 +48,21 @@ def test_what_a_caller_does(row: Held | None, now: str, refused: str | None, ste
     assert decide(row, now, refused, repeatable=False) == step
 
 
+@pytest.mark.parametrize(
+    ("row", "now", "step"),
+    [
+        (None, T0, "renew"),
+        (held(refresh_token=""), T1, "renew_meanwhile"),
+        (held(refresh_token="", lost=True), T1, "renew_meanwhile"),
+        (held(refresh_token="", lost=True), T2, "renew"),
+        (held(access_token="", refresh_token="", lost=True, in_doubt=True), T2, "renew"),
+    ],
+)
+def test_a_client_that_asks_for_itself_may_always_ask(row: Held | None, now: str, step: Step) -> None:
+    """It spends nothing by asking; that it was once turned down is no reason not to."""
+    assert decide(row, now, None, repeatable=True) == step
+
+
 async def test_many_callers_renew_once(keeper: Keeper, provider: Authorizer) -> None:
     """All had the same token refused; one asks, all go on with what was stored."""
     _, account = await keeper.connected(provider.url)
@@ -85,19 +99,13 @@ async def test_a_lost_answer_costs_nothing_while_the_token_in_hand_is_good(lite:
     place, account = await lite.connected(provider.url)
     lite.clock.ms += 800_000
     assert await lite.access.token(account) == "access-1"
-    await _settled(lite)
-    lite.clock.ms += LEASE_MS * 3
+    await settled(lite)
+    lite.clock.ms += LEASE_MS
     for _ in range(5):
         assert await lite.access.token(account) == "access-1"
     stored = await lite.store.load(place)
     assert stored is not None
     assert (stored.in_doubt, len(provider.asked)) == (True, 1)
-
-
-async def _settled(keeper: Keeper) -> None:
-    with anyio.fail_after(5):
-        while keeper.access._running:
-            await anyio.sleep(0.002)
 
 
 async def test_a_request_that_never_arrived_is_made_up_for(lite: Keeper, provider: Authorizer) -> None:
@@ -106,7 +114,7 @@ async def test_a_request_that_never_arrived_is_made_up_for(lite: Keeper, provide
     _, account = await lite.connected(provider.url)
     lite.clock.ms += 800_000
     await lite.access.token(account)
-    await _settled(lite)
+    await settled(lite)
     lite.clock.ms += 300_000
     assert await lite.access.token(account) == "access-2"
     assert (len(provider.asked), provider.refused) == (2, 0)
@@ -128,19 +136,6 @@ async def test_a_token_spent_by_a_dead_process_ends_in_a_plain_word(lite: Keeper
     assert await lite.access.token(account) == "anew"
 
 
-async def test_a_late_answer_loses_against_a_new_consent(keeper: Keeper) -> None:
-    """Who stores names the fence of its lease, and so does who failed."""
-    place, account = await keeper.connected("http://127.0.0.1:1")
-    before = await keeper.store.load(place)
-    fence = await keeper.store.lease(place, before, "slow")
-    assert fence is not None
-    assert await keeper.store.lease(place, before, "other") is None
-    await keeper.store.connect(place, Granted("consented", "r2", 1000), keeper.clock())
-    assert not await keeper.store.store(place, fence, Granted("late", "r3", 1000), keeper.clock(), "r1")
-    await keeper.store.failed(place, fence, before, TokenError("invalid_grant", refused=True))
-    assert await keeper.access.token(account) == "consented"
-
-
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_failing_endpoint_is_left_alone_for_a_while(lite: Keeper, provider: Authorizer, status: int) -> None:
     """Callers hear so at once, and it is asked no earlier than it wished."""
@@ -151,7 +146,7 @@ async def test_a_failing_endpoint_is_left_alone_for_a_while(lite: Keeper, provid
         with pytest.raises(DeliveryError, match="token_not_renewed"):
             await lite.access.token(account)
     assert len(provider.asked) == 1
-    lite.clock.ms += 7002 if status == 429 else LEASE_MS + 7002
+    lite.clock.ms += 7002 if status == 429 else ABANDONED_MS + 7002
     assert await lite.access.token(account) == "access-2"
 
 
@@ -166,7 +161,7 @@ async def test_a_token_for_the_client_itself_needs_no_consent(lite: Keeper, prov
     lite.clock.ms += 1_000_000
     with pytest.raises(DeliveryError, match="token_not_renewed"):
         await lite.access.token(account)
-    lite.clock.ms += 2 * LEASE_MS
+    lite.clock.ms += 2 * ABANDONED_MS
     assert await lite.access.token(account) == "access-4"
 
 
@@ -184,35 +179,3 @@ async def test_an_account_nobody_connected_says_so(lite: Keeper, provider: Autho
     with pytest.raises(DeliveryError, match="not_connected"):
         await lite.outbound.post(f"{provider.url}/hook", b"{}", {}, 5, account)
     assert provider.called == []
-
-
-async def test_a_renewal_ends_although_its_caller_is_gone(lite: Keeper, provider: Authorizer) -> None:
-    """Once the refresh token left, its answer is stored."""
-    provider.script = ["stall"]
-    place, account = await lite.connected(provider.url)
-    with anyio.move_on_after(0.1):
-        await lite.access.token(account, refused="access-1")
-    await _settled(lite)
-    stored = await lite.store.load(place)
-    assert stored is not None
-    assert stored.refresh_token == "refresh-2"
-
-
-async def test_a_database_that_fails_for_a_moment_costs_no_consent(
-    lite: Keeper, provider: Authorizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The answer is held until it is stored, and used by nobody before."""
-    place, account = await lite.connected(provider.url)
-    store, failing = lite.store.store, [DatabaseError("disk full"), DatabaseError("disk full")]
-
-    async def unlucky(*arguments: Any) -> bool:
-        if failing:
-            assert await lite.access.token(account) == "access-1"
-            raise failing.pop()
-        return await store(*arguments)
-
-    monkeypatch.setattr(lite.store, "store", unlucky)
-    assert await lite.access.token(account, refused="access-1") == "access-2"
-    stored = await lite.store.load(place)
-    assert stored is not None
-    assert (stored.refresh_token, stored.in_doubt, failing, len(provider.asked)) == ("refresh-2", False, [], 1)

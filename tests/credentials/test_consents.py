@@ -1,10 +1,12 @@
 """Connecting an account: what is refused, and by which words."""
 
 import re
+import socket
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from server.credentials import consents
 from server.credentials.consents import CALLBACK, LIFETIME_MS, ConsentError
 from server.credentials.tokens import Place
 from tests.credentials.authorizer import Authorizer
@@ -95,3 +97,17 @@ async def test_a_provider_that_gives_no_tokens_is_told_of(lite: Keeper, provider
     provider.script = [500]
     with pytest.raises(ConsentError, match=r"no tokens for the code.*\(status_500\)"):
         await lite.consents.end({"state": asked["state"], "code": "geheim"}, lite.outbound, lite.clock)
+
+
+async def test_a_provider_that_never_answers_keeps_nobody_waiting(
+    lite: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person sees so in the browser; the exchange as a whole has an end, however slowly its bytes come."""
+    monkeypatch.setattr(consents, "EXCHANGE_S", 0.05)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        place = await lite.endpoint(**oauth(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        state = parse_qs(urlsplit(await lite.consents.begin(place, HERE)).query)["state"][0]
+        with pytest.raises(ConsentError, match=r"no tokens for the code.*\(timeout\)"):
+            await lite.consents.end({"state": state, "code": "c"}, lite.outbound, lite.clock)

@@ -1,5 +1,6 @@
 """What a scrape reads: cheap however much waits, remembered for a moment, and honest while the database is away."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,10 +17,19 @@ from server.storage.database import Tx
 from server.storage.sqlite import SqliteDatabase
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
-from sync.clock import encode_instant
+from sync.clock import decode_instant, encode_instant
 from tests.outbox.outlet import Outlet, Scripted, open_outlet
 
 DOWN_AFTER_MS = 15 * 60_000
+_DATED = Statement(
+    """INSERT INTO secret_dates (tenant_id, endpoint_id, name, set_at, replace_by, expires_at)
+       VALUES (:tenant_id, :endpoint_id, :name, :set_at, :replace_by, :expires_at)"""
+)
+_LOST = Statement(
+    """INSERT INTO tokens (tenant_id, endpoint_id, sealed, expires_at, refresh_at, fence, in_doubt, lost, failures,
+         stored_at)
+       VALUES (:tenant_id, :endpoint_id, '', :expires_at, :refresh_at, 1, false, true, 1, :stored_at)"""
+)
 
 
 @pytest.fixture
@@ -183,3 +193,24 @@ async def test_while_the_database_is_away_only_that_is_told(outlet: Outlet, tmp_
     await database.close()
     assert (figures.is_up, figures.accounts, "rientro_database_up 0.0" in text) == (False, [], True)
     assert "rientro_outbox_waiting{" not in text
+
+
+async def test_what_comes_to_its_end_is_told_before_it_ends(outlet: Outlet) -> None:
+    """Certificates and secrets within thirty days, lost consents; what is far off is nobody's business yet."""
+    endpoint_id, now_ms = await outlet.bind(), outlet.clock()
+    far, soon, past = (encode_instant(now_ms + days * 86_400_000) for days in (31, 29, -1))
+
+    async def date(writing: Writing) -> None:
+        for name, replace_by, expires_at in (("client_certificate", far, soon), ("api_key", past, None)):
+            row = (outlet.tenant_id, endpoint_id, name, past, replace_by, expires_at)
+            await writing.tx.execute(_DATED, row)
+        await writing.tx.execute(_LOST, (outlet.tenant_id, endpoint_id, past, past, past))
+
+    await outlet.writer.submit(Job([outlet.tenant_id], date))
+    text = expose(await _watch(outlet).figures(), DOWN_AFTER_MS).decode()
+    told = re.findall(r'secret_ends_timestamp_seconds{.*,secret="(\w+)",what="(\w+)"} (\S+)', text)
+    assert {(secret, what): float(at) for secret, what, at in told} == {
+        ("client_certificate", "expires"): decode_instant(soon) / 1000,
+        ("api_key", "replace"): decode_instant(past) / 1000,
+        ("oauth", "consent_lost"): decode_instant(past) / 1000,
+    }

@@ -20,8 +20,6 @@ MARK = "/* across tenants */"
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
     "server.auth.admin._TENANTS",
-    "server.credentials.dates.FIND_EVERYWHERE",
-    "server.credentials.dates.LOST_EVERYWHERE",
     "server.inbox.claim.DUE",
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",
@@ -30,6 +28,7 @@ ACROSS = {
     "server.ops.accounts._ALL_ACCOUNTS",
     "server.ops.alerts.rows._CLAIM",
     "server.ops.alerts.rows._FORGET",
+    "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
     "server.outbox.claim.DUE",
 }
