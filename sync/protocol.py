@@ -269,7 +269,7 @@ def _request_shape(mutation: Any) -> Any:
         "client_id": UUID.check,
         "schema": NotRequired[Annotated[int, Field(ge=1, le=10**9)]],
         "epoch": NotRequired[Annotated[str, Field(max_length=64)] | None],
-        "cursor": NotRequired[Annotated[str, Field(max_length=16384)] | None],
+        "cursor": NotRequired[str | None],  # of any length: what is no cursor is answered with a reset
         "collections": NotRequired[Annotated[list[name], Field(max_length=200)]],
         "limit": NotRequired[Annotated[int, Field(ge=1, le=MAX_PAGE)]],
         "resume_from": NotRequired[MutationId | None],

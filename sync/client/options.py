@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from sync.protocol import MAX_BODY_BYTES, MAX_MUTATIONS, MAX_PAGE
 
-_ENVELOPE_BYTES = 32 * 1024  # everything beside the mutations; the cursor has at most half of it
+_ENVELOPE_BYTES = 32 * 1024  # everything beside the mutations and the cursor
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`collections` are pulled; `batch` mutations go into a request, `page` changes come back at most.
+
+    `body_bytes` is what mutations and cursor have of a request.
 
     `interval_s`: an idle loop looks for news that often. Backoff waits a random part of `backoff_base_s` doubled with
     every failure, up to `backoff_cap_s`; a server's Retry-After is honoured up to `retry_after_cap_s`. `schema` is what

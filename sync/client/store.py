@@ -109,9 +109,9 @@ class Store:
             return meta
 
     def outgoing(self, limit: int, budget: int) -> Outgoing:
-        """The next request's content: at most `limit` mutations in `budget` bytes."""
+        """The next request: at most `limit` mutations, which have what the cursor leaves of `budget` bytes."""
         with self._database.reading() as meta:
-            mutations = self._queue.batch(limit, budget)
+            mutations = self._queue.batch(limit, budget - len(meta.cursor or ""))
             return Outgoing(meta.client_id, meta.epoch, meta.cursor, mutations, not meta.in_round, meta.resume_from)
 
     def take(self, sent: Outgoing, answer: Answer, sent_ms: int, received_ms: int) -> Taken:

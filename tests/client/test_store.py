@@ -389,3 +389,19 @@ def test_a_database_of_the_first_release_is_taken_over(tmp_path: Path) -> None:
         store._base.swap(meta)
     assert set(store.records("products")) == {"q"}
     store.close()
+
+
+def test_a_long_cursor_leaves_less_room_for_mutations() -> None:
+    """A request has one size, whatever an owner of many shops is given for a cursor."""
+    store = Store(":memory:")
+    store.write(*[Draft("customers", "create", fields={"name": "x" * 1000}) for _ in range(4)])
+    one = len(store.outgoing(1, 10**6).mutations[0])
+    room = 3 * (one + 1)
+    assert len(store.outgoing(9, room).mutations) == 3
+    with store._database.transaction() as meta:
+        meta.cursor = "c" * one
+    assert len(store.outgoing(9, room).mutations) == 2
+    with store._database.transaction() as meta:
+        meta.cursor = "c" * room
+    assert len(store.outgoing(9, room).mutations) == 1
+    store.close()

@@ -67,7 +67,7 @@ async def test_a_restored_record_has_the_values_that_met_its_tombstone(shop: Sho
     assert two.received["customers", sale_customer]["fields"]["name"] == "Gallo"
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "é" * 20, "A" * 5000])
+@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "é" * 20, "A" * 2_000_000])
 async def test_an_unreadable_cursor_is_answered_by_a_reset_with_a_first_page(shop: Shop, cursor: str) -> None:
     """Nobody is turned away for a cursor."""
     till = shop.device()

@@ -3,13 +3,21 @@
 import base64
 import hashlib
 import hmac
+import json
+import random
+import uuid
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.cursor import Cursor, CursorKeys, Mark, Range
+from server.collections import registry
+from sync.cursor import Bucket, Cursor, CursorKeys, Mark, Range
 from sync.errors import CursorError
+from sync.protocol import MAX_BODY_BYTES
+from sync.scope import Scope
+from tests.kernel.making import client
 
 KEYS = CursorKeys(b"k" * 32)
 OTHER = CursorKeys(b"o" * 32)
@@ -26,6 +34,16 @@ CURSORS = st.builds(
     ranges=st.lists(st.builds(Range, NUMBERS, NUMBERS, BUCKETS), max_size=3).map(tuple),
 )
 EXAMPLE = Cursor("e", Mark(7, "n"), 4, 12, (Range(9, 5, frozenset([("sales", "shop:bar"), ("notes", "tenant")])),))
+
+
+def owner_of(shops: int) -> frozenset[Bucket]:
+    """The buckets of an owner, by names as unlike each other as they can be."""
+    names, collections = registry(), registry().collections.values()
+    chance = random.Random(shops)
+    audiences = {f"shop:{uuid.UUID(int=chance.getrandbits(128))}-centro" for _ in range(shops)}
+    scope = Scope("owner", frozenset({"tenant", "role:owner", *audiences}), {})
+    kinds = [(c.name, scope.of_kind(c.options.audience.kind, names.narrowings)) for c in collections]
+    return frozenset((name, audience) for name, audiences in kinds for audience in audiences)
 
 
 def refused(text: str, keys: CursorKeys = KEYS) -> bool:
@@ -102,10 +120,40 @@ def test_what_bears_our_version_and_key_is_refused_too(rest: bytes) -> None:
 
 def test_every_layout_but_ours_is_refused() -> None:
     """An authentic text of another version is not read as this one."""
-    signed = b"\x01" + _raw(KEYS.encode(EXAMPLE))[1:-16]
-    assert refused(_text(signed + hmac.digest(b"k" * 32, signed, "sha256")[:16]))
-    signed = b"\x02" + signed[1:]
-    assert not refused(_text(signed + hmac.digest(b"k" * 32, signed, "sha256")[:16]))
+    ours = _raw(KEYS.encode(EXAMPLE))[1:-16]
+    assert [refused(_signed(bytes([version]) + ours)) for version in (1, 2, 3, 4)] == [True, True, False, True]
+
+
+def test_what_an_owner_of_a_thousand_shops_is_given_is_taken_back() -> None:
+    """Far below what a request may hold, also in the middle of a round, where each range names its own buckets."""
+    buckets = sorted(owner_of(1000))
+    parts = (Range(10**6, 10**6, frozenset(buckets[::2])), Range(7, 10**6, frozenset(buckets[1::2])))
+    cursor = Cursor("e" * 36, Mark(10**6, "n" * 22), 5, 10**6, parts)
+    text = KEYS.encode(cursor)
+    assert len(buckets) > 3000
+    assert len(text) < MAX_BODY_BYTES // 20
+    request = {"protocol": 1, "client_id": client(1), "cursor": text, "mutations": []}
+    parsed = registry().parse_request(json.dumps(request).encode())["cursor"]
+    assert parsed is not None
+    assert KEYS.decode(parsed) == cursor
+
+
+def test_a_text_of_any_length_is_the_decoders_to_refuse() -> None:
+    """So that it means a reset: a request that is refused for it would hold up the queue for good."""
+    text = "a" * (MAX_BODY_BYTES - 1000)
+    request = {"protocol": 1, "client_id": client(1), "cursor": text, "mutations": []}
+    assert registry().parse_request(json.dumps(request).encode())["cursor"] == text
+    assert refused(text)
+
+
+def test_nothing_inflates_without_end() -> None:
+    """Not even what bears our signature: cut short, followed by more, no deflated text at all, or a bomb."""
+    ours = _raw(KEYS.encode(EXAMPLE))[:-16]
+    head, payload = ours[:5], zlib.decompress(ours[5:])
+    bomb = zlib.compress(payload[:-1] + b" " * 9_000_000 + payload[-1:])
+    assert not refused(_signed(head + zlib.compress(payload, 1)))
+    for data in (b"", ours[5:-1], ours[5:] + b"x", payload, bomb):
+        assert refused(_signed(head + data))
 
 
 def test_a_new_key_reads_what_the_old_one_signed() -> None:
@@ -136,6 +184,10 @@ def test_a_heads_name_tells_heads_apart(other: tuple[str, str, int]) -> None:
 
 def _raw(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _signed(raw: bytes) -> str:
+    return _text(raw + hmac.digest(b"k" * 32, raw, "sha256")[:16])
 
 
 def _text(raw: bytes) -> str:
