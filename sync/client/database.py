@@ -50,8 +50,12 @@ ALTER TABLE client ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN resume_from INTEGER;
 UPDATE client SET cursor = NULL, in_round = 0, building_side = 1 - shown_side;
 DELETE FROM base WHERE side <> (SELECT shown_side FROM client);
+UPDATE mutations SET settled_at = NULL WHERE state = 'waiting';
 """
-"""Format 1 did not know which bucket a record was in: the copy is pulled anew, beside the one that is shown."""
+"""Format 1 did not know which bucket a record was in: the copy is pulled anew, beside the one that is shown.
+
+It called settled what waited.
+"""
 _STEPS = {0: (_TABLES, FORMAT), 1: (_FROM_1, 2)}
 
 

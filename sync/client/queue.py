@@ -149,7 +149,7 @@ class Queue:
 
 
 def _settled(verdict: Verdict, now: str) -> Sequence[object]:
-    """The values of `_SETTLE`: the state for what had no verdict before, and for what had one."""
+    """The values of `_SETTLE`: the state for what was never settled before, and for what was once."""
     status, version = verdict["status"], verdict["version"]
     expired = verdict["code"] == "verdict_expired"
     if status == "waiting":
@@ -158,4 +158,5 @@ def _settled(verdict: Verdict, now: str) -> Sequence[object]:
         state, stays = "rejected", False
     else:
         state, stays = "settled", version is not None
-    return state, "settled" if expired else state, stays, version, to_json(verdict).decode(), now, verdict["uid"]
+    settled_at = None if state == "waiting" else now
+    return state, "settled" if expired else state, stays, version, to_json(verdict).decode(), settled_at, verdict["uid"]

@@ -58,6 +58,22 @@ async def test_what_waits_is_sent_again_under_a_new_id(world: World, tmp_path: P
     assert len(world.server.view("products")) == 3
 
 
+async def test_what_waited_and_is_not_known_any_more_is_to_be_looked_at(world: World, tmp_path: Path) -> None:
+    """A waiting mutation was never taken: where no verdict of it is kept, nobody may believe that it was."""
+    till = world.till("a")
+    made = till.client.create("products", product())
+    world.server.edit = judged(status="waiting", version=None)
+    await till.client.drain()
+    assert [(entry.state, entry.settled_at) for entry in till.client.entries()] == [("waiting", None)]
+    copied = copy_of(world, till, tmp_path, "copy")
+    till.client.create("products", product("Original"))
+    copied.client.create("products", product("Copy"))
+    world.server.edit = judged(status="rejected", code="verdict_expired", duplicate=True, version=None)
+    await till.client.drain()
+    await copied.client.drain()
+    assert made.uid in {entry.uid for entry in copied.client.rejected()}
+
+
 async def test_what_both_copies_had_queued_is_done_once(world: World, tmp_path: Path) -> None:
     """A database copied with a full queue: the uids are the same, so the second hears the first's verdicts."""
     till = world.till("a")

@@ -60,7 +60,8 @@ CREATE INDEX mutations_record ON mutations (collection, record_id, place);
 CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
 INSERT INTO client VALUES (1, 'c', 1, 'e', 'e', 'a cursor', 1, NULL, 0, NULL, NULL, 0, 0, 0);
 INSERT INTO base VALUES (1, 'products', 'p', 3, 0, '{"name": "old"}'), (0, 'products', 'left over', 1, 0, '{}');
-INSERT INTO mutations VALUES (1, 'u', 'c', 1, 'sales', 's', '{"op": "create"}', '', 1, NULL, NULL, NULL, 'pending');
+INSERT INTO mutations VALUES (1, 'u', 'c', 1, 'sales', 's', '{"op": "create"}', '', 1, NULL, NULL, NULL, 'pending'),
+    (2, 'w', 'c', 0, 'sales', 's', '{"op": "update"}', '', 1, NULL, '{}', '2026-11-23T09:00:00.000Z', 'waiting');
 PRAGMA user_version = 1;
 """
 """A database as the first release made it."""
@@ -383,6 +384,7 @@ def test_a_database_of_the_first_release_is_taken_over(tmp_path: Path) -> None:
     assert (meta.client_id, meta.last_issued, meta.cursor, meta.building_side) == ("c", 1, None, 0)
     assert {record_id: record.fields for record_id, record in shown.items()} == {"p": {"name": "old"}}
     assert [entry.mutation_id for entry in store.entries("pending")] == [1]
+    assert [entry.settled_at for entry in store.entries("waiting")] == [None]
     page = Change(collection="products", record_id="q", version=1, audience="tenant", deleted=False, fields={})
     with store._database.transaction() as meta:
         store._base.write(meta, [page])
