@@ -23,7 +23,7 @@ CREATE TABLE client (
     in_round INTEGER NOT NULL, round_head TEXT, head TEXT, offset_ms INTEGER NOT NULL,
     last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL,
     digest TEXT, differences INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0,
-    resume_from INTEGER);
+    resume_from INTEGER, pruned_to INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE base (
     side INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, version INTEGER NOT NULL,
     audience TEXT NOT NULL DEFAULT '', deleted INTEGER NOT NULL, fields TEXT NOT NULL,
@@ -48,13 +48,16 @@ ALTER TABLE client ADD COLUMN digest TEXT;
 ALTER TABLE client ADD COLUMN differences INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN resume_from INTEGER;
+ALTER TABLE client ADD COLUMN pruned_to INTEGER NOT NULL DEFAULT 0;
 UPDATE client SET cursor = NULL, in_round = 0, building_side = 1 - shown_side;
 DELETE FROM base WHERE side <> (SELECT shown_side FROM client);
 UPDATE mutations SET settled_at = NULL WHERE state = 'waiting';
+UPDATE client SET pruned_to = coalesce((SELECT min(mutation_id) FROM mutations
+    WHERE client_id = client.client_id AND state IN ('pending', 'waiting', 'settled')), last_issued + 1) - 1;
 """
 """Format 1 did not know which bucket a record was in: the copy is pulled anew, beside the one that is shown.
 
-It called settled what waited.
+It called settled what waited, and did not say how far its journal was pruned: before its first entry, at most.
 """
 _STEPS = {0: (_TABLES, FORMAT), 1: (_FROM_1, 2)}
 
@@ -67,8 +70,9 @@ class Meta:
     `building_side`. `base_epoch` is the epoch of the shown one's versions. `in_round`: pages are still to come.
 
     `digest` is what the server last said of the base where it agreed, None since it changed; `differences` counts where
-    it did not. `doubted`: it was made anew for that, and is not again before they agree. `resume_from`: the server asks
-    for mutations before this number, and the journal has none of them any more.
+    it did not. `doubted`: it was made anew for that, and is not again before they agree. `pruned_to`: the highest of
+    this client's numbers that was pruned from the journal. `resume_from`: the server asks for some of those, so what is
+    sent again begins here.
     """
 
     client_id: str
@@ -88,6 +92,7 @@ class Meta:
     differences: int = 0
     doubted: bool = False
     resume_from: int | None = None
+    pruned_to: int = 0
 
 
 _COLUMNS = tuple(member.name for member in fields(Meta))

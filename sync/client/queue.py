@@ -41,7 +41,8 @@ _NEXT = """INSERT INTO series (name, last) VALUES (?, 1)
 _RAISE = """INSERT INTO series (name, last) VALUES (?, ?)
     ON CONFLICT (name) DO UPDATE SET last = excluded.last WHERE excluded.last > last"""
 _PRUNE = """DELETE FROM mutations WHERE state = 'settled' AND settled_at < :before AND place <= (
-    SELECT max(place) FROM mutations WHERE client_id = :client_id AND state = 'settled' AND mutation_id <= :safe)"""
+    SELECT max(place) FROM mutations WHERE client_id = :client_id AND state = 'settled' AND mutation_id <= :safe)
+    RETURNING iif(client_id = :client_id, mutation_id, 0)"""
 
 
 class New(NamedTuple):
@@ -127,9 +128,10 @@ class Queue:
         self._connection.execute("UPDATE mutations SET shown = 1 WHERE shown = 2")
 
     def prune(self, meta: Meta, before: str) -> None:
-        """Forget the journal where a verified backup covers it and it is older than `before`."""
+        """Forget the journal where a verified backup covers it and it is older than `before`, and note how far."""
         named = {"before": before, "client_id": meta.client_id, "safe": meta.safe_mutation_id}
-        self._connection.execute(_PRUNE, named)
+        pruned = self._connection.execute(_PRUNE, named).fetchall()
+        meta.pruned_to = max([meta.pruned_to, *(number for (number,) in pruned)])
 
     def counts(self) -> Counts:
         """How many are in the states a person cares about."""

@@ -9,8 +9,10 @@ Rules:
 3. A new client id means that earlier writes of the old one are a stranger's. A verdict `applied` says that the record
    then held nothing this device had not seen, so later edits of it may say they have seen that version.
 4. Versions of another epoch mean nothing: what is sent again says it has seen nothing but its own writes.
-5. Where the journal begins later than the server asks, the numbers stay as they were and the request says so
-   (`resume_from`): the server lists the hole.
+5. Where the server asks for what was pruned from the journal, the queue goes on after that and the request says so
+   (`resume_from`): the server lists the hole. What was pruned is remembered, not guessed from the numbers that are
+   left: a rejected mutation's stays for ever, and an erased one's is gone without a loss.
+6. What a backup covers is said of one history and one client id (`safe_mutation_id`): it ends with either.
 """
 
 import sqlite3
@@ -33,7 +35,6 @@ _SEEN = """UPDATE mutations SET body = json_set(body, '$.base_version', own.vers
 _IN_ORDER = (
     "SELECT place FROM mutations WHERE state = 'pending' AND (client_id <> ? OR mutation_id >= ?) ORDER BY place"
 )
-_OLDEST = "SELECT min(mutation_id) FROM mutations WHERE client_id = ? AND mutation_id >= ?"
 _NUMBER = "UPDATE mutations SET client_id = ?, mutation_id = ? WHERE place = ?"
 
 
@@ -50,31 +51,26 @@ class Recovery:
         self._connection.execute(waiting)
         self._connection.execute(_SEEN)
         meta.client_id, meta.resume_from = client_id, None
+        meta.safe_mutation_id = meta.pruned_to = 0
         self._number(meta, 1)
 
     def resume(self, meta: Meta, expected: int) -> None:
         """Go on from the number the server expects, with what the journal has from there on."""
+        meta.safe_mutation_id = min(meta.safe_mutation_id, expected - 1)
         self._connection.execute(_SEND_AGAIN, (meta.client_id, expected))
-        self._number(meta, self._begin(meta, expected))
+        self._number(meta, expected)
 
     def begin_epoch(self, meta: Meta, epoch: str, last_mutation_id: int) -> None:
         """The server lost some of its history: queue all that was ever taken, then what is pending."""
-        meta.epoch = epoch
+        meta.epoch, meta.safe_mutation_id = epoch, 0
         self._connection.execute(_RESTART, (epoch,))
-        self._number(meta, self._begin(meta, last_mutation_id + 1))
+        self._number(meta, last_mutation_id + 1)
 
-    def _begin(self, meta: Meta, expected: int) -> int:
-        """The number to go on from: what the server expects, or where the journal begins if that is later.
-
-        A journal with nothing from there on begins with the next mutation that is made.
-        """
-        (oldest,) = self._connection.execute(_OLDEST, (meta.client_id, expected)).fetchone()
-        begins = meta.last_issued + 1 if oldest is None else oldest
-        meta.resume_from = begins if begins > expected else None
-        return meta.resume_from or expected
-
-    def _number(self, meta: Meta, start: int) -> None:
-        rows = self._connection.execute(_IN_ORDER, (meta.client_id, start)).fetchall()
+    def _number(self, meta: Meta, expected: int) -> None:
+        """Number what is queued from where the server stands, or from after the hole that begins there."""
+        meta.resume_from = meta.pruned_to + 1 if expected <= meta.pruned_to else None
+        start = meta.resume_from or expected
+        rows = self._connection.execute(_IN_ORDER, (meta.client_id, expected)).fetchall()
         numbered = [(meta.client_id, start + index, place) for index, (place,) in enumerate(rows)]
         self._connection.executemany(_NUMBER, numbered)
         meta.last_issued = start + len(numbered) - 1

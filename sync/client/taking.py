@@ -32,7 +32,7 @@ JOURNAL_MS = 30 * 24 * 60 * 60 * 1000
 class Outgoing(NamedTuple):
     """What goes into a request. `mutations` are JSON texts; `starts_round`: it asks for a round's first page.
 
-    `resume_from`: the journal has nothing before this number.
+    `resume_from`: the journal has not all of what comes before this number.
     """
 
     client_id: str
@@ -86,7 +86,8 @@ class Taking:
         if meta.resume_from is not None and answer["last_mutation_id"] >= meta.resume_from:
             meta.resume_from = None
         self._queue.leave_view(meta)
-        self._prune(meta, answer)
+        if not renumbered:  # what it says of a backup is about the numbers as they were
+            self._prune(meta, answer)
         more = (meta.in_round or meta.building_side is not None) and not too_old
         return Taken(verdicts, changes, more, renumbered, too_old)
 

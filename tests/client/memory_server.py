@@ -113,9 +113,10 @@ class MemoryServer:
         writer = Writer(client_id, self.epoch, self._now())
         known = {m: self.known[m] for m in map(_uid, mutations) if m in self.known}
         seen = set(known)
-        judgement = Judge(REGISTRY, workspace, writer, scope, lambda _change: None).batch(
-            mutations, Queued(last), known
-        )
+        queued = Queued(last, resume_from=request.get("resume_from") or 0)
+        queued = queued.resumed(number_of(mutations[0])) if mutations else queued
+        judge = Judge(REGISTRY, workspace, writer, scope, lambda _change: None)
+        judgement = judge.batch(mutations, queued, known)
         self._store(workspace)
         self.clients[client_id] = (device, judgement.last_mutation_id)
         self.known |= known
@@ -178,6 +179,11 @@ def _change(key: Key, record: Record) -> dict[str, Any]:
 
 def _uid(mutation: Any) -> str:
     return mutation.uid if isinstance(mutation, Unusable) else str(mutation["uid"])
+
+
+def number_of(mutation: Any) -> int:
+    """A mutation's number, however it was read."""
+    return mutation.mutation_id if isinstance(mutation, Unusable) else int(mutation["mutation_id"])
 
 
 def uids(requests: Sequence[SyncRequest]) -> list[list[str]]:

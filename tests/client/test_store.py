@@ -58,10 +58,10 @@ CREATE INDEX mutations_waiting ON mutations (place) WHERE state = 'waiting';
 CREATE INDEX mutations_rejected ON mutations (place) WHERE state = 'rejected';
 CREATE INDEX mutations_record ON mutations (collection, record_id, place);
 CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
-INSERT INTO client VALUES (1, 'c', 1, 'e', 'e', 'a cursor', 1, NULL, 0, NULL, NULL, 0, 0, 0);
+INSERT INTO client VALUES (1, 'c', 2, 'e', 'e', 'a cursor', 1, NULL, 0, NULL, NULL, 0, 0, 0);
 INSERT INTO base VALUES (1, 'products', 'p', 3, 0, '{"name": "old"}'), (0, 'products', 'left over', 1, 0, '{}');
 INSERT INTO mutations VALUES (1, 'u', 'c', 1, 'sales', 's', '{"op": "create"}', '', 1, NULL, NULL, NULL, 'pending'),
-    (2, 'w', 'c', 0, 'sales', 's', '{"op": "update"}', '', 1, NULL, '{}', '2026-11-23T09:00:00.000Z', 'waiting');
+    (2, 'w', 'c', 2, 'sales', 's', '{"op": "update"}', '', 1, NULL, '{}', '2026-11-23T09:00:00.000Z', 'waiting');
 PRAGMA user_version = 1;
 """
 """A database as the first release made it."""
@@ -381,10 +381,11 @@ def test_a_database_of_the_first_release_is_taken_over(tmp_path: Path) -> None:
     connection.close()
     store = Store(tmp_path / "till.db")
     meta, shown = store.meta(), store.records("products")
-    assert (meta.client_id, meta.last_issued, meta.cursor, meta.building_side) == ("c", 1, None, 0)
+    assert (meta.client_id, meta.last_issued, meta.cursor, meta.building_side) == ("c", 2, None, 0)
     assert {record_id: record.fields for record_id, record in shown.items()} == {"p": {"name": "old"}}
     assert [entry.mutation_id for entry in store.entries("pending")] == [1]
     assert [entry.settled_at for entry in store.entries("waiting")] == [None]
+    assert meta.pruned_to == 0
     page = Change(collection="products", record_id="q", version=1, audience="tenant", deleted=False, fields={})
     with store._database.transaction() as meta:
         store._base.write(meta, [page])
@@ -406,4 +407,16 @@ def test_a_long_cursor_leaves_less_room_for_mutations() -> None:
     with store._database.transaction() as meta:
         meta.cursor = "c" * room
     assert len(store.outgoing(9, room).mutations) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_what_the_first_release_pruned_is_known_from_what_is_left(tmp_path: Path, gone: int) -> None:
+    """It kept no note of it: before the first entry of the journal, or all that was ever issued."""
+    with sqlite3.connect(tmp_path / "till.db") as connection:
+        connection.executescript(FIRST_RELEASE)
+        connection.execute("DELETE FROM mutations WHERE mutation_id <= ?", (gone,))
+    connection.close()
+    store = Store(tmp_path / "till.db")
+    assert store.meta().pruned_to == gone
     store.close()

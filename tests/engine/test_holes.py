@@ -70,6 +70,7 @@ async def test_a_client_keeps_its_numbers_and_names_the_hole(shop: Shop, tmp_pat
     await _forget(shop, principal.tenant_id)
     with closing(sqlite3.connect(local)) as journal, journal:
         journal.execute("DELETE FROM mutations WHERE mutation_id <= ?", (6 - left,))
+        journal.execute("UPDATE client SET pruned_to = ?", (6 - left,))
     async with linked(shop, principal, ("sales",), local) as client:
         await client.drain()
         await _sell(client, 1)

@@ -20,7 +20,7 @@ STAMP = "20251124T100000"
 _SALES = Statement("SELECT receipt_no FROM sales WHERE tenant_id = :tenant_id ORDER BY receipt_no")
 _STOCK = Statement("SELECT stock FROM products WHERE tenant_id = :tenant_id")
 _SAFE = Statement("SELECT client_id, safe_mutation_id FROM clients WHERE tenant_id = :tenant_id")
-_FORGET = "DELETE FROM mutations WHERE mutation_id BETWEEN 2 AND 4"
+_FORGET = ("DELETE FROM mutations WHERE mutation_id BETWEEN 2 AND 4", "UPDATE client SET pruned_to = 4")
 
 
 def _ignore(_done: int, _total: int) -> None:
@@ -156,7 +156,8 @@ async def test_what_neither_backup_nor_journal_has_is_listed(database_url: str, 
             await _sell(client, 5)
         tenant_id = shop.tenant_id
     with sqlite3.connect(local) as journal:
-        journal.execute(_FORGET)
+        for statement in _FORGET:
+            journal.execute(statement)
     journal.close()
     await restore(database_url, file, STAMP, clock=shop.clock, nonce=lambda: shop.new_id().replace("-", ""))
     async with open_shop(database_url, seed=2) as shop, linked(shop, principal, ("sales",), local) as client:
