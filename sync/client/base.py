@@ -17,16 +17,17 @@ from pydantic_core import from_json, to_json
 from sync.client.answer import Bucket as BucketName
 from sync.client.answer import Change
 from sync.client.database import Meta
+from sync.client.sums import Live, Sums
 from sync.collection import Fields
 from sync.cursor import Bucket
-from sync.digest import digests
 
 _WRITE = """INSERT INTO base (side, collection, record_id, version, audience, deleted, fields)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (side, collection, record_id) DO UPDATE
     SET version = excluded.version, audience = excluded.audience, deleted = excluded.deleted, fields = excluded.fields
     WHERE excluded.version > version
-    OR (excluded.version = version AND (NOT excluded.deleted OR excluded.audience = audience))"""
-_LIVE = "SELECT collection, audience, record_id, version FROM base WHERE side = ? AND NOT deleted"
+    OR (excluded.version = version AND (NOT excluded.deleted OR excluded.audience = audience)) RETURNING 1"""
+_LIVE = """SELECT collection, audience, record_id, version FROM base
+    WHERE side = ? AND collection = ? AND record_id = ? AND NOT deleted"""
 _DROP = "DELETE FROM base WHERE collection = ? AND audience = ?"
 
 
@@ -44,7 +45,7 @@ class Base:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """All statements run on `connection`."""
-        self._connection = connection
+        self._connection, self._sums = connection, Sums(connection)
 
     def version(self, meta: Meta, collection: str, record_id: str) -> int:
         """The version somebody who looks at the screen has seen; 0 where there is none, or only another epoch's."""
@@ -68,41 +69,57 @@ class Base:
 
     def digests(self, meta: Meta) -> dict[Bucket, int]:
         """What the server's digests must be: one number for each bucket that has live records."""
-        return digests(self._connection.execute(_LIVE, (meta.shown_side,)))
+        return self._sums.of(meta.shown_side)
+
+    def recount(self, meta: Meta) -> None:
+        """See that the digests are of the rows as they are, whoever wrote them. It reads all of them."""
+        self._sums.recount(meta.shown_side)
 
     def write(self, meta: Meta, changes: Sequence[Change]) -> None:
         """A page."""
         side = meta.shown_side if meta.building_side is None else meta.building_side
-        rows = [
-            (
-                side,
-                change["collection"],
-                change["record_id"],
-                change["version"],
-                change["audience"],
-                change["deleted"],
-                to_json(change["fields"]).decode(),
-            )
-            for change in changes
-        ]
-        self._connection.executemany(_WRITE, rows)
+        gone, come = list[Live](), list[Live]()
+        for change in changes:
+            name, record_id, version, audience = _named(change)
+            before = self._connection.execute(_LIVE, (side, name, record_id)).fetchall()
+            fields = to_json(change["fields"]).decode()
+            row = (side, name, record_id, version, audience, change["deleted"], fields)
+            if self._connection.execute(_WRITE, row).fetchall():
+                gone += before
+                come += [] if change["deleted"] else [(name, audience, record_id, version)]
+        self._sums.replace(side, gone, come)
+
+    def erase(self, collection: str, record_id: str) -> None:
+        """A record that was erased for good: nothing of it stays, in neither copy."""
+        for side in (0, 1):
+            self._sums.replace(side, self._connection.execute(_LIVE, (side, collection, record_id)), ())
+        self._connection.execute("DELETE FROM base WHERE collection = ? AND record_id = ?", (collection, record_id))
 
     def drop(self, buckets: Sequence[BucketName]) -> None:
         """Buckets that are out of this device's reach: nothing of them stays, in neither copy."""
         rows = [(bucket["collection"], bucket["audience"]) for bucket in buckets]
         self._connection.executemany(_DROP, rows)
+        self._sums.drop(rows)
 
     def start_rebuild(self, meta: Meta) -> None:
         """Begin a second copy from nothing; one begun before is thrown away."""
         meta.building_side = 1 - meta.shown_side
         meta.cursor, meta.in_round = None, False
-        self._connection.execute("DELETE FROM base WHERE side = ?", (meta.building_side,))
+        self._empty(meta.building_side)
 
     def swap(self, meta: Meta) -> None:
         """Show the rebuilt copy."""
         if meta.building_side is not None:
-            self._connection.execute("DELETE FROM base WHERE side = ?", (meta.shown_side,))
+            self._empty(meta.shown_side)
             meta.shown_side, meta.building_side, meta.base_epoch = meta.building_side, None, meta.epoch
+
+    def _empty(self, side: int) -> None:
+        self._connection.execute("DELETE FROM base WHERE side = ?", (side,))
+        self._sums.clear(side)
+
+
+def _named(change: Change) -> tuple[str, str, int, str]:
+    return change["collection"], change["record_id"], change["version"], change["audience"]
 
 
 def _record(row: Sequence[Any]) -> BaseRecord:

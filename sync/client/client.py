@@ -32,7 +32,7 @@ class Status(NamedTuple):
     """What the status pill tells. `code` and `reason` say why the loop is held or backing off.
 
     `update_needed`: the server takes what is queued, and gives nothing new before the app is updated. `differences`:
-    how often the local copy was not what the server has, by its digest, and was made anew or is still doubted.
+    how often the local copy was found not to be what the server has, by its digest; what is told again counts once.
     """
 
     state: LoopState

@@ -22,8 +22,7 @@ CREATE TABLE client (
     epoch TEXT, base_epoch TEXT, cursor TEXT, shown_side INTEGER NOT NULL, building_side INTEGER,
     in_round INTEGER NOT NULL, round_head TEXT, head TEXT, offset_ms INTEGER NOT NULL,
     last_stamp_ms INTEGER NOT NULL, safe_mutation_id INTEGER NOT NULL,
-    digest TEXT, differences INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0,
-    resume_from INTEGER, pruned_to INTEGER NOT NULL DEFAULT 0);
+    disputed TEXT, differences INTEGER NOT NULL DEFAULT 0, resume_from INTEGER, pruned_to INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE base (
     side INTEGER NOT NULL, collection TEXT NOT NULL, record_id TEXT NOT NULL, version INTEGER NOT NULL,
     audience TEXT NOT NULL DEFAULT '', deleted INTEGER NOT NULL, fields TEXT NOT NULL,
@@ -42,11 +41,15 @@ CREATE INDEX mutations_rejected ON mutations (place) WHERE state = 'rejected';
 CREATE INDEX mutations_record ON mutations (collection, record_id, place);
 CREATE TABLE series (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
 """
+_SUMS = """
+CREATE TABLE sums (
+    side INTEGER NOT NULL, collection TEXT NOT NULL, audience TEXT NOT NULL, sum INTEGER NOT NULL,
+    PRIMARY KEY (side, collection, audience)) WITHOUT ROWID;
+"""
 _FROM_1 = """
 ALTER TABLE base ADD COLUMN audience TEXT NOT NULL DEFAULT '';
-ALTER TABLE client ADD COLUMN digest TEXT;
+ALTER TABLE client ADD COLUMN disputed TEXT;
 ALTER TABLE client ADD COLUMN differences INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE client ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE client ADD COLUMN resume_from INTEGER;
 ALTER TABLE client ADD COLUMN pruned_to INTEGER NOT NULL DEFAULT 0;
 UPDATE client SET cursor = NULL, in_round = 0, building_side = 1 - shown_side;
@@ -59,7 +62,7 @@ UPDATE client SET pruned_to = coalesce((SELECT min(mutation_id) FROM mutations
 
 It called settled what waited, and did not say how far its journal was pruned: before its first entry, at most.
 """
-_STEPS = {0: (_TABLES, FORMAT), 1: (_FROM_1, 2)}
+_STEPS = {0: (_TABLES + _SUMS, FORMAT), 1: (_FROM_1 + _SUMS, 2)}
 
 
 @dataclass(slots=True)
@@ -69,10 +72,9 @@ class Meta:
     `base` holds one or two copies (sides) of the server's records: `shown_side`, and while a rebuild is under way
     `building_side`. `base_epoch` is the epoch of the shown one's versions. `in_round`: pages are still to come.
 
-    `digest` is what the server last said of the base where it agreed, None since it changed; `differences` counts where
-    it did not. `doubted`: it was made anew for that, and is not again before they agree. `pruned_to`: the highest of
-    this client's numbers that was pruned from the journal. `resume_from`: the server asks for some of those, so what is
-    sent again begins here.
+    `disputed` is what the server last told of the buckets where the base differs, None while they agree; `differences`
+    counts how often that was something new. `pruned_to`: the highest of this client's numbers that was pruned from the
+    journal. `resume_from`: the server asks for some of those, so what is sent again begins here.
     """
 
     client_id: str
@@ -88,9 +90,8 @@ class Meta:
     offset_ms: int = 0
     last_stamp_ms: int = 0
     safe_mutation_id: int = 0
-    digest: str | None = None
+    disputed: str | None = None
     differences: int = 0
-    doubted: bool = False
     resume_from: int | None = None
     pruned_to: int = 0
 
@@ -147,7 +148,7 @@ class Database:
 
     def _load(self) -> Meta:
         meta = Meta(*self.connection.execute(_LOAD).fetchone())
-        meta.in_round, meta.doubted = bool(meta.in_round), bool(meta.doubted)
+        meta.in_round = bool(meta.in_round)
         return meta
 
     def _prepare(self, client_id: str) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
+from sync.client.base import Base
 from sync.client.database import Meta
 from sync.protocol import Verdict
 
@@ -68,9 +69,9 @@ class Counts(NamedTuple):
 class Queue:
     """Reads and writes this device's mutations inside somebody's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """All statements run on `connection`."""
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, base: Base) -> None:
+        """All statements run on `connection`, as those of the base."""
+        self._connection, self._base = connection, base
 
     def add(self, meta: Meta, new: New) -> None:
         """Queue a mutation under the client's id."""
@@ -147,7 +148,7 @@ class Queue:
         emptied = """UPDATE mutations SET body = json_object('uid', uid, 'op', 'noop'), shown = 0
             WHERE collection = ? AND record_id = ?"""
         self._connection.execute(emptied, named)
-        self._connection.execute("DELETE FROM base WHERE collection = ? AND record_id = ?", named)
+        self._base.erase(*named)
 
 
 def _settled(verdict: Verdict, now: str) -> Sequence[object]:

@@ -39,8 +39,8 @@ class Store:
         self._runtime, self._schema = runtime or Runtime(), schema
         self._database = Database(path, self._runtime.uuid7())
         connection = self._database.connection
-        self._base, self._queue, self._entries = Base(connection), Queue(connection), Entries(connection)
-        self._view = View(connection, self._base)
+        self._base, self._entries = Base(connection), Entries(connection)
+        self._queue, self._view = Queue(connection, self._base), View(connection, self._base)
         self._taking = Taking(self._base, self._queue, Recovery(connection), self._runtime)
 
     def close(self) -> None:

@@ -6,18 +6,14 @@ Rules:
 2. Verdicts first, then who we are (epoch, client id), then the page.
 3. A page is written only where it goes on from the stored cursor; it never touches the queue.
 4. A reset and a new epoch fill a second copy, shown when its round has ended. A lost bucket's records go at once.
-5. A digest is compared where it can differ: the base has changed since they last agreed, or the server's has. Where it
-   does, that is counted, and the copy is made anew beside the shown one; not again before they have agreed once, for
-   then the fault is not here. While mutations are under way nothing is compared: there is more to come.
+5. A digest is looked at (`check`) where it can agree: not while mutations are under way, for there is more to come.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic_core import to_json
-
-from sync.client.answer import Answer, BucketDigest
+from sync.client.answer import Answer
 from sync.client.base import Base
+from sync.client.check import Check
 from sync.client.database import Meta
 from sync.client.errors import ForkedError, NumberingError
 from sync.client.queue import Queue
@@ -66,6 +62,7 @@ class Taking:
     def __init__(self, base: Base, queue: Queue, recovery: Recovery, runtime: Runtime) -> None:
         """All of them share the store's connection."""
         self._base, self._queue, self._recovery, self._runtime = base, queue, recovery, runtime
+        self._check = Check(base, runtime)
 
     def take(self, meta: Meta, sent: Outgoing, answer: Answer, sent_ms: int, received_ms: int) -> Taken:
         """An answer to a request."""
@@ -79,7 +76,7 @@ class Taking:
         changes = self._turn_page(meta, answer) if fits and not too_old else 0
         if fits and not too_old and not sent.mutations:
             told = answer.get("digest")
-            self._compare(meta, told)
+            self._check.compare(meta, told)
             if told is not None and meta.building_side is None and not renumbered:
                 # This is all there is: what was taken and did not come back was deleted so long ago that none tells.
                 self._queue.leave_lost(meta, {bucket["collection"] for bucket in told})
@@ -127,8 +124,6 @@ class Taking:
             self._base.start_rebuild(meta)
         self._base.drop(answer["dropped"])
         self._base.write(meta, answer["changes"])
-        if answer["dropped"] or answer["changes"]:
-            meta.digest = None
         if answer["dropped"]:
             self._queue.leave_lost(meta, {bucket["collection"] for bucket in answer["dropped"]})
         if not meta.in_round:
@@ -139,19 +134,7 @@ class Taking:
         if not answer["more"] and meta.building_side is not None:
             self._base.swap(meta)
             self._queue.join_view()
-            meta.digest = None
         return len(answer["changes"])
-
-    def _compare(self, meta: Meta, told: Sequence[BucketDigest] | None) -> None:
-        if told is None or meta.building_side is not None or meta.digest == (text := to_json(told).decode()):
-            return
-        if self._base.digests(meta) == {(b["collection"], b["audience"]): b["sum"] for b in told if b["sum"]}:
-            meta.digest, meta.doubted = text, False
-            return
-        meta.differences += 1
-        if not meta.doubted:
-            meta.doubted = True
-            self._base.start_rebuild(meta)
 
     def _prune(self, meta: Meta, answer: Answer) -> None:
         safe = answer["safe_mutation_id"] or 0

@@ -108,6 +108,7 @@ class World:
         """Every view is the server's, every mutation has exactly one verdict, and the same one on both sides."""
         for till in tills:
             assert till.client.status.differences == 0
+            self._assert_counted(till)
             for name in COLLECTIONS:
                 seen = {record_id: record.fields for record_id, record in till.client.records(name).items()}
                 assert self.server.view(name) == seen
@@ -115,3 +116,11 @@ class World:
                 assert entry.verdict is not None
                 first = self.server.verdicts[entry.uid]
                 assert [(entry.verdict["status"], entry.verdict["code"])] == [(v["status"], v["code"]) for v in first]
+
+    def _assert_counted(self, till: Till) -> None:
+        """The sums that are compared with the server's digests are those of the rows."""
+        base = till.client.store._base
+        with till.client.store._database.transaction() as meta:
+            kept = base.digests(meta)
+            base.recount(meta)
+            assert kept == base.digests(meta)
