@@ -1,7 +1,7 @@
 """Field policies: how two writers who did not see each other become one value.
 
 A policy is data, carried as `Annotated` metadata beside the field it governs and read by `sync.collection`;
-`sync.merge` is the one place that acts on it. Only writes the mutation has not *seen* are concurrent, whatever the
+`sync.merging` is the one place that acts on it. Only writes the mutation has not *seen* are concurrent, whatever the
 policy.
 """
 

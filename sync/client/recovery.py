@@ -22,7 +22,7 @@ from sync.client.database import Meta
 _RESTART = """UPDATE mutations SET state = 'pending', shown = iif(state = 'settled' AND shown = 0, 2, shown),
     version = NULL, verdict = NULL,
     body = json_set(body, '$.base_version', 0, '$.epoch', ?)
-    WHERE state IN ('pending', 'waiting', 'settled') AND collection <> ''"""
+    WHERE state IN ('pending', 'waiting', 'settled')"""
 _SEND_AGAIN = """UPDATE mutations SET state = 'pending', shown = iif(state = 'settled' AND shown = 0, 2, shown),
     version = NULL, verdict = NULL
     WHERE state IN ('waiting', 'settled') AND client_id = ? AND mutation_id >= ?"""
