@@ -18,7 +18,7 @@ from sync.client import SyncClient
 from tests.client.samples import sale
 from tests.support.databases import back_up_file, put_back_file
 from tests.support.linked import linked
-from tests.support.shop import Shop, open_shop, product_fields
+from tests.support.shop import Shop, Till, open_shop, product_fields
 
 _TENANT = Statement("SELECT epoch, seq FROM tenants WHERE tenant_id = :tenant_id")
 _MARKS = Statement("SELECT seq, nonce FROM marks WHERE tenant_id = :tenant_id ORDER BY seq")
@@ -48,6 +48,28 @@ async def _restart(shop: Shop) -> None:
     shop.writer.forget_marks()
     shop.writer._furthest.clear()
     shop.puller._history._seen.clear()
+
+
+async def _lose_connections(shop: Shop) -> None:
+    """Everybody else's connections to this shop's database are lost, or lead to a file that was put back."""
+    if shop.database.dialect == "sqlite":
+        ((file,),) = await _fetch(shop, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+        copy = Path(f"{file}.copy")
+        back_up_file(Path(file), copy)
+        put_back_file(copy, Path(file))
+    else:
+        await _fetch(
+            shop,
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+        )
+
+
+async def _fetch(shop: Shop, text: str) -> list[Any]:
+    async def work(tx: Tx) -> list[Any]:
+        return list(await tx.fetch(Statement(text)))
+
+    return await shop.database.write(work)
 
 
 async def _rows(shop: Shop, statement: Statement) -> list[Any]:
@@ -155,6 +177,41 @@ async def test_what_was_seen_in_lost_history_does_not_count_as_seen(shop: Shop) 
     assert (answer["verdicts"], answer["reset"]) == ([], True)
     assert answer["epoch"] == await _epoch(shop) != office.epoch
     assert [change["version"] for change in answer["changes"]] == [1]
+
+
+async def test_what_was_read_before_a_lost_connection_vouches_for_nothing(shop: Shop, database_url: str) -> None:
+    """Another process took the history further meanwhile, past all that was seen here; nobody has read it since."""
+    owner, office, record_id = shop.device("owner"), shop.device("owner"), shop.new_id()
+    await owner.send(owner.mutation("products", record_id, fields=product_fields()))
+    await _back_up(shop)
+    await owner.send(owner.mutation("products", record_id, "update", base_version=1, fields={"name": "lost"}))
+    await office.pull("products")
+    async with open_shop(database_url, seed=2) as another:
+        await _put_back(another)
+        other = Till(another, owner.principal, another.new_id())
+        await other.send(other.mutation("products", record_id, "update", base_version=1, fields={"name": "new"}))
+        await other.send(*(other.sale() for _ in range(5)))
+        await _lose_connections(another)
+    edit = office.mutation("products", record_id, "update", base_version=2, fields={"name": "seen"})
+    with capture_logs() as logs:
+        answer = await office.send(edit, epoch=office.epoch, cursor=office.cursor)
+    assert (answer["verdicts"], answer["epoch"]) == ([], await _epoch(shop))
+    assert answer["epoch"] != office.epoch
+    assert [log["event"] for log in logs] == ["history_rewound"]
+
+
+async def test_a_lost_connection_alone_ends_no_epoch(shop: Shop, database_url: str) -> None:
+    """The history that comes back is the one that was read, whoever went on with it."""
+    till = shop.device()
+    await till.send(till.sale())
+    await till.pull("sales")
+    async with open_shop(database_url, seed=2) as another:
+        other = Till(another, till.principal, another.new_id())
+        await other.send(other.sale())
+        await _lose_connections(another)
+    answer = await till.send(till.sale(), epoch=till.epoch, cursor=till.cursor)
+    assert ([verdict["status"] for verdict in answer["verdicts"]], answer["epoch"]) == (["applied"], till.epoch)
+    assert len(await _rows(shop, _MARKS)) == 4
 
 
 async def test_a_stranger_with_a_cursor_of_another_shop_ends_no_epoch(shop: Shop) -> None:
