@@ -3,6 +3,7 @@
 The clock is moved, never the rows.
 """
 
+import json
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from server.engine.tidy import BATCH, Tidier
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
+from sync.clock import encode_instant
 from tests.support.linked import linked
 from tests.support.shop import Shop, Till, product_fields
 
@@ -25,6 +27,11 @@ _PRODUCTS = Statement(
 _MUTATIONS = Statement("SELECT mutation_id FROM mutations WHERE tenant_id = :tenant_id ORDER BY mutation_id")
 _CLIENTS = Statement("SELECT last_mutation_id, checkpoint_id, purged_through FROM clients WHERE tenant_id = :tenant_id")
 _REFUSED = Statement("SELECT code FROM rejected WHERE tenant_id = :tenant_id")
+_KEPT = Statement(
+    """SELECT client_id, device_id, mutation_id, body, received_at, resolved_at FROM rejected
+       WHERE tenant_id = :tenant_id"""
+)
+_PUT_ASIDE = Statement("UPDATE rejected SET resolved_at = :at WHERE tenant_id = :tenant_id")
 _LEFT = Statement(
     """INSERT INTO departures (tenant_id, seq, collection, record_id, audience, version)
        VALUES (:tenant_id, :seq, 'products', :record_id, 'shop:nord', 2)"""
@@ -217,6 +224,32 @@ async def test_verdicts_are_kept_until_their_checkpoint_is_old(shop: Shop) -> No
     assert await _tidy(shop) == {"mutations": 3}
     assert await _rows(shop, _MUTATIONS) == [(4,)]
     assert await _rows(shop, _CLIENTS) == [(4, 4, 3)]
+
+
+async def test_a_refused_mutation_that_comes_after_its_verdict_went_holds_up_no_queue(shop: Shop) -> None:
+    """Under a new number, from a copied database: it is refused again, kept once, and what follows it is applied."""
+    owner, copied = shop.device("owner"), shop.device("owner")
+    refused = owner.mutation("sales", shop.new_id(), fields={"x": 1})
+    await owner.send(refused)
+    put_aside_at = encode_instant(shop.clock.ms)
+
+    async def put_aside(writing: Writing) -> None:
+        await writing.tx.execute(_PUT_ASIDE, {"tenant_id": shop.tenant_id, "at": put_aside_at})
+
+    await shop.writer.submit(Job([shop.tenant_id], put_aside))
+    for _ in range(3):
+        await _days(owner, 91)
+        await _tidy(shop)
+    assert (1,) not in await _rows(shop, _MUTATIONS)
+    copied.last_id = 1
+    queue = (refused | {"fields": {"y": 2}}, copied.sale())
+    for _ in range(2):
+        answer = await copied.send(*queue)
+        assert [verdict["status"] for verdict in answer["verdicts"]] == ["rejected", "applied"]
+    ((client_id, device_id, mutation_id, body, received_at, resolved_at),) = await _rows(shop, _KEPT)
+    assert (client_id, device_id, mutation_id) == (copied.client_id, copied.principal.device_id, 1)
+    assert json.loads(body)["fields"] == {"y": 2}
+    assert (received_at, resolved_at) == (encode_instant(shop.clock.ms), put_aside_at)
 
 
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH, 2 * BATCH + 1])
