@@ -2,7 +2,8 @@
 
 Layout, base64url without padding: version byte, key id (4 bytes), payload (JSON), MAC (HMAC-SHA256, first 16 bytes)
 over all before it. The payload says the epoch, the newest mark, the schema, the round's target and the ranges already
-read: each a position, since when its reader has missed no deletion, and the buckets it holds for. Decoding is total:
+read: each a position, since when its reader has missed no deletion, and the buckets it holds for. That of an owner of
+many shops is long, and the wire's cursor is not: it is deflated, as its version byte says. Decoding is total:
 whatever is not ours, an older layout too, raises CursorError, which the server answers with a reset.
 """
 
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +20,8 @@ from sync.errors import CursorError
 Bucket = tuple[str, str]
 """(collection, audience)."""
 
-_VERSION = 2
+_PLAIN, _DEFLATED = 2, 3
+_LONG_BYTES = 4096
 _MAC_BYTES = 16
 _HEAD_BYTES = 5
 
@@ -65,7 +68,8 @@ class CursorKeys:
         ranges = [[part.seq, part.since, sorted(part.buckets)] for part in cursor.ranges]
         payload = [cursor.epoch, *cursor.mark, cursor.schema, cursor.target, ranges]
         text = json.dumps(payload, separators=(",", ":")).encode()
-        signed = bytes([_VERSION]) + self._current + text
+        version = _PLAIN if len(text) <= _LONG_BYTES else _DEFLATED
+        signed = bytes([version]) + self._current + (text if version == _PLAIN else zlib.compress(text))
         return _base64(signed + self._mac(self._current, signed))
 
     def decode(self, text: str) -> Cursor:
@@ -73,11 +77,12 @@ class CursorKeys:
         raw = _unbase64(text)
         signed, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         key_id = signed[1:_HEAD_BYTES]
-        if len(raw) <= _HEAD_BYTES + _MAC_BYTES or signed[0] != _VERSION or key_id not in self._keys:
+        if len(raw) <= _HEAD_BYTES + _MAC_BYTES or signed[0] not in (_PLAIN, _DEFLATED) or key_id not in self._keys:
             raise CursorError
         if not hmac.compare_digest(mac, self._mac(key_id, signed)):
             raise CursorError
-        return _cursor(json.loads(signed[_HEAD_BYTES:]))
+        payload = signed[_HEAD_BYTES:]  # ours, so it inflates to what was deflated here
+        return _cursor(json.loads(payload if signed[0] == _PLAIN else zlib.decompress(payload)))
 
     def _mac(self, key_id: bytes, signed: bytes) -> bytes:
         return hmac.digest(self._keys[key_id], signed, "sha256")[:_MAC_BYTES]

@@ -52,6 +52,16 @@ def test_equal_cursors_are_equal_text(cursor: Cursor) -> None:
     assert KEYS.encode(again) == KEYS.encode(cursor)
 
 
+def test_the_cursor_of_a_thousand_shops_goes_round_and_fits_the_wire() -> None:
+    """Names of the greatest length; nothing about it can be changed either."""
+    buckets = frozenset((name, f"shop:{shop:x<64}") for name in ("sales", "invoices") for shop in range(1000))
+    cursor = EXAMPLE._replace(ranges=(Range(9, 5, buckets),))
+    text = KEYS.encode(cursor)
+    assert (KEYS.decode(text), len(text) < 16_384) == (cursor, True)
+    assert refused(text[:-1])
+    assert refused(_text(bytes([2, *_raw(text)[1:]])))
+
+
 def test_no_byte_can_be_another() -> None:
     """Every position, every other byte of the alphabet and some beyond it."""
     text = KEYS.encode(EXAMPLE)
