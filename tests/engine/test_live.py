@@ -180,6 +180,22 @@ async def test_a_lost_poke_costs_a_heartbeat(tenant: Tenant) -> None:
             assert await anext(listener) == Told("heartbeat", Standing("2", 0))
 
 
+async def test_pokes_that_say_nothing_new_hold_up_no_heartbeat(tenant: Tenant) -> None:
+    """Other tenants of a busy SQLite file poke all the time; a quiet stream would be cut by what lies on its way."""
+    pokes = tenant.pokes(heartbeat_s=0.01)
+    async with pokes.running(), anyio.create_task_group() as tasks:
+        with pokes.listening("t") as listener:
+            heard = Hearing(listener)
+            tasks.start_soon(heard.run)
+            with anyio.fail_after(2):
+                while len(heard.told) < 3:
+                    pokes.poke(None)
+                    tenant.time.pass_by()
+                    await _settled()
+            tasks.cancel_scope.cancel()
+    assert [told.kind for told in heard.told] == ["poke", "heartbeat", "heartbeat"]
+
+
 async def test_requests_get_their_turn_while_many_are_told(tenant: Tenant) -> None:
     """A stream that comes late is told what was read for the others, and nobody is told more than `AT_ONCE` at once."""
     pokes, told_before, most = tenant.pokes(), 0, 0
