@@ -1,7 +1,8 @@
 """Heads that were read here, by their newest marks: after a lost connection the database must still bear them out.
 
-What was read last vouches for cursors without another look (`server.engine.history`). A database that comes back may be
-another one, grown past that head, so the first writing transaction looks for each head that somebody may rely on.
+What was read last vouches for cursors without another look (`server.engine.history`). A database that is connected to
+anew may be another one, grown past that head, so the first writing transaction looks for each head that somebody may
+rely on.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,7 @@ class Heads:
     def __init__(self) -> None:
         """Nothing was read."""
         self._known: dict[str, tuple[_Known, ...]] = {}
-        self._doubted: set[str] = set()
+        self._borne_out: set[str] = set()
 
     def saw(self, tenant_id: str, epoch: str, mark: Mark, seq: int) -> None:
         """A tenant was read at a head with this newest mark."""
@@ -42,13 +43,11 @@ class Heads:
 
     def doubt(self) -> None:
         """The database may be another one than that which was read."""
-        self._doubted.update(self._known)
+        self._borne_out.clear()
 
     async def lost(self, tx: Tx, tenant_id: str, epoch: str) -> bool:
         """Whether a locked tenant's history is another one than was read in this epoch; looked up only in doubt."""
-        if tenant_id not in self._doubted:
-            return False
-        for one in self._known[tenant_id]:
+        for one in () if tenant_id in self._borne_out else self._known.get(tenant_id, ()):
             named = {"tenant_id": tenant_id, "seq": one.seq, "mark_seq": one.mark.seq, "nonce": one.mark.nonce}
             if one.epoch == epoch and not await tx.fetch(_BORNE_OUT, named):
                 return True
@@ -56,4 +55,4 @@ class Heads:
 
     def settled(self, tenant_id: str) -> None:
         """A transaction that looked was committed."""
-        self._doubted.discard(tenant_id)
+        self._borne_out.add(tenant_id)

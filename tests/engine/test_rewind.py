@@ -200,6 +200,25 @@ async def test_what_was_read_before_a_lost_connection_vouches_for_nothing(shop: 
     assert [log["event"] for log in logs] == ["history_rewound"]
 
 
+async def test_what_a_process_read_before_its_first_write_vouches_for_nothing(shop: Shop, database_url: str) -> None:
+    """It has no connection to lose yet."""
+    till, office = shop.device(), shop.device("owner")
+    await till.send(till.sale())
+    await _back_up(shop)
+    await till.send(till.sale())
+    async with open_shop(database_url, seed=2) as another:
+        reader = Till(another, office.principal, office.client_id)
+        another.tenant_id = shop.tenant_id
+        await reader.pull("sales")
+        await _put_back(shop)
+        await _restart(shop)
+        other = shop.device()
+        await other.send(*(other.sale() for _ in range(5)))
+        answer = await reader.send(reader.sale(), epoch=reader.epoch, cursor=reader.cursor)
+        assert (answer["verdicts"], answer["epoch"]) == ([], await _epoch(shop))
+    assert answer["epoch"] != reader.epoch
+
+
 async def test_a_lost_connection_alone_ends_no_epoch(shop: Shop, database_url: str) -> None:
     """The history that comes back is the one that was read, whoever went on with it."""
     till = shop.device()
