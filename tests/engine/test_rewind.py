@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import SQLModel
 from structlog.testing import capture_logs
 
-from server.storage.database import Tx
+from server.storage.database import DatabaseError, Tx
 from server.storage.sqlite import SqliteDatabase
 from server.storage.statement import Statement
 from sync.client import SyncClient
@@ -309,6 +309,33 @@ async def test_nothing_is_written_to_a_file_that_is_gone(sqlite_url: str, tmp_pa
         till.last_id -= 1
         await till.send(till.sale())
         assert await _rows(shop, _SALES) == [(1,), (2,)]
+
+
+async def test_no_reader_makes_a_new_file_where_one_was_moved_away(tmp_path: Path, sqlite_url: str) -> None:
+    """An empty database in its place would be taken for the shop's, and the real one could not be put back over it."""
+    async with open_shop(sqlite_url) as shop:
+        file, till = tmp_path / "rientro.db", shop.device()
+        await till.send(till.sale())
+        file.rename(tmp_path / "un altro? #1.db")
+        for _ in range(4):  # more than there are threads that read
+            with pytest.raises(DatabaseError, match="gone") as raised:
+                await _rows(shop, _SALES)
+            assert (raised.value.transient, file.exists()) == (True, False)
+        (tmp_path / "un altro? #1.db").rename(file)
+        assert await _rows(shop, _SALES) == [(1,)]
+
+
+async def test_a_file_may_have_any_name(tmp_path: Path, sqlite_url: str) -> None:
+    """Whichever thread opens it, and however often."""
+    file = tmp_path / "bar? #1 100%.db"
+    (tmp_path / "rientro.db").rename(file)
+    database = SqliteDatabase(str(file))
+
+    async def work(tx: Tx) -> int:
+        return int((await tx.fetch(Statement("SELECT count(*) FROM sqlite_master WHERE name = 'sales'")))[0][0])
+
+    assert [await database.write(work), await database.read(work)] == [1, 1]
+    await database.close()
 
 
 async def test_a_database_in_memory_has_no_file_to_lose() -> None:
