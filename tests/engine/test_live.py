@@ -9,7 +9,7 @@ import pytest
 from server.auth.devices import Devices
 from server.engine.live import AT_ONCE, REST_S, TROUBLE_S, Listener, Pokes, Standing, Told
 from server.storage.database import DatabaseError
-from server.storage.writer import UnknownTenantError
+from server.storage.writer import Job, UnknownTenantError, Writing
 from tests.support.counted_database import CountedDatabase
 from tests.support.shop import Shop
 
@@ -238,4 +238,20 @@ async def test_a_token_is_looked_up_once_however_many_ask(shop: Shop) -> None:
     assert counted.reads == 2
     await shop.admin.revoke_device(shop.tenant_id, till.device_id)
     assert await devices.authenticate(till.token, 1) is not None
+    assert await devices.authenticate(till.token, 2) is None
+
+
+async def test_what_was_looked_up_at_a_later_revision_does_not_hold_at_an_earlier_one(shop: Shop) -> None:
+    """A backup that is put back takes the revisions back: a device revoked after that is out at once."""
+    till = await shop.admin.add_device(shop.tenant_id, "Cassa", "terminal", "centro")
+    devices = Devices(shop.database, shop.clock)
+    for name in ("Tablet", "Telefono"):
+        await shop.admin.add_device(shop.tenant_id, name, "clerk", "centro")
+    assert await devices.authenticate(till.token) is not None
+
+    async def put_back(writing: Writing) -> None:
+        writing.tenant(shop.tenant_id).revision = 1
+
+    await shop.writer.submit(Job([shop.tenant_id], put_back))
+    await shop.admin.revoke_device(shop.tenant_id, till.device_id)
     assert await devices.authenticate(till.token, 2) is None
