@@ -8,10 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from server.app.tidying import Tidying
 from server.engine.tidy import BATCH, Tidier
-from server.storage.database import Tx
+from server.storage.database import DatabaseError, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
 from sync.clock import encode_instant
@@ -313,3 +314,31 @@ async def test_a_process_tidies_every_tenant_once_a_day(shop: Shop) -> None:
     assert rests == [1800, 24 * 3600 - 1800]
     assert await _tidy(shop) == {}
     assert (await _rows(shop, _HORIZON))[0][0] > 0
+
+
+class _Troubled(Tidier):
+    """The first tenant's rows cannot be read; it notes who was tidied after that."""
+
+    def __init__(self, tidied: list[str], *parts: Any) -> None:
+        super().__init__(*parts)
+        self._troubled, self._tidied = True, tidied
+
+    async def tidy(self, tenant_id: str) -> dict[str, int]:
+        if self._troubled:
+            self._troubled = False
+            raise DatabaseError("SQLITE_CORRUPT", transient=True)
+        self._tidied.append(tenant_id)
+        return await super().tidy(tenant_id)
+
+
+async def test_a_tenant_that_cannot_be_tidied_holds_up_no_other(shop: Shop) -> None:
+    """It is told by name, and tried again the next day."""
+    ids = [shop.tenant_id, *[await shop.admin.add_tenant(name) for name in ("Un altro", "Un terzo")]]
+    tidied: list[str] = []
+    tidier = _Troubled(tidied, shop.database, shop.writer, shop.records, shop.clock, 90 * DAY_MS)
+    with capture_logs() as logs:
+        await Tidying(tidier, shop.admin, lambda: 0.5).once()
+    (first, *others) = [tenant_id for tenant_id, *_ in await shop.admin.tenants()]
+    assert sorted([first, *others]) == sorted(ids)
+    assert [(log["event"], log["tenant_id"]) for log in logs] == [("tidying_put_off", first)]
+    assert tidied == others
