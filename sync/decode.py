@@ -20,7 +20,9 @@ def decode_json(body: bytes) -> Any:
     what is nested too deeply becomes its own text. So all of it can be kept and stored.
     """
     try:
-        text = _flattened(body.decode("utf-8", "surrogateescape"))
+        text = body.decode("utf-8", "surrogateescape")
+        if text.count("[") + text.count("{") > _MAX_DEPTH:  # else nothing in it can be nested so deeply
+            text = _flattened(text)
         return json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_unreadable)
     except ValueError as error:
         raise MalformedError(f"the body is not JSON ({type(error).__name__})") from None

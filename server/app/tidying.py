@@ -39,15 +39,20 @@ class Tidying:
     async def once(self) -> None:
         """All tenants, one after the other; one that fails is tried again the next day."""
         try:
-            for tenant_id, *_ in await self._admin.tenants():
-                await self._tidy(tenant_id)
+            tenants = await self._admin.tenants()
         except DatabaseError as error:
             log.warning("tidying_put_off", error=str(error))
+            return
+        for tenant_id, *_ in tenants:
+            await self._tidy(tenant_id)
 
     async def _tidy(self, tenant_id: str) -> None:
         try:
             collected = await self._tidier.tidy(tenant_id)
         except UnknownTenantError:
             return  # deleted meanwhile
+        except DatabaseError as error:
+            log.warning("tidying_put_off", tenant_id=tenant_id, error=str(error))
+            return
         if any(collected.values()):
             log.info("tidied", tenant_id=tenant_id, **{name: rows for name, rows in collected.items() if rows})

@@ -1,8 +1,9 @@
 """Signing in a device: the presented token against the stored hash.
 
 A device that was let in is remembered for a moment, so that a queue sent in many requests costs one look-up; a revoked
-one is out when the moment is over. Who knows the tenant's revision needs no moment: what was looked up at that revision
-still holds, whatever its age, and what is older is looked up again. Look-ups of one token wait for each other: however
+one is out when the moment is over. Who knows the tenant's revision needs no moment: what was looked up at that very
+revision still holds, whatever its age, and all else is looked up again; a later one too, for a backup that was put back
+takes revisions back with it. Look-ups of one token wait for each other: however
 many ask at once, one goes to the database. What is remembered is a hash of the token, never the token.
 """
 
@@ -50,7 +51,7 @@ class Devices:
         self._asking: dict[bytes, anyio.Lock] = {}
 
     async def authenticate(self, token: str, revision: int | None = None) -> Principal | None:
-        """The device a token belongs to, or None; `revision`: as of that revision of its tenant, or a later one."""
+        """The device a token belongs to, or None; `revision`: as of that revision of its tenant, or as it is now."""
         digest = hashlib.sha256(token.encode()).digest()
         device = self._recall(digest, revision)
         if device is not None:
@@ -67,7 +68,7 @@ class Devices:
         known = self._remembered.get(digest)
         if known is None:
             return None
-        holds = self._clock() < known.until if revision is None else revision <= known.revision
+        holds = self._clock() < known.until if revision is None else revision == known.revision
         return known.device if holds else None
 
     async def _look_up(self, text: str, digest: bytes) -> Principal | None:

@@ -14,7 +14,7 @@ Tenant = Annotated[
 
 
 def tidy(tenant: Tenant = None, as_json: AsJson = False, data: Data = None) -> None:
-    """Collect tombstones, verdicts, values that lost and events that ended, older than RIENTRO_RETENTION_DAYS."""
+    """Collect tombstones, verdicts, lost values, events and deliveries that ended before RIENTRO_RETENTION_DAYS."""
 
     async def work(core: Core) -> dict[str, dict[str, int]]:
         tenants = [tenant] if tenant is not None else [one[0] for one in await core.admin.tenants()]

@@ -1,12 +1,15 @@
 """One round trip of the protocol: bytes in, push, pull, bytes out.
 
-The changes of a page are JSON text made by the database; they are joined into the answer and never parsed.
+The changes of a page are JSON text made by the database; they are joined into the answer and never parsed. A request is
+parsed in the event loop only where it is short: a few kilobytes, unpacked, may be megabytes of brackets that take
+seconds, and everybody else would wait for them.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 from pydantic_core import to_json
 
 from server import meters
@@ -16,6 +19,10 @@ from server.ports import Principal
 from sync.clock import encode_instant
 from sync.protocol import Registry, SyncRequest
 from sync.version import PROTOCOL_VERSION
+
+SHORT_BYTES = 64 * 1024
+PARSERS = 2
+"""So many long bodies are parsed at a time: each holds many times its size in memory."""
 
 
 class Exchange:
@@ -27,10 +34,11 @@ class Exchange:
         """`clock` gives milliseconds since 1970. An app built for less than `oldest_schema` may push, and not pull."""
         self._registry, self._pusher, self._puller, self._clock = registry, pusher, puller, clock
         self._oldest_schema = oldest_schema
+        self._parsers = anyio.CapacityLimiter(PARSERS)
 
     async def sync(self, principal: Principal, body: bytes, correlation_id: str) -> bytes:
         """The answer's JSON. Raises SyncError, UnknownTenantError, DatabaseError."""
-        request = self._registry.parse_request(body)
+        request = await self._parse(body)
         pushed: Pushed | None = None
         if request.get("mutations"):
             await self._puller.vouch(principal.tenant_id, request.get("cursor"))
@@ -45,6 +53,11 @@ class Exchange:
         if too_old:
             page = page._replace(changes=[], dropped=(), cursor=request.get("cursor"), more=False, reset=False)
         return self._answer(pushed, page, too_old=too_old)
+
+    async def _parse(self, body: bytes) -> SyncRequest:
+        if len(body) <= SHORT_BYTES:
+            return self._registry.parse_request(body)
+        return await anyio.to_thread.run_sync(self._registry.parse_request, body, limiter=self._parsers)
 
     async def _push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
         with meters.SYNC_SECONDS.labels("push").time():

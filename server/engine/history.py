@@ -99,12 +99,13 @@ class History:
     def saw(self, tenant_id: str, head: Head) -> None:
         """Note a head that was read, for `vouches` and for the writer."""
         self._seen[tenant_id] = head
-        self._writer.saw(tenant_id, head.epoch, head.seq)
+        self._writer.saw(tenant_id, head.epoch, head.mark, head.seq)
 
     def vouches(self, tenant_id: str, cursor: Cursor) -> bool:
         """Whether the last head that was read shows that a cursor holds, without reading again.
 
-        It does for a cursor of its own mark up to its own place: a mark that came later is at a place after it.
+        It does for a cursor of its own mark up to its own place: a mark that came later is at a place after it. Whether
+        that head is still of the history that stands is the writer's to see, in the transaction that relies on it.
         """
         seen = self._seen.get(tenant_id)
         return (

@@ -7,7 +7,8 @@ Rules:
 2. The first poke is told at once. Those that come within `REST_S` of it are told as one when that time is over: a busy
    tenant costs each stream four writes a second, and the last commit is always told.
 3. A poke after which the tenant stands where it stood is not told; a heartbeat always is, and always from a fresh read,
-   so a poke that got lost costs a heartbeat.
+   so a poke that got lost costs a heartbeat. It comes when nothing was told for so long, whatever pokes came: streams
+   that hear nothing are taken for dead on their way.
 4. Streams are told a few at a time, so that requests are answered in between.
 """
 
@@ -103,17 +104,19 @@ class Listener:
 class _Channel:
     """The streams of one tenant."""
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat_s: float) -> None:
         """There is news for the first stream: where the tenant stands."""
+        self._heartbeat_s = heartbeat_s
+        self._quiet_until = anyio.current_time() + heartbeat_s
         self.listeners: dict[Listener, None] = {}  # in the order they came, so that none is passed over
         self.standing: Standing | None = None
         self.news = anyio.Event()
         self.news.set()
         self.scope = anyio.CancelScope()
 
-    async def due(self, heartbeat_s: float) -> Literal["poke", "heartbeat"]:
+    async def due(self) -> Literal["poke", "heartbeat"]:
         """Wait until there is something to tell."""
-        with anyio.move_on_after(heartbeat_s):
+        with anyio.move_on_after(self._quiet_until - anyio.current_time()):
             await self.news.wait()
         if not self.news.is_set():
             return "heartbeat"
@@ -121,10 +124,13 @@ class _Channel:
         return "poke"
 
     async def tell(self, told: Told) -> None:
-        """Tell all, unless a poke says what all of them know."""
+        """Tell all, unless a poke says what all of them know, and no heartbeat is due."""
         if told == ("poke", self.standing):
-            return
+            if anyio.current_time() < self._quiet_until:
+                return
+            told = told._replace(kind="heartbeat")
         self.standing = told.standing
+        self._quiet_until = anyio.current_time() + self._heartbeat_s
         for count, listener in enumerate(list(self.listeners), 1):
             listener.tell(told)
             if count % AT_ONCE == 0:
@@ -189,7 +195,7 @@ class Pokes:
 
     def _open(self, tenant_id: str) -> _Channel:
         assert self._tasks is not None, "not running"
-        channel = self._channels[tenant_id] = _Channel()
+        channel = self._channels[tenant_id] = _Channel(self._heartbeat_s)
         self._tasks.start_soon(self._serve, tenant_id, channel)
         return channel
 
@@ -206,7 +212,7 @@ class Pokes:
     async def _serve(self, tenant_id: str, channel: _Channel) -> None:
         with channel.scope:
             while True:
-                kind = await channel.due(self._heartbeat_s)
+                kind = await channel.due()
                 try:
                     await channel.tell(Told(kind, await self._read(tenant_id)))
                 except UnknownTenantError:

@@ -48,10 +48,14 @@ _SUPERSEDE = Statement(
     """INSERT INTO superseded (tenant_id, uid, field, collection, record_id, value, stamp, author, noted_at)
        VALUES (:tenant_id, :uid, :field, :collection, :record_id, :value, :stamp, :author, :noted_at)"""
 )
+# Refused mutations outlive their verdicts: one that comes again after that is judged anew, and is here already.
 _REFUSE = Statement(
     """INSERT INTO rejected (tenant_id, uid, client_id, device_id, mutation_id, code, message, body, correlation_id,
        received_at) VALUES (:tenant_id, :uid, :client_id, :device_id, :mutation_id, :code, :message, :body,
-       :correlation_id, :received_at)"""
+       :correlation_id, :received_at) ON CONFLICT (tenant_id, uid) DO UPDATE SET client_id = excluded.client_id,
+       device_id = excluded.device_id, mutation_id = excluded.mutation_id, code = excluded.code,
+       message = excluded.message, body = excluded.body, correlation_id = excluded.correlation_id,
+       received_at = excluded.received_at"""
 )
 
 
@@ -134,7 +138,10 @@ class Memory:
         await tx.many(_SUPERSEDE, rows)
 
     async def refuse(self, tx: Tx, verdict: Verdict, raw: Any, about: dict[str, str]) -> None:
-        """Keep a rejected mutation whole; ASCII JSON, for it may hold text that no database takes."""
+        """Keep a rejected mutation whole; ASCII JSON, for it may hold text that no database takes.
+
+        One that was kept before is replaced; what a person decided about it stays.
+        """
         named = {
             **about,
             "uid": verdict["uid"],

@@ -45,7 +45,10 @@ def listing(source: str, key: Sequence[str], columns: str, content: str) -> List
     below = f"FROM {source} AND ({named}) < ({after})"
     return Listing(
         key,
-        Statement(f"SELECT {named}, length(CAST({content} AS TEXT)) {below} ORDER BY {order} LIMIT :most"),
+        Statement(
+            f"SELECT {named}, length(CAST({content} AS BLOB)) {below} ORDER BY {order} LIMIT :most",
+            postgresql=f"SELECT {named}, octet_length(CAST({content} AS text)) {below} ORDER BY {order} LIMIT :most",
+        ),
         Statement(f"SELECT {columns} {below} AND ({named}) >= ({last}) ORDER BY {order}"),
     )
 

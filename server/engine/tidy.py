@@ -14,7 +14,10 @@ Rules:
    covers goes (`purged_through`), and a new checkpoint is taken. So a verdict is kept for one to two retentions.
 6. Refused mutations are kept: they are somebody's work. So is what providers told and nobody could use; what ended
    well goes after the retention, and after 30 days at least, for as long may its provider send it again.
-7. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
+7. Deliveries that ended go with their attempts, once that is older than the retention: what a provider tells of
+   them later is found by its own name for the record. What is dead or in doubt waits for a person, and what still holds
+   its lane keeps later ones in order.
+8. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
 """
 
@@ -29,6 +32,7 @@ from server.engine.waiting import EXPIRE_MS
 from server.storage.database import Database, Tx
 from server.storage.leftover import Leftover
 from server.storage.statement import Statement
+from server.storage.tables.columns import SETTLED
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
 from sync.clock import encode_instant
 
@@ -57,6 +61,14 @@ LEFTOVERS = (
         key="receipt_id",
         kind="uuid",
         also="AND receipt_id > :after",
+    ),
+    Leftover(
+        "outbox",
+        f"{SETTLED} AND settled_at < :before AND NOT holds",
+        key="delivery_id",
+        kind="uuid",
+        order="settled_at",
+        beside="attempts",
     ),
     Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
     Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq <= :cutoff)"),
@@ -166,6 +178,8 @@ def _job(kind: Leftover, reach: Reach, named: Mapping[str, Any]) -> Callable[[Wr
         if writing.tenant(reach.tenant_id).epoch != reach.epoch:
             return 0
         await writing.tx.execute(_RAISE, named)
+        if kind.collect_beside is not None:
+            await writing.tx.execute(kind.collect_beside, named)
         return await writing.tx.execute(kind.collect, named)
 
     return job

@@ -14,8 +14,9 @@ from server.storage.statement import Statement
 class Leftover:
     """Rows of `table` that meet `condition`, searched in `order` (of `key`, unless told) and deleted.
 
-    `also` narrows a search that goes on; `action` stands in for the deletion. All statements take `tenant_id`, `find`
-    also `limit`, `collect` also `keys` (a JSON array), and each whatever the condition names.
+    `also` narrows a search that goes on; `action` stands in for the deletion. `beside` is a table whose rows belong to
+    these, by the same key, and go before them. All statements take `tenant_id`, `find` also `limit`, `collect` also
+    `keys` (a JSON array), and each whatever the condition names.
     """
 
     table: str
@@ -26,9 +27,11 @@ class Leftover:
     order: str = ""
     also: str = ""
     action: str = ""
+    beside: str = ""
     count: Statement = field(init=False)
     find: Statement = field(init=False)
     collect: Statement = field(init=False)
+    collect_beside: Statement | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the statements."""
@@ -41,6 +44,10 @@ class Leftover:
         self._set("find", Statement(f"SELECT {self.key} FROM {self.table} {where} {order}"))  # noqa: S608
         collect = f"{act} (SELECT value FROM json_each(:keys))"  # noqa: S608
         self._set("collect", Statement(collect, postgresql=f"{act} ({keys})"))
+        theirs = f"SELECT {self.key} FROM {self.table} {where} AND {self.key} IN"  # noqa: S608
+        act = f"DELETE FROM {self.beside} WHERE tenant_id = :tenant_id AND {self.key} IN ({theirs}"  # noqa: S608
+        beside = Statement(f"{act} (SELECT value FROM json_each(:keys)))", postgresql=f"{act} ({keys}))")  # noqa: S608
+        self._set("collect_beside", beside if self.beside else None)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -11,6 +11,8 @@ from server.storage.wire_sql import postgres_json, sqlite_json
 from sync.collection import Collection
 
 _WHERE = "tenant_id = :tenant_id AND audience = :audience AND seq > :after AND seq <= :until"
+_GROUP = 100
+"""So many buckets are merged at a time: SQLite takes 500 terms in one SELECT, and a bucket has two."""
 _GONE = '"deleted":true,"fields":{}}'
 
 
@@ -31,14 +33,23 @@ def end_statement(buckets: Sequence[tuple[str, str]]) -> Statement:
 
     Parameters: tenant, after, target, offset, and `audience_<i>` for each bucket.
     """
+    audiences = [(f"audience_{i}", name, table) for i, (name, table) in enumerate(buckets)]
+    groups = [_in_sequence(audiences[i : i + _GROUP]) for i in range(0, len(audiences), _GROUP)]
+    if len(groups) > 1:  # each is read no further than the page can reach
+        firsts = " UNION ALL ".join(f"SELECT seq FROM ({group} LIMIT :offset + 1) AS one_group" for group in groups)  # noqa: S608
+        groups = [f"SELECT seq FROM ({firsts}) AS every_group ORDER BY seq"]  # noqa: S608
+    return Statement(f"{groups[0]} LIMIT 1 OFFSET :offset")
+
+
+def _in_sequence(audiences: Sequence[tuple[str, str, str]]) -> str:
+    """The places of buckets (parameter, collection, table), merged in sequence from their indexes."""
     parts = " UNION ALL ".join(
-        f"SELECT seq FROM {source} tenant_id = :tenant_id AND audience = :audience_{i} "  # noqa: S608  # our own names
+        f"SELECT seq FROM {source} tenant_id = :tenant_id AND audience = :{audience} "  # noqa: S608  # our own names
         "AND seq > :after AND seq <= :target"
-        for i, (name, table) in enumerate(buckets)
+        for audience, name, table in audiences
         for source in (f"{table} WHERE", f"departures WHERE collection = '{name}' AND")
     )
-    order = " ORDER BY seq LIMIT 1 OFFSET :offset"
-    return Statement(parts + order, postgresql=f"SELECT seq FROM ({parts}) AS every_bucket{order}")  # noqa: S608
+    return f"SELECT seq FROM ({parts}) AS every_bucket ORDER BY seq"  # noqa: S608
 
 
 def _printf_head(collection: Collection) -> str:

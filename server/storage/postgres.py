@@ -133,8 +133,11 @@ class PostgresDatabase:
         """Run a unit of work in one transaction and commit it."""
         with _Translating():
             async with self._writing:
-                if self._writer is None or self._writer.is_closed():
+                if self._writer is None:
                     self._writer = await self._connection()
+                elif self._writer.is_closed():  # lost while nobody wrote: the next one may lead to another history
+                    self._writer = None
+                    raise DatabaseError("the connection was lost", transient=True)
                 async with self._writer.transaction():
                     return await work(PostgresTx(self._writer))
 

@@ -7,7 +7,7 @@ wrote.
 A file may be copied back under a running server. Each transaction begins with a look at what the path names: another
 file is opened anew, and the first writing that finds one fails as after a lost connection, so that the writer knows
 that this may be another history. What is written to a file that has lost its name would be lost with it, so that fails
-too.
+too; and where there was a file once, no connection makes an empty one in its place.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import anyio
 
@@ -89,6 +90,7 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rientro-read")
         self._local = threading.local()
         self._open: set[sqlite3.Connection] = set()
+        self._had_file = False
 
     async def read(self, work: Work[T]) -> T:
         """Run a unit of work in one snapshot."""
@@ -152,7 +154,7 @@ class SqliteDatabase:
             return self._opened()
         if self._local.file is not None and (found := _file(self._path)) != self._local.file:
             if found is None:
-                raise DatabaseError("the file is gone", transient=True)
+                raise _gone()
             self._open.discard(connection)
             connection.close()
             connection = self._opened()
@@ -163,18 +165,32 @@ class SqliteDatabase:
         return connection
 
     def _opened(self) -> sqlite3.Connection:
-        connection = connect(self._path)
-        self._local.connection, self._local.file, self._local.replaced = connection, _file(self._path), False
+        try:
+            connection = connect(self._path, create=not self._had_file)
+        except sqlite3.OperationalError as error:
+            raise (_gone() if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN else error) from error
         self._open.add(connection)
+        file = _file(self._path)
+        if self._had_file and file is None:
+            raise _gone()
+        self._had_file = file is not None
+        self._local.connection, self._local.file, self._local.replaced = connection, file, False
         return connection
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """A connection set up as all of ours are."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+def connect(path: str, *, create: bool = True) -> sqlite3.Connection:
+    """A connection set up as all of ours are; without `create` there must be a file."""
+    address = path if create else f"file:{quote(path)}?mode=rw"
+    connection = sqlite3.connect(
+        address, isolation_level=None, check_same_thread=False, cached_statements=256, uri=not create
+    )
     for pragma in PRAGMAS:
         connection.execute(pragma)
     return connection
+
+
+def _gone() -> DatabaseError:
+    return DatabaseError("the file is gone", transient=True)
 
 
 def _file(path: str) -> _File:

@@ -8,9 +8,9 @@ Rules:
    was taken for new may not be. What fails alone is its submitter's to handle.
 3. A mark is left in a tenant's history at this process's first write, after a lost connection, and every minute with
    writes, so that a history somebody rewound is told from one that went on.
-4. A tenant that is found behind what this process committed or read in the same epoch was rewound under it: a new
-   epoch is drawn in that very transaction, before any job runs, so that what clients of the old one send is answered
-   `rewound`.
+4. A tenant that is found behind what this process committed or read in the same epoch, or after a lost connection
+   without the history that was read (`heads`), was rewound under it: a new epoch is drawn in that very transaction,
+   before any job runs, so that what clients of the old one send is answered `rewound`.
 5. A new epoch, whoever draws it, is stored with a mark and raises an alarm.
 """
 
@@ -23,8 +23,10 @@ import structlog
 
 from server import meters
 from server.storage.database import Database, DatabaseError, Tx
+from server.storage.heads import Heads
 from server.storage.statement import Statement
 from sync.clock import encode_instant
+from sync.cursor import Mark
 
 T = TypeVar("T")
 
@@ -141,6 +143,7 @@ class Writer:
         self._filled = anyio.Event()
         self._marked: dict[str, int] = {}
         self._furthest: dict[str, tuple[str, int]] = {}
+        self._heads = Heads()
         self.committed: list[Callable[[str], None]] = []
         self.forwarding: list[Callable[[str], None]] = []
         """Told only of commits after which there may be something to forward: a look costs a reading transaction."""
@@ -159,15 +162,17 @@ class Writer:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
 
-    def saw(self, tenant_id: str, epoch: str, seq: int) -> None:
-        """A tenant was read at this place of its sequence: it is not to be found before it any more."""
+    def saw(self, tenant_id: str, epoch: str, mark: Mark, seq: int) -> None:
+        """A tenant was read at this place of its sequence: it is not to be found before it, or without it, any more."""
+        self._heads.saw(tenant_id, epoch, mark, seq)
         known_epoch, known_seq = self._furthest.setdefault(tenant_id, (epoch, seq))
         if epoch == known_epoch and seq > known_seq:
             self._furthest[tenant_id] = (epoch, seq)
 
     def forget_marks(self) -> None:
-        """Leave a new mark at each tenant's next write, as a new process does."""
+        """At each tenant's next write, leave a new mark, as a new process does, and see that its history stands."""
         self._marked.clear()
+        self._heads.doubt()
 
     async def run(self) -> None:
         """Serve jobs until cancelled; a group under way is finished first."""
@@ -222,13 +227,15 @@ class Writer:
             writing = Writing(tx, now_ms, encode_instant(now_ms), look, touched)
             for tenant_id in sorted({tenant_id for job in jobs for tenant_id in job.tenants}):
                 for row in await tx.fetch(_LOCK, (tenant_id,)):
-                    touched[tenant_id] = self._locked(Tenant(*row), now_ms)
+                    lost = await self._heads.lost(tx, tenant_id, row[2])
+                    touched[tenant_id] = self._locked(Tenant(*row), now_ms, lost=lost)
             results = [await job.run(writing) for job in jobs]
             await self._store(writing)
             return results
 
         results = await self._database.write(work)
         for tenant in touched.values():
+            self._heads.settled(tenant.tenant_id)
             self._furthest[tenant.tenant_id] = (tenant.epoch, tenant.head)
             if tenant.renewed:
                 log.error("history_rewound", alarm=True, tenant_id=tenant.tenant_id, seq=tenant.locked_at[0])
@@ -237,10 +244,10 @@ class Writer:
                 self._tell(tenant)
         return results
 
-    def _locked(self, tenant: Tenant, now_ms: int) -> Tenant:
-        """A tenant as it was found, under a new epoch where that is less than what was here before."""
+    def _locked(self, tenant: Tenant, now_ms: int, *, lost: bool) -> Tenant:
+        """A tenant as it was found, under a new epoch where that is not, or less than, what was here before."""
         known_epoch, known_seq = self._furthest.get(tenant.tenant_id, (tenant.epoch, tenant.seq))
-        rewound = tenant.epoch == known_epoch and tenant.seq < known_seq
+        rewound = lost or (tenant.epoch == known_epoch and tenant.seq < known_seq)
         if now_ms - self._marked.get(tenant.tenant_id, 0) >= MARK_EVERY_MS:
             tenant.keep_place_for_mark()
         if rewound:

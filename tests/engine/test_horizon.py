@@ -3,16 +3,19 @@
 The clock is moved, never the rows.
 """
 
+import json
 from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from server.app.tidying import Tidying
 from server.engine.tidy import BATCH, Tidier
-from server.storage.database import Tx
+from server.storage.database import DatabaseError, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
+from sync.clock import encode_instant
 from tests.support.linked import linked
 from tests.support.shop import Shop, Till, product_fields
 
@@ -25,6 +28,11 @@ _PRODUCTS = Statement(
 _MUTATIONS = Statement("SELECT mutation_id FROM mutations WHERE tenant_id = :tenant_id ORDER BY mutation_id")
 _CLIENTS = Statement("SELECT last_mutation_id, checkpoint_id, purged_through FROM clients WHERE tenant_id = :tenant_id")
 _REFUSED = Statement("SELECT code FROM rejected WHERE tenant_id = :tenant_id")
+_KEPT = Statement(
+    """SELECT client_id, device_id, mutation_id, body, received_at, resolved_at FROM rejected
+       WHERE tenant_id = :tenant_id"""
+)
+_PUT_ASIDE = Statement("UPDATE rejected SET resolved_at = :at WHERE tenant_id = :tenant_id")
 _LEFT = Statement(
     """INSERT INTO departures (tenant_id, seq, collection, record_id, audience, version)
        VALUES (:tenant_id, :seq, 'products', :record_id, 'shop:nord', 2)"""
@@ -219,6 +227,32 @@ async def test_verdicts_are_kept_until_their_checkpoint_is_old(shop: Shop) -> No
     assert await _rows(shop, _CLIENTS) == [(4, 4, 3)]
 
 
+async def test_a_refused_mutation_that_comes_after_its_verdict_went_holds_up_no_queue(shop: Shop) -> None:
+    """Under a new number, from a copied database: it is refused again, kept once, and what follows it is applied."""
+    owner, copied = shop.device("owner"), shop.device("owner")
+    refused = owner.mutation("sales", shop.new_id(), fields={"x": 1})
+    await owner.send(refused)
+    put_aside_at = encode_instant(shop.clock.ms)
+
+    async def put_aside(writing: Writing) -> None:
+        await writing.tx.execute(_PUT_ASIDE, {"tenant_id": shop.tenant_id, "at": put_aside_at})
+
+    await shop.writer.submit(Job([shop.tenant_id], put_aside))
+    for _ in range(3):
+        await _days(owner, 91)
+        await _tidy(shop)
+    assert (1,) not in await _rows(shop, _MUTATIONS)
+    copied.last_id = 1
+    queue = (refused | {"fields": {"y": 2}}, copied.sale())
+    for _ in range(2):
+        answer = await copied.send(*queue)
+        assert [verdict["status"] for verdict in answer["verdicts"]] == ["rejected", "applied"]
+    ((client_id, device_id, mutation_id, body, received_at, resolved_at),) = await _rows(shop, _KEPT)
+    assert (client_id, device_id, mutation_id) == (copied.client_id, copied.principal.device_id, 1)
+    assert json.loads(body)["fields"] == {"y": 2}
+    assert (received_at, resolved_at) == (encode_instant(shop.clock.ms), put_aside_at)
+
+
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH, 2 * BATCH + 1])
 async def test_what_is_collected_goes_in_small_jobs(shop: Shop, count: int) -> None:
     """However much there is, no job takes more than a batch, so that a push in between waits for one of them only."""
@@ -280,3 +314,31 @@ async def test_a_process_tidies_every_tenant_once_a_day(shop: Shop) -> None:
     assert rests == [1800, 24 * 3600 - 1800]
     assert await _tidy(shop) == {}
     assert (await _rows(shop, _HORIZON))[0][0] > 0
+
+
+class _Troubled(Tidier):
+    """The first tenant's rows cannot be read; it notes who was tidied after that."""
+
+    def __init__(self, tidied: list[str], *parts: Any) -> None:
+        super().__init__(*parts)
+        self._troubled, self._tidied = True, tidied
+
+    async def tidy(self, tenant_id: str) -> dict[str, int]:
+        if self._troubled:
+            self._troubled = False
+            raise DatabaseError("SQLITE_CORRUPT", transient=True)
+        self._tidied.append(tenant_id)
+        return await super().tidy(tenant_id)
+
+
+async def test_a_tenant_that_cannot_be_tidied_holds_up_no_other(shop: Shop) -> None:
+    """It is told by name, and tried again the next day."""
+    ids = [shop.tenant_id, *[await shop.admin.add_tenant(name) for name in ("Un altro", "Un terzo")]]
+    tidied: list[str] = []
+    tidier = _Troubled(tidied, shop.database, shop.writer, shop.records, shop.clock, 90 * DAY_MS)
+    with capture_logs() as logs:
+        await Tidying(tidier, shop.admin, lambda: 0.5).once()
+    (first, *others) = [tenant_id for tenant_id, *_ in await shop.admin.tenants()]
+    assert sorted([first, *others]) == sorted(ids)
+    assert [(log["event"], log["tenant_id"]) for log in logs] == [("tidying_put_off", first)]
+    assert tidied == others

@@ -21,9 +21,14 @@ from server.engine.newest import Wanted
 from server.ports import Principal
 from server.storage.database import Tx
 from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
 from sync.clock import encode_instant
 from tests.support.shop import START_MS, TIMESTAMP, Ids, Shop, Till, sale_fields
 
+_LOST = Statement(
+    """INSERT INTO superseded (tenant_id, uid, field, collection, record_id, value, stamp, author, noted_at)
+       VALUES (:tenant_id, :uid, 'note', 'customers', :uid, :value, :at, 'a', :at)"""
+)
 NOBODY = "00000000-0000-7000-8000-000000000000"
 _SOME = list(islice(iter(Ids(2), ""), 20))
 
@@ -101,6 +106,19 @@ async def test_a_page_is_bounded_by_bytes_and_still_goes_on(shop: Shop, kept: Ke
     second = await kept.rejected(shop.tenant_id, None, Wanted(first.next))
     sizes = [[len(row.body["fields"]["x"]) for row in page.rows] for page in (first, second)]
     assert (sizes, second.next) == ([[10, 3_000_000], [3_000_000, 10]], None)
+
+
+async def test_a_page_of_values_that_lost_is_bounded_by_bytes_not_letters(shop: Shop, kept: Kept) -> None:
+    """Of a letter that takes two bytes half as many fit."""
+    row = {"tenant_id": shop.tenant_id, "at": encode_instant(shop.clock()), "value": f'"{"è" * 1_500_000}"'}
+
+    async def lose(writing: Writing) -> None:
+        for _ in range(3):
+            await writing.tx.execute(_LOST, {**row, "uid": shop.new_id()})
+
+    await shop.writer.submit(Job([shop.tenant_id], lose))
+    page = await kept.superseded(shop.tenant_id, None, Wanted())
+    assert (len(page.rows), page.next is None) == (1, False)
 
 
 async def test_another_tenants_rejections_do_not_exist(shop: Shop, kept: Kept) -> None:

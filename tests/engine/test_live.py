@@ -9,7 +9,7 @@ import pytest
 from server.auth.devices import Devices
 from server.engine.live import AT_ONCE, REST_S, TROUBLE_S, Listener, Pokes, Standing, Told
 from server.storage.database import DatabaseError
-from server.storage.writer import UnknownTenantError
+from server.storage.writer import Job, UnknownTenantError, Writing
 from tests.support.counted_database import CountedDatabase
 from tests.support.shop import Shop
 
@@ -180,6 +180,22 @@ async def test_a_lost_poke_costs_a_heartbeat(tenant: Tenant) -> None:
             assert await anext(listener) == Told("heartbeat", Standing("2", 0))
 
 
+async def test_pokes_that_say_nothing_new_hold_up_no_heartbeat(tenant: Tenant) -> None:
+    """Other tenants of a busy SQLite file poke all the time; a quiet stream would be cut by what lies on its way."""
+    pokes = tenant.pokes(heartbeat_s=0.01)
+    async with pokes.running(), anyio.create_task_group() as tasks:
+        with pokes.listening("t") as listener:
+            heard = Hearing(listener)
+            tasks.start_soon(heard.run)
+            with anyio.fail_after(2):
+                while len(heard.told) < 3:
+                    pokes.poke(None)
+                    tenant.time.pass_by()
+                    await _settled()
+            tasks.cancel_scope.cancel()
+    assert [told.kind for told in heard.told] == ["poke", "heartbeat", "heartbeat"]
+
+
 async def test_requests_get_their_turn_while_many_are_told(tenant: Tenant) -> None:
     """A stream that comes late is told what was read for the others, and nobody is told more than `AT_ONCE` at once."""
     pokes, told_before, most = tenant.pokes(), 0, 0
@@ -222,4 +238,20 @@ async def test_a_token_is_looked_up_once_however_many_ask(shop: Shop) -> None:
     assert counted.reads == 2
     await shop.admin.revoke_device(shop.tenant_id, till.device_id)
     assert await devices.authenticate(till.token, 1) is not None
+    assert await devices.authenticate(till.token, 2) is None
+
+
+async def test_what_was_looked_up_at_a_later_revision_does_not_hold_at_an_earlier_one(shop: Shop) -> None:
+    """A backup that is put back takes the revisions back: a device revoked after that is out at once."""
+    till = await shop.admin.add_device(shop.tenant_id, "Cassa", "terminal", "centro")
+    devices = Devices(shop.database, shop.clock)
+    for name in ("Tablet", "Telefono"):
+        await shop.admin.add_device(shop.tenant_id, name, "clerk", "centro")
+    assert await devices.authenticate(till.token) is not None
+
+    async def put_back(writing: Writing) -> None:
+        writing.tenant(shop.tenant_id).revision = 1
+
+    await shop.writer.submit(Job([shop.tenant_id], put_back))
+    await shop.admin.revoke_device(shop.tenant_id, till.device_id)
     assert await devices.authenticate(till.token, 2) is None

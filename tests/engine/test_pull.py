@@ -106,6 +106,23 @@ async def test_an_owner_sees_all_shops_and_a_till_only_its_own(shop: Shop) -> No
     assert [len(await device.pull("sales")) for device in (centro, stazione, owner)] == [1, 1, 2]
 
 
+async def test_an_owner_of_many_shops_reads_them_in_pages_of_the_size_asked_for(shop: Shop) -> None:
+    """More buckets than one SELECT of SQLite takes terms: each record comes once, in the order of the sequence."""
+    shops = [f"negozio-{number}" for number in range(120)]
+    tills = [shop.device(shop=name) for name in shops[::17]]
+    for _ in range(2):
+        for till in tills:
+            await till.send(till.sale(), till.sale())
+    owner, pages = shop.device("owner", shop=shops[0], shops=shops), list[dict[str, Any]]()
+    collections = ["sales", "invoices", "products", "customers", "conflicts"]
+    while not pages or pages[-1]["more"]:
+        pages.append(await owner.send(collections=collections, limit=13, cursor=owner.cursor))
+        owner.cursor = pages[-1]["cursor"]
+    assert [len(page["changes"]) for page in pages] == [13, 13, 6]
+    audiences = [change["audience"] for page in pages for change in page["changes"]]
+    assert audiences == [f"shop:{till.principal.shop}" for till in tills for _ in range(2)] * 2
+
+
 async def test_a_collection_asked_for_later_is_read_from_its_beginning(shop: Shop) -> None:
     """A gained bucket is a second range; a lost one is told."""
     owner = shop.device("owner")

@@ -11,14 +11,14 @@ import pytest
 from sqlmodel import SQLModel
 from structlog.testing import capture_logs
 
-from server.storage.database import Tx
+from server.storage.database import DatabaseError, Tx
 from server.storage.sqlite import SqliteDatabase
 from server.storage.statement import Statement
 from sync.client import SyncClient
 from tests.client.samples import sale
 from tests.support.databases import back_up_file, put_back_file
 from tests.support.linked import linked
-from tests.support.shop import Shop, open_shop, product_fields
+from tests.support.shop import Shop, Till, open_shop, product_fields
 
 _TENANT = Statement("SELECT epoch, seq FROM tenants WHERE tenant_id = :tenant_id")
 _MARKS = Statement("SELECT seq, nonce FROM marks WHERE tenant_id = :tenant_id ORDER BY seq")
@@ -48,6 +48,28 @@ async def _restart(shop: Shop) -> None:
     shop.writer.forget_marks()
     shop.writer._furthest.clear()
     shop.puller._history._seen.clear()
+
+
+async def _lose_connections(shop: Shop) -> None:
+    """Everybody else's connections to this shop's database are lost, or lead to a file that was put back."""
+    if shop.database.dialect == "sqlite":
+        ((file,),) = await _fetch(shop, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+        copy = Path(f"{file}.copy")
+        back_up_file(Path(file), copy)
+        put_back_file(copy, Path(file))
+    else:
+        await _fetch(
+            shop,
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+        )
+
+
+async def _fetch(shop: Shop, text: str) -> list[Any]:
+    async def work(tx: Tx) -> list[Any]:
+        return list(await tx.fetch(Statement(text)))
+
+    return await shop.database.write(work)
 
 
 async def _rows(shop: Shop, statement: Statement) -> list[Any]:
@@ -157,6 +179,60 @@ async def test_what_was_seen_in_lost_history_does_not_count_as_seen(shop: Shop) 
     assert [change["version"] for change in answer["changes"]] == [1]
 
 
+async def test_what_was_read_before_a_lost_connection_vouches_for_nothing(shop: Shop, database_url: str) -> None:
+    """Another process took the history further meanwhile, past all that was seen here; nobody has read it since."""
+    owner, office, record_id = shop.device("owner"), shop.device("owner"), shop.new_id()
+    await owner.send(owner.mutation("products", record_id, fields=product_fields()))
+    await _back_up(shop)
+    await owner.send(owner.mutation("products", record_id, "update", base_version=1, fields={"name": "lost"}))
+    await office.pull("products")
+    async with open_shop(database_url, seed=2) as another:
+        await _put_back(another)
+        other = Till(another, owner.principal, another.new_id())
+        await other.send(other.mutation("products", record_id, "update", base_version=1, fields={"name": "new"}))
+        await other.send(*(other.sale() for _ in range(5)))
+        await _lose_connections(another)
+    edit = office.mutation("products", record_id, "update", base_version=2, fields={"name": "seen"})
+    with capture_logs() as logs:
+        answer = await office.send(edit, epoch=office.epoch, cursor=office.cursor)
+    assert (answer["verdicts"], answer["epoch"]) == ([], await _epoch(shop))
+    assert answer["epoch"] != office.epoch
+    assert [log["event"] for log in logs] == ["history_rewound"]
+
+
+async def test_what_a_process_read_before_its_first_write_vouches_for_nothing(shop: Shop, database_url: str) -> None:
+    """It has no connection to lose yet."""
+    till, office = shop.device(), shop.device("owner")
+    await till.send(till.sale())
+    await _back_up(shop)
+    await till.send(till.sale())
+    async with open_shop(database_url, seed=2) as another:
+        reader = Till(another, office.principal, office.client_id)
+        another.tenant_id = shop.tenant_id
+        await reader.pull("sales")
+        await _put_back(shop)
+        await _restart(shop)
+        other = shop.device()
+        await other.send(*(other.sale() for _ in range(5)))
+        answer = await reader.send(reader.sale(), epoch=reader.epoch, cursor=reader.cursor)
+        assert (answer["verdicts"], answer["epoch"]) == ([], await _epoch(shop))
+    assert answer["epoch"] != reader.epoch
+
+
+async def test_a_lost_connection_alone_ends_no_epoch(shop: Shop, database_url: str) -> None:
+    """The history that comes back is the one that was read, whoever went on with it."""
+    till = shop.device()
+    await till.send(till.sale())
+    await till.pull("sales")
+    async with open_shop(database_url, seed=2) as another:
+        other = Till(another, till.principal, another.new_id())
+        await other.send(other.sale())
+        await _lose_connections(another)
+    answer = await till.send(till.sale(), epoch=till.epoch, cursor=till.cursor)
+    assert ([verdict["status"] for verdict in answer["verdicts"]], answer["epoch"]) == (["applied"], till.epoch)
+    assert len(await _rows(shop, _MARKS)) == 4
+
+
 async def test_a_stranger_with_a_cursor_of_another_shop_ends_no_epoch(shop: Shop) -> None:
     """It is authentic and of a history of ours, but of another tenant's: a reset."""
     till = shop.device()
@@ -233,6 +309,33 @@ async def test_nothing_is_written_to_a_file_that_is_gone(sqlite_url: str, tmp_pa
         till.last_id -= 1
         await till.send(till.sale())
         assert await _rows(shop, _SALES) == [(1,), (2,)]
+
+
+async def test_no_reader_makes_a_new_file_where_one_was_moved_away(tmp_path: Path, sqlite_url: str) -> None:
+    """An empty database in its place would be taken for the shop's, and the real one could not be put back over it."""
+    async with open_shop(sqlite_url) as shop:
+        file, till = tmp_path / "rientro.db", shop.device()
+        await till.send(till.sale())
+        file.rename(tmp_path / "un altro? #1.db")
+        for _ in range(4):  # more than there are threads that read
+            with pytest.raises(DatabaseError, match="gone") as raised:
+                await _rows(shop, _SALES)
+            assert (raised.value.transient, file.exists()) == (True, False)
+        (tmp_path / "un altro? #1.db").rename(file)
+        assert await _rows(shop, _SALES) == [(1,)]
+
+
+async def test_a_file_may_have_any_name(tmp_path: Path, sqlite_url: str) -> None:
+    """Whichever thread opens it, and however often."""
+    file = tmp_path / "bar? #1 100%.db"
+    (tmp_path / "rientro.db").rename(file)
+    database = SqliteDatabase(str(file))
+
+    async def work(tx: Tx) -> int:
+        return int((await tx.fetch(Statement("SELECT count(*) FROM sqlite_master WHERE name = 'sales'")))[0][0])
+
+    assert [await database.write(work), await database.read(work)] == [1, 1]
+    await database.close()
 
 
 async def test_a_database_in_memory_has_no_file_to_lose() -> None:

@@ -31,7 +31,10 @@ def _standing(make: Make) -> Planting:
 
 
 def _whatever_is_there(_locked: Any) -> Any:
-    return lambda _self, *row: Tenant(*row)
+    def planted(_self: Writer, tenant: Tenant, *_now_ms: int, **_lost: bool) -> Tenant:
+        return tenant
+
+    return planted
 
 
 def _no_departures(store: Any) -> Any:

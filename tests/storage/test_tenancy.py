@@ -55,6 +55,8 @@ def _statements() -> Iterator[tuple[str, Statement]]:
 def _of_leftover(kind: Leftover) -> Iterator[tuple[str, Statement]]:
     for part in ("count", "find", "collect"):
         yield f"{kind.name}.{part}", getattr(kind, part)
+    if kind.collect_beside is not None:
+        yield f"{kind.name}.collect_beside", kind.collect_beside
 
 
 def test_every_statement_names_its_tenant_or_is_on_the_list() -> None:

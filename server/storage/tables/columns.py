@@ -10,6 +10,9 @@ from server.storage.types import InstantType, JsonType, UuidType
 FAILING = "failing_since IS NOT NULL AND state IN ('pending', 'leased')"
 """What was tried in vain and is to be tried again: deliveries and events alike."""
 
+SETTLED = "state IN ('delivered', 'superseded', 'cancelled', 'answered')"
+"""Deliveries that need nobody any more."""
+
 
 def uuid(*, key: bool = False, nullable: bool = False) -> Any:
     """An id."""

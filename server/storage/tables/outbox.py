@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.storage.tables.columns import FAILING, instant, integer, partial_index, text, uuid
+from server.storage.tables.columns import FAILING, SETTLED, instant, integer, partial_index, text, uuid
 
 
 class OutboxRow(SQLModel, table=True):
@@ -25,6 +25,7 @@ class OutboxRow(SQLModel, table=True):
         ),
         partial_index("ix_outbox_failing", "endpoint_id", "failing_since", where=FAILING),
         partial_index("ix_outbox_stuck", "endpoint_id", "state", where="state IN ('dead', 'in_doubt')"),
+        partial_index("ix_outbox_settled", "tenant_id", "settled_at", where=SETTLED),
         partial_index("ix_outbox_dead", "tenant_id", "delivery_id", where="state IN ('dead', 'in_doubt')"),
     )
     tenant_id: str = uuid(key=True)
