@@ -9,11 +9,13 @@ Rules:
    provider's own id.
 2. A webhook may overtake the answer to the very call that caused it. While that call is under way, what is told of an
    object not known yet waits, and is due again at the call's end.
-3. What says that it is ours is never made a second time: where the record is not here, it waits for it.
-4. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
+3. An answer names its object only where that can be the name of one: whatever else it says is kept with the delivery.
+4. What says that it is ours is never made a second time: where the record is not here, it waits for it.
+5. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,6 +26,9 @@ from server.ports import Answered, Draft, Ours
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
+
+_OBJECT_ID = re.compile(r"[!-~]{1,100}")
+"""What an object may be called; with its endpoint's id before it, it fits a key of `identities`."""
 
 _TRIED = "(state = 'leased' OR (state = 'pending' AND attempts > 0))"
 _AT = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection"
@@ -131,7 +136,7 @@ class Observer:
         """Keep the provider's name for what the call made, and wake what was told of it meanwhile."""
         if not json.loads(answered.settings).get("scheme"):
             return  # nobody tells us anything there
-        if answered.reference is not None:
+        if answered.reference is not None and _OBJECT_ID.fullmatch(answered.reference):
             key = f"{answered.endpoint_id}:{answered.reference}"
             await name_record(writing.tx, answered.tenant_id, answered.collection, key, answered.record_id)
         named = {"tenant_id": answered.tenant_id, "endpoint_id": answered.endpoint_id, "now": writing.now}
