@@ -239,6 +239,13 @@ def upgrade() -> None:
 
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_inbox_object_open",
+            ["tenant_id", "endpoint_id", "object_id", "next_attempt_at"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
+            postgresql_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_inbox_person",
             ["endpoint_id", "state"],
             unique=False,
