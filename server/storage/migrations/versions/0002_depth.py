@@ -230,6 +230,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
         )
         batch_op.create_index(
+            "ix_outbox_passed",
+            ["tenant_id", "endpoint_id", "collection", "record_id"],
+            unique=False,
+            sqlite_where=sa.text("NOT holds"),
+            postgresql_where=sa.text("NOT holds"),
+        )
+        batch_op.create_index(
             "ix_outbox_stuck",
             ["endpoint_id", "state"],
             unique=False,
