@@ -8,7 +8,8 @@ Rules:
    an end it is isolated: dead, for a person.
 3. Where an endpoint is paused, or asked to be left alone, its rows wait.
 4. Of the events about one object one is in hand at a time: its lease is the object's, and what it fetches is fetched
-   inside. Claims of an endpoint's rows take turns, so that no two processes begin with one object.
+   inside. Claims of an endpoint's rows take turns, so that no two processes begin with one object. Those that are
+   finished are not looked at: there may be any number.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,8 @@ _ENDPOINT = Statement(_ENDPOINT_TEXT, postgresql=_ENDPOINT_TEXT + " FOR NO KEY U
 _CANDIDATES_TEXT = """SELECT receipt_id FROM inbox AS i WHERE i.state IN ('pending', 'leased') AND i.state = 'pending'
        AND i.endpoint_id = :endpoint_id AND i.next_attempt_at <= :now AND i.tenant_id = :tenant_id
        AND NOT EXISTS (SELECT 1 FROM inbox AS o WHERE o.tenant_id = :tenant_id AND o.endpoint_id = :endpoint_id
-         AND o.object_id = i.object_id AND (o.state = 'leased' OR (o.state = 'pending' AND o.next_attempt_at <= :now
+         AND o.object_id = i.object_id AND o.state IN ('pending', 'leased') AND o.object_id IS NOT NULL
+         AND (o.state = 'leased' OR (o.state = 'pending' AND o.next_attempt_at <= :now
            AND (o.next_attempt_at < i.next_attempt_at
              OR (o.next_attempt_at = i.next_attempt_at AND o.receipt_id < i.receipt_id)))))
        ORDER BY i.next_attempt_at, i.receipt_id LIMIT :most"""

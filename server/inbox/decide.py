@@ -7,7 +7,8 @@ Rules:
 3. A permanent failure ends it as dead, at once; so does a refusal: nothing is to be expected of asking again.
 4. What may pass is tried again later, never before the other side wants it (`Retry-After`); when its schedule is over,
    it is dead.
-5. What waits for something of ours is no failure: it is looked at again after a quarter of its age, or when told.
+5. What a hint names and is not there may be in a moment; after a minute it is ignored, for anybody can send hints.
+6. What waits for something of ours is no failure: it is looked at again after a quarter of its age, or when told.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ STUCK: tuple[EventState, ...] = ("quarantined", "dead")
 """What waits for a person."""
 
 MAX_REASON = 500
+MISSING_MS = 60 * 1000
+"""How long an object that a hint names may be missing."""
+
 PATIENCE_MS = 24 * 60 * 60 * 1000
 """How long an object that says it is ours may be unknown here, before a person hears of it."""
 
@@ -64,6 +68,8 @@ class Chance(NamedTuple):
 
 def decide(claimed: Claimed, result: Result, now_ms: int, chance: Chance) -> Ending:
     """The end of one attempt."""
+    if result.missing:
+        return _missing(claimed, result.not_before_ms, now_ms)
     if result.classified.error_class is not None:
         return _failed(claimed, result.classified, result.not_before_ms, now_ms, chance)
     unusable = [*result.reading.unusable] if result.unusable is None else [result.unusable]
@@ -88,6 +94,14 @@ def wait(claimed: Claimed, why: Wait, now_ms: int) -> Ending:
         return quarantine([UnusableEventError("unknown_own", message)], now_ms)
     due_ms = now_ms + min(max(age_ms // 4, 1000), 60_000)
     return Ending("pending", due_ms, claimed.failures, claimed.failing_since, None, why)
+
+
+def _missing(claimed: Claimed, not_before_ms: int | None, now_ms: int) -> Ending:
+    age_ms = max(0, now_ms - decode_instant(claimed.received_at))
+    if age_ms >= MISSING_MS:
+        return Ending("ignored", now_ms, reason="There is no object under this name.")
+    due_ms = max(now_ms + max(3 * age_ms, 1000), not_before_ms or 0)
+    return Ending("pending", due_ms, claimed.failures, claimed.failing_since, None, "not_there_yet")
 
 
 def failed_unforeseen(claimed: Claimed, now_ms: int, chance: Chance) -> Ending:

@@ -86,6 +86,8 @@ class Ender:
         self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft], writing: Writing
     ) -> Ending:
         observed = await observe(writing.tx, Place(claimed.tenant_id, claimed.endpoint_id), drafts)
+        if observed.refused:
+            raise DraftsRefusedError(observed.refused)
         ending = _told_stale(ending, observed)
         identified = [*observed.fresh, *observed.stale]
         if not await writing.tx.execute(_END, _ended(claimed, ending, result, identified, writing.now)):

@@ -28,6 +28,7 @@ LEASE_MARGIN_MS = 200
 SMALL_BYTES = 16 * 1024
 """What is read on the spot: a thread would cost more than the reading."""
 
+_MISSING = frozenset((404, 410))
 _NO_SCHEME = Classified("unknown", "no_such_scheme")
 _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
 _LEASE_SPENT = Classified("transient", "lease_spent")
@@ -36,7 +37,7 @@ _LEASE_SPENT = Classified("transient", "lease_spent")
 class Result(NamedTuple):
     """What an attempt brought: what was read, or why nothing was (`unusable`: and never will be).
 
-    `not_before_ms`: until when the other side asked to be left alone.
+    `missing`: what a hint names is not there. `not_before_ms`: until when the other side asked to be left alone.
     """
 
     classified: Classified
@@ -44,6 +45,7 @@ class Result(NamedTuple):
     unusable: UnusableEventError | None = None
     fetched: Fetched | None = None
     not_before_ms: int | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Handler:
             classified = classify_status(answer.status)
             if classified.error_class is not None:
                 not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
-                return Result(classified, not_before_ms=not_before_ms)
+                missing = scheme.kind == "hint" and answer.status in _MISSING
+                return Result(classified, not_before_ms=not_before_ms, missing=missing)
         try:
             if fetched is None and len(event.body) <= SMALL_BYTES:
                 reading = scheme.read(event, None)

@@ -5,30 +5,40 @@ our own calls come from the outbox. All of it meets here, under the tenant's loc
 
 Rules:
 
-1. An object is known by our metadata first (the record's id that we sent with the call that made it), then by the
-   provider's own id.
+1. An object is known by the provider's own id, or else by our metadata (the record's id that we sent with the call that
+   made it). That is believed of a record that went to this endpoint, and never against what the id is known to be.
 2. A webhook may overtake the answer to the very call that caused it. While that call is under way, what is told of an
    object not known yet waits, and is due again at the call's end.
-3. What says that it is ours is never made a second time: where the record is not here, it waits for it.
-4. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
+3. An answer names its object only where that can be the name of one: whatever else it says is kept with the delivery.
+4. What says that it is ours is never made a second time: where the record is not here, it waits for it.
+5. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from server.inbox.decide import Wait
 from server.inbox.identities import Identified, Identities, Known, find, load_identities, name_record, new_record_id
-from server.ports import Answered, Draft, Ours
+from server.ports import Answered, Draft, Ours, UnusableEventError
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
+
+_OBJECT_ID = re.compile(r"[!-~]{1,100}")
+"""What an object may be called; with its endpoint's id before it, it fits a key of `identities`."""
 
 _TRIED = "(state = 'leased' OR (state = 'pending' AND attempts > 0))"
 _AT = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection"
 _RECORD_IN_FLIGHT = Statement(
     f"SELECT 1 FROM outbox WHERE {_AT} AND record_id = :record_id AND holds AND {_TRIED} LIMIT 1"  # noqa: S608
+)
+# In two parts, one for each index of a record's deliveries: those that hold its lane, and those that do not.
+SENT = Statement(
+    f"""SELECT 1 FROM outbox WHERE {_AT} AND record_id = :record_id AND holds
+       UNION ALL SELECT 1 FROM outbox WHERE {_AT} AND record_id = :record_id AND NOT holds LIMIT 1"""  # noqa: S608
 )
 _KEY_IN_FLIGHT = Statement(
     f"""SELECT 1 FROM outbox WHERE {_AT} AND idempotency_key = :key AND state IN ('pending', 'leased')
@@ -59,18 +69,23 @@ class Place(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """Drafts with their records: those to apply, in order, and those that are older than what is here."""
+    """Drafts with their records: those to apply, in order, those that are older than what is here, the unusable."""
 
     fresh: list[Identified]
     stale: list[Identified]
+    refused: list[tuple[Draft, UnusableEventError]]
 
 
 async def observe(tx: Tx, place: Place, drafts: Sequence[Draft]) -> Observed:
     """Find the record of each draft, and whether it is news. Raises WaitsError."""
-    observed = Observed([], [])
+    observed = Observed([], [], [])
     known = await load_identities(tx, place.tenant_id, drafts) if drafts else {}
     for draft in drafts:
-        have = await _matched(tx, place, draft, known)
+        try:
+            have = await _matched(tx, place, draft, known)
+        except UnusableEventError as error:
+            observed.refused.append((draft, error))
+            continue
         record_id = new_record_id(draft) if have is None else have.record_id
         final = draft.final or (have is not None and have.final)
         identified = Identified(draft, record_id, is_new=have is None, final=final)
@@ -97,18 +112,27 @@ def _grown(have: Known | None, identified: Identified) -> Known:
 
 
 async def _matched(tx: Tx, place: Place, draft: Draft, known: Identities) -> Known | None:
-    """What is known of a draft's thing, or None where it is to be made. Raises WaitsError."""
+    """What is known of a draft's thing, or None where it is to be made. Raises WaitsError, UnusableEventError."""
     have, ours = find(draft, known), draft.ours
     if ours is None:
         return have
-    if have is None and await _in_flight(tx, place, draft.collection, ours):
+    if have is not None:
+        if ours.record_id not in {None, have.record_id}:
+            raise UnusableEventError("another_record", "It names a record of ours, and is known to be another one.")
+        return have
+    if await _in_flight(tx, place, draft.collection, ours):
         raise WaitsError("in_flight")
-    if ours.record_id is not None:
-        unknown = Known(ours.record_id, None, None, final=False)
-        return unknown if have is None else have._replace(record_id=ours.record_id)
-    if have is None and ours.key is not None:
+    if ours.record_id is not None and await _was_sent(tx, place, draft.collection, ours.record_id):
+        return Known(ours.record_id, None, None, final=False)
+    if ours.record_id is not None or ours.key is not None:
         raise WaitsError("not_here_yet")
-    return have
+    return None
+
+
+async def _was_sent(tx: Tx, place: Place, collection: str, record_id: str) -> bool:
+    """Whether a record ever went to an endpoint: nobody else there can have made anything of it."""
+    named = {**place._asdict(), "collection": collection, "record_id": record_id}
+    return bool(await tx.fetch(SENT, named))
 
 
 async def _in_flight(tx: Tx, place: Place, collection: str, ours: Ours) -> bool:
@@ -131,7 +155,7 @@ class Observer:
         """Keep the provider's name for what the call made, and wake what was told of it meanwhile."""
         if not json.loads(answered.settings).get("scheme"):
             return  # nobody tells us anything there
-        if answered.reference is not None:
+        if answered.reference is not None and _OBJECT_ID.fullmatch(answered.reference):
             key = f"{answered.endpoint_id}:{answered.reference}"
             await name_record(writing.tx, answered.tenant_id, answered.collection, key, answered.record_id)
         named = {"tenant_id": answered.tenant_id, "endpoint_id": answered.endpoint_id, "now": writing.now}

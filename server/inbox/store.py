@@ -54,9 +54,10 @@ _REARM_TEXT = """UPDATE inbox SET state = 'pending', next_attempt_at = :now, end
        WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state IN ('pending', 'dead')"""
 _REARM = Statement(_REARM_TEXT, postgresql=f"{_REARM_TEXT} RETURNING pg_notify('rientro', tenant_id::text)")
 
-_WAITING = Statement(
+WAITING = Statement(
     """SELECT receipt_id, correlation_id FROM inbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND object_id = :object_id AND state = 'pending' LIMIT 1"""
+       AND object_id = :object_id AND state IN ('pending', 'leased') AND object_id IS NOT NULL AND state = 'pending'
+       LIMIT 1"""
 )
 
 ISOLATED = "isolated"
@@ -120,7 +121,7 @@ async def rearm_waiting(writing: Writing, incoming: Incoming) -> Receipt | None:
     """Make due at once what waits about the same object; None where nothing does."""
     writing.tenant(incoming.tenant_id)
     named = {"tenant_id": incoming.tenant_id, "endpoint_id": incoming.endpoint_id, "object_id": incoming.object_id}
-    for receipt_id, correlation_id in await writing.tx.fetch(_WAITING, named):
+    for receipt_id, correlation_id in await writing.tx.fetch(WAITING, named):
         named = {"now": writing.now, "tenant_id": incoming.tenant_id, "receipt_id": receipt_id}
         await writing.tx.execute(_REARM, named)
         return Receipt(receipt_id, "rearmed", correlation_id)

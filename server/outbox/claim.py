@@ -11,12 +11,13 @@ Rules:
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from server.resilience.gate import believed_ms
 from server.resilience.gate_sql import GateKey, Held, try_gate
 from server.resilience.limits import Limits, read_limits
 from server.storage.database import Tx
@@ -45,7 +46,8 @@ _DUE = """/* across tenants */ WITH RECURSIVE busy(endpoint_id) AS (
             AND o.endpoint_id = busy.endpoint_id ORDER BY o.next_attempt_at LIMIT 1)
          FROM busy WHERE busy.endpoint_id IS NOT NULL)
        SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before,
-         (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id)
+         (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id),
+         e.settings
        FROM heads {join} WHERE NOT e.paused"""
 _JOIN_LITE = "JOIN endpoints AS e ON e.tenant_id = heads.tenant_id AND e.endpoint_id = heads.endpoint_id"
 _JOIN_POST = """CROSS JOIN LATERAL (SELECT * FROM endpoints AS one WHERE one.tenant_id = heads.tenant_id
@@ -79,6 +81,21 @@ _ATTEMPT = Statement(
     """INSERT INTO attempts (tenant_id, delivery_id, attempt, started_at)
        VALUES (:tenant_id, :delivery_id, :attempt, :started_at)"""
 )
+
+
+class Look(NamedTuple):
+    """When somebody looks for what is due, the leases it gives, and what settings declare by default, by provider."""
+
+    now_ms: int
+    lease_ms: int
+    forms: Mapping[str, type[BaseModel]] = {}
+
+    def believed_ms(self, ready_ms: int, provider: str, settings: str) -> int:
+        """When a gate is ready; now, where it cannot be that long until then."""
+        if ready_ms <= self.now_ms:
+            return ready_ms
+        limits = read_limits(json.loads(settings), self.forms.get(provider))
+        return believed_ms(ready_ms, limits, self.now_ms, self.lease_ms)
 
 
 class Due(NamedTuple):
@@ -156,13 +173,12 @@ class Taken(NamedTuple):
 _NOBODYS = Taken([], 0)
 
 
-async def due_endpoints(tx: Tx) -> list[Due]:
+async def due_endpoints(tx: Tx, look: Look) -> list[Due]:
     """Every endpoint with unsettled deliveries that is not paused, and when it is due next; the longest due first."""
-    rows = await tx.fetch(DUE)
-    found = [
-        Due(tenant_id, endpoint_id, provider, max(due_at, not_before or "", encode_instant(ready_ms or 0)))
-        for tenant_id, endpoint_id, provider, due_at, not_before, ready_ms in rows
-    ]
+    found: list[Due] = []
+    for tenant_id, endpoint_id, provider, due_at, not_before, ready_ms, settings in await tx.fetch(DUE):
+        ready_at = encode_instant(look.believed_ms(ready_ms or 0, provider, settings))
+        found.append(Due(tenant_id, endpoint_id, provider, max(due_at, not_before or "", ready_at)))
     return sorted(found, key=lambda due: due.due_at)
 
 
@@ -178,7 +194,7 @@ async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing) -> Tak
 
 
 async def _claim_one(wanted: Wanted, lease: Lease, writing: Writing) -> Taken:
-    opened = await _open_endpoint(wanted, writing)
+    opened = await _open_endpoint(wanted, lease, writing)
     if opened is None:
         return _NOBODYS
     endpoint, held = opened
@@ -201,7 +217,7 @@ async def _claim_one(wanted: Wanted, lease: Lease, writing: Writing) -> Taken:
     return Taken(deliveries, len(candidates))
 
 
-async def _open_endpoint(wanted: Wanted, writing: Writing) -> tuple[Endpoint, Held | None] | None:
+async def _open_endpoint(wanted: Wanted, lease: Lease, writing: Writing) -> tuple[Endpoint, Held | None] | None:
     """The endpoint, and its gate where that has something to say.
 
     None where it is paused, asked to be left alone, or its gate is in another's hands.
@@ -213,7 +229,7 @@ async def _open_endpoint(wanted: Wanted, writing: Writing) -> tuple[Endpoint, He
         endpoint = Endpoint(provider, settings, sealed, limits, quiet=not failed)
         if not limits.throttles and state in {None, "closed"}:
             return endpoint, None
-        held = await try_gate(writing, GateKey(*wanted[:2]), limits, exists=state is not None)
+        held = await try_gate(writing, GateKey(*wanted[:2]), limits, lease.length_ms, exists=state is not None)
         return None if held is None else (endpoint, held)
     return None
 

@@ -22,7 +22,7 @@ import anyio.abc
 import structlog
 
 from server.outbox.call import Caller
-from server.outbox.claim import Claimed, Due, Lease, Wanted, claim, due_endpoints
+from server.outbox.claim import Claimed, Due, Lease, Look, Wanted, claim, due_endpoints
 from server.outbox.decide import Chance
 from server.outbox.deliver import Deliverer
 from server.outbox.settle import Settler
@@ -86,6 +86,7 @@ class Relay:
             self.sleep,
         )
         self._lease = Lease(self.owner, int(self.options.lease_s * 1000))
+        self._forms = {provider.name: provider.settings for provider in self.providers}
         self._busy: Counter[str] = Counter()
         self._places: dict[str, int] = {}
         self._woken = anyio.Event()
@@ -154,7 +155,8 @@ class Relay:
     async def _round(self, sending: anyio.abc.TaskGroup) -> float | None:
         """Take and start what is due. How many seconds to rest: none at all, or None for until woken."""
         now_ms = self.clock()
-        wanted, next_ms = self._plan(await self.database.read(due_endpoints), now_ms)
+        look = Look(now_ms, self._lease.length_ms, self._forms)
+        wanted, next_ms = self._plan(await self.database.read(partial(due_endpoints, look=look)), now_ms)
         if not wanted:
             return None if next_ms is None else max(next_ms - now_ms, 1) / 1000
         taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))

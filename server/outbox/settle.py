@@ -9,6 +9,8 @@ Rules:
 3. A settled row that no longer holds brings the next of its lane back at once. The tenant's lock, which accepting
    transactions take too, keeps the two from missing each other.
 4. The endpoint's breaker hears of the attempt in that transaction too: what is not settled was not told.
+5. What the answer is good for beside that never stands in the way of settling it: where writing it back or noting it
+   fails for good, the attempt's end is written alone, for the provider must not be called again.
 """
 
 from collections.abc import Callable, Mapping
@@ -107,7 +109,10 @@ class Settler:
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
     ) -> None:
-        """Write an attempt's end. Raises LeaseLostError, DatabaseError, and what the write-back raised."""
+        """Write an attempt's end; without `write_back` nothing but that.
+
+        Raises LeaseLostError, DatabaseError, and what writing back or noting the answer raised.
+        """
         run = partial(self._settle, claimed, settlement, result, write_back=write_back)
         await self.writer.submit(Job([claimed.tenant_id], run))
         self.observing.settled()
@@ -134,6 +139,7 @@ class Settler:
             await writing.tx.execute(_LEAVE_ALONE, row)
         if settlement.state != "pending":
             await self._after(claimed, settlement, route, writing)
+        if write_back and settlement.state != "pending":
             await self.observing.answered(writing, _answered(claimed, result))
         if write_back and route is not None and settlement.state in _TOLD:
             await self._write_back(claimed, settlement.state, route, result.reference, writing)

@@ -15,7 +15,7 @@ Rules:
 4. Pauses double from `breaker_pause` to `breaker_cap`, each between half of that and all of it, so that those who
    failed together do not come back together. A probe that said nothing costs the shortest pause and no doubling.
 5. The share is that of two half windows, the present and the one before, and counts from their first failure on: while
-   all is well nothing is written.
+   all is well nothing is written. A clock up to a minute behind another's counts into the half window that it finds.
 
 Pure: clock and dice are brought along.
 """
@@ -23,6 +23,7 @@ Pure: clock and dice are brought along.
 from typing import Literal, NamedTuple
 
 from server.resilience.classify import Classified
+from server.resilience.limiter import SKEW_MS
 from server.resilience.limits import Limits
 
 BreakerWord = Literal["closed", "open", "half_open"]
@@ -113,7 +114,7 @@ class Breaker(NamedTuple):
     def _moved(self, half_ms: int, now_ms: int) -> "Breaker":
         """With the counts of the half window that `now_ms` is in."""
         passed = (now_ms - self.half_ms) // half_ms
-        if passed == 0:
+        if passed == 0 or -SKEW_MS <= now_ms - self.half_ms < 0:  # before it: noted by a faster clock than ours
             return self
         before = (self.calls, self.failed) if passed == 1 else (0, 0)
         return self._replace(half_ms=now_ms - now_ms % half_ms, calls=0, failed=0, calls_before=before[0],

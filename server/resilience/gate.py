@@ -1,12 +1,13 @@
 """The gate of an endpoint: its breaker and its limiters as one state, asked and told by whoever calls there. Pure.
 
-A claim asks how many may pass and then takes exactly so many as it found to send: nothing is ever given back.
+A claim asks how many may pass and then takes exactly so many as it found to send: nothing is ever given back. A moment
+further ahead than the limits allow comes from a clock that was set back, or from other limits, and counts as now.
 """
 
 from typing import NamedTuple
 
 from server.resilience.breaker import Breaker
-from server.resilience.limiter import Rate, Spent, Window, draw, slide
+from server.resilience.limiter import GRID, SKEW_MS, Rate, Spent, Window, draw, slide
 from server.resilience.limits import Limits
 
 
@@ -16,6 +17,29 @@ class Gate(NamedTuple):
     breaker: Breaker = Breaker()
     full_us: int = 0
     spent: Spent = ()
+
+
+def longest_ms(limits: Limits, lease_ms: int) -> int:
+    """How far ahead the moment can be at which a gate lets the next call through; `lease_ms` is a probe's."""
+    longest = 0.0
+    if limits.breaker:
+        longest = max(limits.breaker_cap * 1000, lease_ms)
+    if limits.rate is not None:
+        longest = max(longest, 1000 / limits.rate)
+    if limits.window_limit is not None:
+        longest = max(longest, limits.window * 1000 * (1 + 1 / GRID))
+    return int(longest) + SKEW_MS
+
+
+def believed_ms(at_ms: int, limits: Limits, now_ms: int, lease_ms: int) -> int:
+    """A stored moment, or now where it is further ahead than it can be."""
+    return now_ms if at_ms > now_ms + longest_ms(limits, lease_ms) else at_ms
+
+
+def believed(gate: Gate, limits: Limits, now_ms: int, lease_ms: int) -> Gate:
+    """A stored gate whose breaker is not kept shut by a clock that was set back; the limiters cut their own."""
+    until_ms = believed_ms(gate.breaker.until_ms, limits, now_ms, lease_ms)
+    return gate._replace(breaker=gate.breaker._replace(until_ms=until_ms))
 
 
 def allowed(gate: Gate, limits: Limits, now_ms: int, wanted: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from server.resilience.breaker import Breaker, Sign
-from server.resilience.gate import Gate, allowed, ready_ms, take
+from server.resilience.gate import Gate, allowed, believed, ready_ms, take
 from server.resilience.limits import Limits
 from server.storage.statement import Statement
 from server.storage.writer import Writing
@@ -77,11 +77,12 @@ class Held(NamedTuple):
         await writing.tx.execute(_STORE, row)
 
 
-async def try_gate(writing: Writing, key: GateKey, limits: Limits, *, exists: bool) -> Held | None:
-    """The gate, made where there was none; None where another transaction has it."""
+async def try_gate(writing: Writing, key: GateKey, limits: Limits, lease_ms: int, *, exists: bool) -> Held | None:
+    """The gate, made where there was none; None where another transaction has it. A probe's lease is `lease_ms`."""
     if not exists:
         await writing.tx.execute(_ENSURE, {**key._asdict(), **_NEW._asdict()})
-    return _held(key, limits, await writing.tx.fetch(_TRY, key))
+    held = _held(key, limits, await writing.tx.fetch(_TRY, key))
+    return held and held._replace(gate=believed(held.gate, limits, writing.now_ms, lease_ms))
 
 
 async def report(writing: Writing, key: GateKey, limits: Limits, told: "Told") -> bool:

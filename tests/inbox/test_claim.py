@@ -1,13 +1,22 @@
 """Claiming: by several at once each event goes to one, and ten thousand that wait do not slow it down."""
 
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
 import anyio
 import pytest
 
 from server.inbox.claim import CANDIDATES, DUE, LAPSED, Lease, Wanted
+from server.inbox.store import WAITING
 from server.storage.database import Tx
 from server.storage.open import open_database
 from server.storage.statement import Statement
-from server.storage.writer import Writer
+from server.storage.tables.inbox import InboxRow
+from server.storage.writer import Job, Writer, Writing
+from sync.clock import encode_instant
 from tests.inbox.mailroom import Mailroom, open_mailroom, sale, scripted, submit_claim
 from tests.inbox.scripted import Scripted
 
@@ -117,3 +126,91 @@ async def test_what_is_finished_costs_nothing(lite_room: Mailroom) -> None:
     await lite_room.processor().drain()
     ((open_rows,),) = await lite_room.fetch("SELECT count(*) FROM inbox WHERE state IN ('pending', 'leased')")
     assert open_rows == 0
+
+
+DONE = 2_000
+_MORE = """INSERT INTO inbox ({columns})
+  WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+  SELECT {values} FROM inbox, numbers WHERE event_id = 'e0'"""
+
+
+async def more(room: Mailroom, count: int, **values: str) -> None:
+    """So many more rows like the one event there is, with other values (SQL; `n` counts them)."""
+    columns = [*InboxRow.model_fields]
+    lite = room.shop.database.dialect == "sqlite"
+    number = "printf('%012x', n)" if lite else "lpad(to_hex(n), 12, '0')"
+    new_id = f"'00000000-0000-7000-8000-' || {number}"
+    given = {"receipt_id": new_id if lite else f"({new_id})::uuid", "event_id": "'x' || n", **values}
+    chosen = ", ".join(given.get(name, name) for name in columns)
+    await room.execute(_MORE.format(columns=", ".join(columns), count=count, values=chosen))
+    if not lite:
+        await room.execute("ANALYZE inbox")
+
+
+def about_object(room: Mailroom) -> dict[str, Any]:
+    """What statements are asked with."""
+    named = {"tenant_id": room.shop.tenant_id, "endpoint_id": room.endpoints["scripted"], "object_id": "object/a"}
+    return {**named, "now": encode_instant(room.shop.clock()), "most": 16}
+
+
+async def work_of(room: Mailroom, statement: Statement, named: dict[str, Any]) -> int:
+    """How much work a statement is: steps of SQLite's machine, or pages that PostgreSQL looks at."""
+    if room.shop.database.dialect == "sqlite":
+        ((_, _, file),) = await room.fetch("PRAGMA database_list")
+        return _steps(Path(file), statement, named)
+    text = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.sql('postgresql')}"
+
+    async def job(writing: Writing) -> int:
+        ((plan,),) = await writing.tx.fetch(Statement(text), statement.arguments("postgresql", named))
+        (explained,) = json.loads(plan) if isinstance(plan, str) else plan
+        return int(explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"])
+
+    return await room.shop.writer.submit(Job([], job))
+
+
+def _steps(file: Path, statement: Statement, named: dict[str, Any]) -> int:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with closing(sqlite3.connect(file)) as connection:
+        connection.set_progress_handler(count, 1)
+        connection.execute(statement.sql("sqlite"), statement.arguments("sqlite", named)).fetchall()
+    return steps
+
+
+@pytest.mark.parametrize("statement", [CANDIDATES, WAITING])
+async def test_what_is_finished_of_an_object_is_not_looked_at(room: Mailroom, statement: Statement) -> None:
+    """However often it was told of: the next event of it costs what the first one cost."""
+    address = await room.add("scripted", {}, {})
+    await room.tell(address, "e0", "Rossi", about="object/a")
+    named = about_object(room)
+    before = await work_of(room, statement, named)
+    await more(room, DONE, state="'done'")
+    assert await work_of(room, statement, named) <= before + 20
+
+
+@pytest.mark.parametrize("statement", [CANDIDATES, WAITING])
+async def test_what_else_is_told_of_an_object_is_found_by_the_index_of_what_is_open(
+    room: Mailroom, statement: Statement
+) -> None:
+    """On both databases, with many rows that are finished and some that are not."""
+    address = await room.add("scripted", {}, {})
+    await room.tell(address, "e0", "Rossi", about="object/a")
+    await more(room, DONE, state="CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'done' END", object_id="'object/' || n")
+    named = about_object(room)
+    dialect = room.shop.database.dialect
+    words = "EXPLAIN QUERY PLAN" if dialect == "sqlite" else "EXPLAIN"
+
+    async def job(writing: Writing) -> list[str]:
+        if dialect == "postgresql":  # with so few that are open it would read them all, and be right
+            await writing.tx.execute(Statement("SET LOCAL enable_hashjoin = off"))
+            await writing.tx.execute(Statement("SET LOCAL enable_mergejoin = off"))
+        text = Statement(f"{words} {statement.sql(dialect)}")
+        return [str(row[-1]) for row in await writing.tx.fetch(text, statement.arguments(dialect, named))]
+
+    plan = await room.shop.writer.submit(Job([], job))
+    assert any("ix_inbox_object_open" in step for step in plan), plan

@@ -11,8 +11,10 @@ from server.credentials.endpoints import EndpointError, split_settings
 from server.inbox.hints import BURST, EVERY_MS, Buckets, HintsThrottledError
 from server.inbox.listing import list_refusals
 from server.middleware.access import _shown
-from server.ports import WebhookRefusedError
+from server.ports import Account, Answer, Fetched, UnusableEventError, WebhookEvent, WebhookRefusedError
 from server.providers.http import HttpSettings
+from server.providers.http.schemes import HintScheme
+from sync.clock import decode_instant
 from tests.inbox.told_back import HOOK, ToldBack, open_told_back
 from tests.support.receiver import SECRET, Receiver
 
@@ -47,12 +49,38 @@ async def test_a_hint_wakes_a_fetch_and_what_is_fetched_counts(shop: ToldBack) -
     assert await shop.sales() == 1
 
 
-async def test_a_name_nobody_knows_brings_nothing(shop: ToldBack) -> None:
-    """The fetch says so, and the event is dead: seen, and without effect."""
+async def test_a_name_nobody_knows_brings_nothing(shop: ToldBack, logs: StringIO) -> None:
+    """It is asked for a few times, and ignored after a minute: anybody can make names up, and nobody is called."""
     await hint(shop, id="../made-up?")
+    begun_ms = shop.outlet.clock.ms
     await shop.processor.drain()
-    assert await shop.told() == [("dead", "not_found")]
+    (event,) = await shop.events()
+    while event.state == "pending":
+        shop.outlet.clock.ms = decode_instant(event.next_attempt_at)
+        await shop.processor.drain()
+        (event,) = await shop.events()
+    assert (event.state, event.error, event.reason) == ("ignored", None, "There is no object under this name.")
+    assert event.attempts <= 6
+    assert 60_000 <= shop.outlet.clock.ms - begun_ms <= 300_000
+    assert '"alarm":true' not in logs.getvalue().replace(" ", "")
     assert await shop.sales() == 0
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_name_that_leads_elsewhere_is_refused(shop: ToldBack, name: str) -> None:
+    """As the last part of a path it would name another place, with the account's own credentials."""
+    with pytest.raises(WebhookRefusedError):
+        await hint(shop, id=name)
+    assert await shop.told() == []
+
+
+def test_another_object_than_the_one_that_was_asked_for_is_not_believed() -> None:
+    """Whatever the other side's address makes of a name."""
+    account = Account("t", "e", {}, {})
+    event = WebhookEvent(account, "hint:1", b'{"object_id": "rcv-1"}', "2025-11-24T10:00:00.000Z")
+    with pytest.raises(UnusableEventError) as raised:
+        HintScheme(None).read(event, Fetched(Answer(200), b'{"id": "rcv-2", "sequence": 1}'))  # type: ignore[arg-type]  # it asks nobody
+    assert raised.value.code == "another_object"
 
 
 async def test_hints_that_wait_are_one(shop: ToldBack) -> None:

@@ -1,12 +1,15 @@
 """A webhook that overtakes the answer to the very call that caused it makes no second record, and loses nothing."""
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
+from standardwebhooks import Webhook
 
 from server.inbox.decide import PATIENCE_MS
 from tests.inbox.told_back import ToldBack, open_told_back
-from tests.support.receiver import Receiver
+from tests.support.receiver import SECRET, Receiver
 from tests.support.shop import sale_fields
 
 
@@ -88,3 +91,33 @@ async def test_what_nobody_knows_for_a_day_is_for_a_person(shop: ToldBack) -> No
     await shop.processor.drain()
     assert await shop.told() == [("quarantined", "unknown_own")]
     assert await shop.sales() == 0
+
+
+async def tell_of(shop: ToldBack, record_id: str, reference: str) -> None:
+    """The receiver says that an object of its is such a record of ours."""
+    body, at = json.dumps({"id": reference, "sequence": 7, "record_id": record_id}), datetime.now(UTC)
+    signature = Webhook(SECRET).sign("told-7", at, body)
+    headers = {"webhook-id": "told-7", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
+    assert (await shop.answer(shop.url, headers, body.encode())).status == 200
+
+
+async def test_a_record_that_was_never_sent_there_is_not_believed(shop: ToldBack) -> None:
+    """An endpoint tells of what went to it: another one's sale is none of its business."""
+    await shop.execute("DELETE FROM bindings")
+    (foreign,) = await shop.outlet.sell()
+    await tell_of(shop, foreign, "made-up")
+    assert await shop.told() == [("pending", "not_here_yet")]
+    shop.outlet.clock.ms += PATIENCE_MS + 1
+    await shop.processor.drain()
+    assert await shop.told() == [("quarantined", "unknown_own")]
+    assert await shop.reference(foreign) == (None, None)
+
+
+async def test_an_object_that_is_known_is_not_made_another_record(shop: ToldBack) -> None:
+    """It says now that it is another sale, one that went there as well: a person must look."""
+    first, second = await shop.sell(), await shop.sell()
+    await shop.processor.drain()
+    before = [await shop.reference(first), await shop.reference(second)]
+    await tell_of(shop, second, before[0][1])
+    assert (await shop.told())[-1] == ("quarantined", "another_record")
+    assert [await shop.reference(first), await shop.reference(second)] == before

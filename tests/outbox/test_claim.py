@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from server.outbox.claim import BEHIND, CANDIDATES, DUE, LOOKAHEAD, Claimed, Lease, Taken, Wanted, claim, due_endpoints
+from server.outbox.claim import (
+    BEHIND,
+    CANDIDATES,
+    DUE,
+    LOOKAHEAD,
+    Claimed,
+    Lease,
+    Look,
+    Taken,
+    Wanted,
+    claim,
+    due_endpoints,
+)
 from server.outbox.collect import COLUMNS, INSERT
 from server.storage.database import Tx
 from server.storage.statement import Statement
@@ -116,7 +128,8 @@ async def test_the_next_due_time_is_known_without_looking_again(outlet: Outlet) 
     first, second = await outlet.bind(), await outlet.bind()
     await outlet.sell(2)
     await take(outlet, first)
-    due = {one.endpoint_id: one.due_at for one in await outlet.database.read(due_endpoints)}
+    look = Look(outlet.clock.ms, 60_000)
+    due = {one.endpoint_id: one.due_at for one in await outlet.database.read(partial(due_endpoints, look=look))}
     assert set(due) == {first, second}
     assert due[first] > due[second]
 

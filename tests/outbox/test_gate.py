@@ -3,9 +3,11 @@
 from functools import partial
 from typing import Any
 
+import pytest
+
 from server.credentials.endpoints import Endpoints
 from server.credentials.vault import Vault
-from server.outbox.claim import Claimed, Lease, Wanted, claim, due_endpoints
+from server.outbox.claim import Claimed, Lease, Look, Wanted, claim, due_endpoints
 from server.ports import Answer
 from server.storage.writer import Job
 from sync.clock import decode_instant, encode_instant
@@ -23,7 +25,8 @@ async def take(outlet: Outlet, endpoint: str, limit: int = 8, owner: str = "one"
 
 async def ready_ms(outlet: Outlet, endpoint: str) -> int:
     """When the endpoint is looked at next."""
-    due = {one.endpoint_id: one.due_at for one in await outlet.database.read(due_endpoints)}
+    look = Look(outlet.clock.ms, 30_000)
+    due = {one.endpoint_id: one.due_at for one in await outlet.database.read(partial(due_endpoints, look=look))}
     return decode_instant(due[endpoint])
 
 
@@ -137,3 +140,35 @@ async def test_a_list_of_accounts_shows_their_gates(outlet: Outlet) -> None:
     assert (lines[endpoint].breaker, lines[endpoint].failures) == ("open", 1)
     assert lines[endpoint].not_before == encode_instant(await ready_ms(outlet, endpoint))
     assert (lines[well].breaker, lines[well].not_before) == ("closed", None)
+
+
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.mark.parametrize("limits", [{"rate": 10.0}, {"window_limit": 1, "window": 10}])
+async def test_a_clock_that_is_set_back_holds_no_limited_endpoint_up(outlet: Outlet, limits: dict[str, Any]) -> None:
+    """When it may be asked again was stored by the wrong clock; no limit of its makes anybody wait for a day."""
+    await outlet.bind(**limits)
+    provider = Scripted()
+    outlet.clock.ms += DAY_MS
+    await outlet.sell(2)
+    await outlet.relay(provider, per_endpoint=1).drain()
+    sent = len(provider.calls)
+    outlet.clock.ms -= DAY_MS
+    await outlet.sell(1)
+    for _ in range(2):  # the limiter notes what it cut, and lets the next one through soon
+        await outlet.relay(provider).drain()
+        outlet.clock.ms += 200
+    assert len(provider.calls) > sent
+
+
+async def test_a_clock_that_is_set_back_keeps_no_breaker_open(outlet: Outlet) -> None:
+    """Its pause was to end tomorrow: the next call is the probe."""
+    provider = Scripted()
+    outlet.clock.ms += DAY_MS
+    await opened(outlet, provider)
+    outlet.clock.ms -= DAY_MS
+    provider.answer = provider.take
+    await outlet.sell(1)
+    await outlet.relay(provider).drain()
+    assert (await outlet.fetch("SELECT state FROM gates"))[0][0] == "closed"

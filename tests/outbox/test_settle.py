@@ -7,12 +7,15 @@ from typing import Any
 import anyio
 import pytest
 
+from server.inbox.observe import Observer
 from server.outbox.claim import Claimed, Lease, Wanted, claim
 from server.outbox.decide import Chance, Result, Terms, decide
+from server.outbox.relay import Relay
 from server.outbox.settle import LeaseLostError, Settler
+from server.ports import Answer, Answered
 from server.resilience.classify import SUCCESS
 from server.storage.database import DatabaseError
-from server.storage.writer import Job
+from server.storage.writer import Job, Writing
 from tests.outbox.outlet import SCHEDULES, Outlet, Scripted
 
 
@@ -158,3 +161,51 @@ async def test_what_a_dead_worker_may_have_done_once_is_in_doubt(outlet: Outlet)
     provider = Scripted(promise="once")
     await outlet.relay(provider, owner="two").drain()
     assert (provider.calls, await outlet.states()) == ([], {"in_doubt": 1})
+
+
+def observed(outlet: Outlet, provider: Scripted, observer: Observer) -> Relay:
+    """A relay whose answers are observed, with a short lease; it does not rest between two tries to settle."""
+
+    async def sleep(seconds: float) -> None:
+        outlet.clock.ms += int(seconds * 1000)
+        await anyio.lowlevel.checkpoint()
+
+    relay = outlet.relay(provider, lease_s=5, deadline_s=1)
+    relay.observing, relay.sleep = observer, sleep
+    relay.__post_init__()
+    return relay
+
+
+@pytest.mark.parametrize("reference", ["r" * 180, "r" * 101, "conto 7", "é"])
+async def test_an_answer_that_names_no_object_is_settled_like_any_other(outlet: Outlet, reference: str) -> None:
+    """Too long for an object's id, or with blanks: it is kept with the delivery, and nothing is called by it."""
+    await outlet.bind(scheme="standard")
+    (sale,) = await outlet.sell()
+    provider = Scripted(lambda _call: Answer(200, reference=reference))
+    for _ in range(3):
+        with anyio.move_on_after(3):
+            await observed(outlet, provider, Observer(lambda: None)).drain()
+        outlet.clock.ms += 5_000
+    assert (len(provider.calls), await outlet.states()) == (1, {"delivered": 1})
+    assert (await outlet.sale(sale)).fields["forward_reference"] == reference
+    assert await outlet.fetch("SELECT key FROM identities") == []
+
+
+class Unnotable(Observer):
+    """An observer that breaks."""
+
+    async def answered(self, writing: Writing, answered: Answered) -> None:
+        await super().answered(writing, answered)
+        raise LookupError(answered.reference)
+
+
+async def test_an_answer_that_cannot_be_noted_is_settled_all_the_same(outlet: Outlet) -> None:
+    """Whatever breaks there, the provider is called once."""
+    await outlet.bind(scheme="standard")
+    await outlet.sell()
+    provider = Scripted()
+    for _ in range(3):
+        with anyio.move_on_after(3):
+            await observed(outlet, provider, Unnotable(lambda: None)).drain()
+        outlet.clock.ms += 5_000
+    assert (len(provider.calls), await outlet.states()) == (1, {"delivered": 1})

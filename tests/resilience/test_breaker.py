@@ -47,6 +47,24 @@ def test_failures_of_a_window_ago_are_forgotten() -> None:
     assert after(Breaker(), *mixed, every_ms=10_000).state == "closed"
 
 
+@pytest.mark.parametrize("skew_ms", [0, 1_000, 20_000, 30_000, 45_000, 59_000])
+def test_clocks_that_are_a_minute_apart_count_together(skew_ms: int) -> None:
+    """Two processes in turns: it opens after as many failures as with one clock."""
+    limits, breaker = LIMITS.model_copy(update={"breaker_failures": 100_000}), Breaker()
+    for place in range(40):
+        breaker = breaker.report("failed", None, limits, NOW_MS + place * 100 + place % 2 * skew_ms, 0.5)
+        if breaker.state == "open":
+            break
+    assert place + 1 <= 2 * LIMITS.breaker_calls
+
+
+def test_counts_of_a_clock_that_was_set_back_are_forgotten() -> None:
+    """By more than two clocks may be apart: they are of no window that anybody knows."""
+    mixed: list[Sign] = ["failed", "worked"] * 4
+    far = after(Breaker(), *mixed)
+    assert far.report("failed", None, LIMITS, NOW_MS - 3_600_000, 0.5).calls == 1
+
+
 @given(st.lists(st.sampled_from(("worked", "nothing")), max_size=100))
 def test_while_nothing_fails_nothing_is_to_be_written(signs: list[Sign]) -> None:
     """Neither a success nor a 429 changes a quiet breaker."""

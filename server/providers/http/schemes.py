@@ -82,7 +82,7 @@ class HintScheme:
         """News of a record of ours. Raises UnusableEventError."""
         if fetched is None or fetched.content is None:
             raise UnusableEventError("no_object", "There is no object under this name.")
-        return read_object(fetched.content, event.account.endpoint_id)
+        return read_object(fetched.content, event.account.endpoint_id, _hinted(event.body))
 
 
 def _named(body: bytes) -> str | None:

@@ -18,6 +18,12 @@ ObjectId = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 RecordId = Annotated[str, AfterValidator(TypeAdapter[str](UUID.check).validate_python)]
 
 
+def _no_step(name: str) -> str:
+    if name in {".", ".."}:
+        raise ValueError("it leads to another place of a path")
+    return name
+
+
 class Object(BaseModel):
     """An object: `sequence` grows with its changes; `record_id` and `idempotency_key` are ours, given back."""
 
@@ -31,21 +37,23 @@ class Object(BaseModel):
 
 
 class Hint(BaseModel):
-    """A hint names an object; what else it says is not read."""
+    """A hint names an object; what else it says is not read. The name becomes the last part of a path."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: ObjectId
+    id: Annotated[ObjectId, AfterValidator(_no_step)]
 
 
-def read_object(content: bytes, endpoint_id: str) -> Reading:
-    """The object as news of the record it was made of. Raises UnusableEventError."""
+def read_object(content: bytes, endpoint_id: str, asked_for: str | None = None) -> Reading:
+    """The object as news of the record it was made of; `asked_for` by its name. Raises UnusableEventError."""
     try:
         told = Object.model_validate_json(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         reasons = dict.fromkeys(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['type']}" for one in found)
         raise UnusableEventError("invalid", "; ".join([*reasons][:5])) from None
+    if asked_for not in {None, told.id}:
+        raise UnusableEventError("another_object", "It is another object than the one that was asked for.")
     draft = Draft(
         MADE_OF,
         f"{endpoint_id}:{told.id}",

@@ -7,6 +7,9 @@ from sqlmodel import Field, SQLModel
 
 from server.storage.tables.columns import FAILING, instant, integer, json_text, partial_index, text, uuid
 
+OBJECT_OPEN = "state IN ('pending', 'leased') AND object_id IS NOT NULL"
+"""What is told of an object and not finished: a claim looks here for what else is told of it."""
+
 
 class InboxRow(SQLModel, table=True):
     """One event somebody told us, raw, and what became of it: the row is the queue.
@@ -31,6 +34,9 @@ class InboxRow(SQLModel, table=True):
         partial_index("ix_inbox_failing", "endpoint_id", "failing_since", where=FAILING),
         partial_index("ix_inbox_leased", "next_attempt_at", where="state = 'leased'"),
         partial_index("ix_inbox_object", "tenant_id", "endpoint_id", "object_id", where="object_id IS NOT NULL"),
+        partial_index(
+            "ix_inbox_object_open", *("tenant_id", "endpoint_id", "object_id", "next_attempt_at"), where=OBJECT_OPEN
+        ),
         partial_index("ix_inbox_person", "endpoint_id", "state", where="state IN ('dead', 'quarantined')"),
         partial_index("ix_inbox_stuck", "tenant_id", "receipt_id", where="state IN ('dead', 'quarantined')"),
     )

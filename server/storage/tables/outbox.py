@@ -23,6 +23,7 @@ class OutboxRow(SQLModel, table=True):
         partial_index(
             "ix_outbox_lane", "tenant_id", "endpoint_id", "collection", "record_id", "sequence", where="holds"
         ),
+        partial_index("ix_outbox_passed", "tenant_id", "endpoint_id", "collection", "record_id", where="NOT holds"),
         partial_index("ix_outbox_failing", "endpoint_id", "failing_since", where=FAILING),
         partial_index("ix_outbox_stuck", "endpoint_id", "state", where="state IN ('dead', 'in_doubt')"),
         partial_index("ix_outbox_settled", "tenant_id", "settled_at", where=SETTLED),

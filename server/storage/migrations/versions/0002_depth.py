@@ -238,13 +238,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
         )
         batch_op.create_index(
-            "ix_outbox_settled",
-            ["tenant_id", "settled_at"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('delivered', 'superseded', 'cancelled', 'answered')"),
-            postgresql_where=sa.text("state IN ('delivered', 'superseded', 'cancelled', 'answered')"),
-        )
-        batch_op.create_index(
             "ix_outbox_stuck",
             ["endpoint_id", "state"],
             unique=False,
