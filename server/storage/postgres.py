@@ -247,8 +247,6 @@ class _Translating:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, (asyncpg.PostgresError, *_LOST)):
-            unique, transient = (
-                isinstance(error, asyncpg.UniqueViolationError),
-                isinstance(error, (*_TRANSIENT, *_LOST)),
-            )
+            unique = isinstance(error, asyncpg.UniqueViolationError)
+            transient = isinstance(error, (*_TRANSIENT, *_LOST))
             raise DatabaseError(type(error).__name__, transient=transient, unique=unique) from error
