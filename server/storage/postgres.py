@@ -38,6 +38,15 @@ _TRANSIENT = (
     asyncpg.OperatorInterventionError,
     OSError,
 )
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver says of a connection that was cut off while it was beginning
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
+"""Of no use any more is a connection after these."""
 _SPECIAL = "\\\t\n\r"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -138,8 +147,13 @@ class PostgresDatabase:
                 elif self._writer.is_closed():  # lost while nobody wrote: the next one may lead to another history
                     self._writer = None
                     raise DatabaseError("the connection was lost", transient=True)
-                async with self._writer.transaction():
-                    return await work(PostgresTx(self._writer))
+                try:
+                    async with self._writer.transaction():
+                        return await work(PostgresTx(self._writer))
+                except _LOST:
+                    self._writer.terminate()
+                    self._writer = None
+                    raise
 
     async def watch(self, changed: Callable[[str | None], None]) -> None:
         """Listen for commits; after a lost connection everything may have changed."""
@@ -232,6 +246,7 @@ class _Translating:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        if isinstance(error, (asyncpg.PostgresError, *_LOST)):
             unique = isinstance(error, asyncpg.UniqueViolationError)
-            raise DatabaseError(type(error).__name__, transient=isinstance(error, _TRANSIENT), unique=unique) from error
+            transient = isinstance(error, (*_TRANSIENT, *_LOST))
+            raise DatabaseError(type(error).__name__, transient=transient, unique=unique) from error
