@@ -5,7 +5,7 @@ from server.ports.engine import Applying, Cause, Collector, Forwarding
 from server.ports.inbox import Found, Polled, Poller, Source
 from server.ports.observing import Answered, Observing, Unobserved
 from server.ports.outbox import Answer, Call, Operation, Promise, Provider
-from server.ports.principal import Principal
+from server.ports.principal import NotPermittedError, Permission, Principal, PrincipalMovedError
 from server.ports.routes import DeliveryState, Event, OnDead, Predicate, Route, created_or_updated, nothing_written_back
 from server.ports.webhooks import (
     TOLERANCE_S,
@@ -39,14 +39,17 @@ __all__ = (
     "Fetched",
     "Forwarding",
     "Found",
+    "NotPermittedError",
     "Observing",
     "OnDead",
     "Operation",
     "Ours",
+    "Permission",
     "Polled",
     "Poller",
     "Predicate",
     "Principal",
+    "PrincipalMovedError",
     "Promise",
     "Provider",
     "Reading",
