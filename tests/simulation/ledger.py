@@ -14,10 +14,15 @@ _SAME = ("status", "version", "code", "message", "conflict_id", "superseded", "c
 
 
 class Moment(NamedTuple):
-    """When something was answered: the latest timestamp to be believed, and the epoch, where the answer names it."""
+    """When something was answered: the latest timestamp to be believed, and the epoch, where the answer names it.
+
+    `asked_in` is the epoch that the request names: what is judged is judged in that one, and the answer names another
+    where a rewind was noticed between the push and the pull.
+    """
 
     limit: str
     epoch: str | None
+    asked_in: str | None = None
 
 
 class Told(NamedTuple):
@@ -82,7 +87,7 @@ class Ledger:
             first = self.told.get(uid)
             if first is None:
                 require("one verdict", not verdict["duplicate"], f"{uid} is told again, and never was told")
-                self.told[uid] = Told(author, sent[uid], verdict, at.limit, self.epoch)
+                self.told[uid] = Told(author, sent[uid], verdict, at.limit, at.asked_in or self.epoch)
             elif verdict["code"] == "verdict_expired" and uid in self.forgotten:
                 continue  # its author looks at it; what it did stays done
             elif first.verdict["status"] == "waiting" != verdict["status"]:

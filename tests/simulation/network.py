@@ -92,7 +92,7 @@ class Network:
         document = reply.document()
         verdicts = document.get("verdicts", ())
         sent = [self._lifted(json.loads(text)) for text in exchange.outgoing.mutations] if verdicts else []
-        at = self._moment(document.get("epoch"))
+        at = self._moment(document.get("epoch"), json.loads(exchange.body).get("epoch"))
         self._world.ledger.answered(exchange.outgoing.client_id, sent, verdicts, at)
         await self.note_ends()
         return reply
@@ -117,8 +117,8 @@ class Network:
             fields["title"] = fields["title"].rstrip("!")
         return mutation
 
-    def _moment(self, epoch: str | None) -> Moment:
-        return Moment(encode_instant(self._world.server_ms() + _MAX_AHEAD_MS), epoch)
+    def _moment(self, epoch: str | None, asked_in: str | None = None) -> Moment:
+        return Moment(encode_instant(self._world.server_ms() + _MAX_AHEAD_MS), epoch, asked_in)
 
     def _place(self, among: int) -> int:
         return self._world.random.randrange(among) if self._chance(self._world.day.disorder) else 0
