@@ -16,7 +16,6 @@ from server.app.core import Core, now_ms, open_core
 from server.app.outside import open_outside
 from server.app.providers import FORMS, Adapters, make_adapters
 from server.app.workers import Workers, alerting, watching
-from server.auth.devices import Devices
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.credentials.vault import CURSORS
@@ -115,7 +114,7 @@ def _services(
     return Services(
         database=core.database,
         registry=core.registry,
-        devices=Devices(core.database, now_ms),
+        access=core.access,
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),
         receiver=receiver,
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),

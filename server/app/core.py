@@ -11,6 +11,11 @@ import anyio
 
 from server.app.providers import FORMS
 from server.auth.admin import Admin
+from server.auth.guard import Guard
+from server.auth.keys import Keys as ApiKeys
+from server.auth.sessions import Sessions
+from server.auth.signer import Signer
+from server.auth.tokens import RefreshTokens
 from server.collections import registry as described
 from server.collections import routes
 from server.credentials.consents import Consents
@@ -21,7 +26,7 @@ from server.credentials.keys import Keys
 from server.credentials.rotation import Rotation
 from server.credentials.schedule import EndpointSecrets
 from server.credentials.tokens import TokenStore
-from server.credentials.vault import Vault
+from server.credentials.vault import REFRESH, Vault
 from server.engine.apply import Applier
 from server.engine.kept import Kept
 from server.engine.records import Records
@@ -30,6 +35,7 @@ from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
+from server.routes.state import Access
 from server.settings import Settings
 from server.storage.database import Database
 from server.storage.migrate import upgrade
@@ -59,6 +65,7 @@ class Core:
     resender: Resender
     vault: Vault
     admin: Admin
+    access: Access
     endpoints: Endpoints
     credentials: "Keeping"
     tidier: Tidier
@@ -102,6 +109,7 @@ def _core(settings: Settings, database: Database) -> Core:
     registry = described()
     records, forwarder = Records(registry), Forwarder(routes())
     applier = Applier(records, forwarder)
+    access = _access(settings, database, writer, vault)
     return Core(
         database=database,
         registry=registry,
@@ -112,11 +120,24 @@ def _core(settings: Settings, database: Database) -> Core:
         kept=Kept(database, records),
         resender=Resender(writer, registry, applier),
         vault=vault,
-        admin=Admin(database, writer, uuid7),
+        admin=Admin(database, writer, access.keys, uuid7),
+        access=access,
         endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
         credentials=_keeping(database, writer, vault, ring),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
+    )
+
+
+def _access(settings: Settings, database: Database, writer: Writer, vault: Vault) -> Access:
+    signer = Signer(vault.derive, settings.public_url or "rientro", now_ms)
+    api_keys = ApiKeys(database, writer, uuid7, now_ms)
+    tokens = RefreshTokens(lambda: vault.derive(REFRESH))
+    return Access(
+        signer=signer,
+        keys=api_keys,
+        sessions=Sessions(writer, signer, tokens, uuid7),
+        guard=Guard(database, signer, api_keys, now_ms),
     )
 
 

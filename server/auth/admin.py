@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-from server.auth.tokens import hash_secret, new_token
+from server.audit import OPERATOR, Actor, Entry, note
+from server.auth.keys import Keys, Terms
 from server.collections.roles import ROLES
 from server.storage.database import Database, Tx
 from server.storage.statement import Parameters, Statement
@@ -19,8 +20,8 @@ _TENANT = Statement(
 _FIRST_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, 0, :nonce, :at)")
 _SHOP = Statement("INSERT INTO shops (tenant_id, shop) VALUES (:tenant_id, :shop) ON CONFLICT DO NOTHING")
 _DEVICE = Statement(
-    """INSERT INTO devices (tenant_id, device_id, name, role, shop, secret_hash, created_at)
-       VALUES (:tenant_id, :device_id, :name, :role, :shop, :secret_hash, :created_at)"""
+    """INSERT INTO devices (tenant_id, device_id, name, role, shop, created_at)
+       VALUES (:tenant_id, :device_id, :name, :role, :shop, :created_at)"""
 )
 _TENANTS = Statement(
     "/* across tenants */ SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id"
@@ -40,6 +41,15 @@ class AdminError(Exception):
     """What was asked for cannot be done; the message says what to do instead."""
 
 
+class Device(NamedTuple):
+    """A device to be made."""
+
+    device_id: str
+    name: str
+    role: str
+    shop: str
+
+
 class NewDevice(NamedTuple):
     """A device just made. The token is shown once and stored nowhere."""
 
@@ -51,9 +61,9 @@ class NewDevice(NamedTuple):
 class Admin:
     """Makes tenants and devices."""
 
-    def __init__(self, database: Database, writer: Writer, new_id: Callable[[], str]) -> None:
+    def __init__(self, database: Database, writer: Writer, keys: Keys, new_id: Callable[[], str]) -> None:
         """`new_id` gives uuids of version 7."""
-        self._database, self._writer, self._new_id = database, writer, new_id
+        self._database, self._writer, self._keys, self._new_id = database, writer, keys, new_id
 
     async def add_tenant(self, name: str) -> str:
         """A new tenant's id."""
@@ -76,43 +86,40 @@ class Admin:
         """A tenant's devices: id, name, role, shop, made at, revoked at."""
         return await self._read(_DEVICES, (tenant_id,))
 
-    async def revoke_device(self, tenant_id: str, device_id: str) -> None:
-        """Let a device in no more. Raises AdminError where there is none to revoke."""
-
-        async def job(writing: Writing) -> int:
-            writing.tenant(tenant_id).revision += 1
-            named = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
-            return await writing.tx.execute(_REVOKE, named)
-
-        if not await self._submit(tenant_id, job):
-            raise AdminError("no such device, or it was revoked before: see `rientro device list`")
-
-    async def add_device(self, tenant_id: str, name: str, role: str, shop: str) -> NewDevice:
-        """A new device of a tenant, with its token. Raises AdminError."""
-        if role not in ROLES:
-            raise AdminError(f"there is no role {role!r}: use one of {', '.join(ROLES)}")
-        if not _SHOP_NAME.fullmatch(shop):
-            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 48 of them")
-        device_id = self._new_id()
-        token = new_token(tenant_id, device_id)
+    async def revoke_device(self, tenant_id: str, device_id: str, actor: Actor = OPERATOR) -> None:
+        """Let a device in no more, at once. Raises AdminError where there is none to revoke."""
 
         async def job(writing: Writing) -> None:
-            tenant = writing.tenant(tenant_id)
-            await writing.tx.execute(_SHOP, (tenant_id, shop))
-            row = {
-                "tenant_id": tenant_id,
-                "device_id": device_id,
-                "name": _named(name),
-                "role": role,
-                "shop": shop,
-                "secret_hash": hash_secret(token.secret),
-                "created_at": writing.now,
-            }
-            await writing.tx.execute(_DEVICE, row)
-            tenant.revision += 1
+            writing.tenant(tenant_id).revision += 1
+            named = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
+            if not await writing.tx.execute(_REVOKE, named):
+                raise AdminError("no such device, or it was revoked before: see `rientro device list`")
+            await note(writing, tenant_id, Entry("device.revoke", actor, "device", device_id))
 
         await self._submit(tenant_id, job)
-        return NewDevice(device_id, token.text(), tenant_id)
+
+    async def add_device(self, tenant_id: str, name: str, role: str, shop: str) -> NewDevice:
+        """A new device of a tenant, with a key. Raises AdminError."""
+        device = Device(self._new_id(), name, role, shop)
+
+        async def job(writing: Writing) -> NewDevice:
+            await self.put_device(writing, tenant_id, device, OPERATOR)
+            key = await self._keys.add(writing, tenant_id, device.device_id, device.name, Terms(), OPERATOR)
+            return NewDevice(device.device_id, key.token, tenant_id)
+
+        return await self._submit(tenant_id, job)
+
+    async def put_device(self, writing: Writing, tenant_id: str, device: Device, actor: Actor) -> None:
+        """Make a device and its shop, in the transaction that lets it in. Raises AdminError."""
+        if device.role not in ROLES:
+            raise AdminError(f"there is no role {device.role!r}: use one of {', '.join(ROLES)}")
+        if not _SHOP_NAME.fullmatch(device.shop):
+            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 48 of them")
+        writing.tenant(tenant_id).revision += 1
+        await writing.tx.execute(_SHOP, (tenant_id, device.shop))
+        row = device._replace(name=_named(device.name))._asdict()
+        await writing.tx.execute(_DEVICE, {"tenant_id": tenant_id, **row, "created_at": writing.now})
+        await note(writing, tenant_id, Entry("device.add", actor, "device", device.device_id))
 
     async def _submit(self, tenant_id: str, run: Callable[[Writing], Awaitable[T]]) -> T:
         try:

@@ -30,6 +30,8 @@ _KEY_BYTES = 32
 _SEALING, _NAMING = "sealed secrets", "key id"
 CURSORS = "cursors"
 """The purpose of the keys that authenticate cursors."""
+REFRESH = "refresh tokens"
+"""The purpose of the keys that refresh tokens are made with."""
 
 
 class SealedError(Exception):

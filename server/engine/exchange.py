@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from server import meters
 from server.engine.pull import Page, Puller, bucket_names
 from server.engine.push import Pushed, Pusher
-from server.ports import Principal
+from server.ports import NotPermittedError, Principal
 from sync.clock import encode_instant
 from sync.protocol import Registry, SyncRequest
 from sync.version import PROTOCOL_VERSION
@@ -37,8 +37,9 @@ class Exchange:
         self._parsers = anyio.CapacityLimiter(PARSERS)
 
     async def sync(self, principal: Principal, body: bytes, correlation_id: str) -> bytes:
-        """The answer's JSON. Raises SyncError, UnknownTenantError, DatabaseError."""
+        """The answer's JSON. Raises SyncError, PrincipalMovedError, UnknownTenantError, DatabaseError."""
         request = await self._parse(body)
+        _check_permissions(principal, request)
         pushed: Pushed | None = None
         if request.get("mutations"):
             await self._puller.vouch(principal.tenant_id, request.get("cursor"))
@@ -98,3 +99,11 @@ class Exchange:
             "too_old": too_old,
         }
         return b'%s,"changes":[%s]}' % (to_json(members)[:-1], ",".join(page.changes).encode())
+
+
+def _check_permissions(principal: Principal, request: SyncRequest) -> None:
+    """Raise NotPermittedError where a key that was narrowed asks for more."""
+    if request.get("mutations") and not principal.may("push"):
+        raise NotPermittedError("push")
+    if request.get("collections") and not principal.may("pull"):
+        raise NotPermittedError("pull")

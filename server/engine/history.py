@@ -33,7 +33,7 @@ _HEAD = Statement(
         AND c.device_id = :device_id),
        {ENDED},
        (SELECT c.safe_mutation_id FROM clients AS c WHERE c.tenant_id = t.tenant_id AND c.client_id = :client_id
-        AND c.device_id = :device_id)
+        AND c.device_id = :device_id), revision
        FROM tenants AS t WHERE tenant_id = :tenant_id"""  # noqa: S608
 )
 _NO_MARK = Mark(-1, "")
@@ -54,6 +54,7 @@ class Head(NamedTuple):
     last_mutation_id: int
     ended: bool
     safe_mutation_id: int
+    revision: int
 
 
 async def read_head(
@@ -68,9 +69,9 @@ async def read_head(
     rows = await tx.fetch(_HEAD, {**named, "mark_seq": mark.seq, "nonce": mark.nonce})
     if not rows:
         raise UnknownTenantError
-    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended, safe = rows[0]
+    seq, epoch, horizon, mark_seq, nonce, known, next_seq, last, ended, safe, revision = rows[0]
     told = bool(ended and last)
-    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, told, safe or 0)
+    return Head(seq, epoch, horizon, Mark(mark_seq, nonce), bool(known), next_seq, last or 0, told, safe or 0, revision)
 
 
 def standing(cursor: Cursor, head: Head) -> Standing:

@@ -175,6 +175,11 @@ class Pokes:
         elif tenant_id in self._channels:
             self._channels[tenant_id].news.set()
 
+    def revision(self, tenant_id: str) -> int | None:
+        """The revision that a tenant's streams were told last, if it has any: what held then is found out soon."""
+        channel = self._channels.get(tenant_id)
+        return None if channel is None or channel.standing is None else channel.standing.revision
+
     @contextmanager
     def listening(self, tenant_id: str) -> Iterator[Listener]:
         """A stream's place among those that are told; where its tenant stands, it is told at once."""

@@ -51,7 +51,7 @@ class Puller:
         self._pages, self._room = Pages(records), WaitingRoom()
 
     async def pull(self, principal: Principal, request: SyncRequest, *, rewound: bool = False) -> Page:
-        """The next page. Raises UnknownTenantError, DatabaseError."""
+        """The next page. Raises PrincipalMovedError, UnknownTenantError, DatabaseError."""
         given = None if rewound else self._decode(request.get("cursor"))
         page = await self._page(principal, request, given)
         if page is None and given is not None:
@@ -101,6 +101,7 @@ class Puller:
 
         async def work(tx: Tx) -> tuple[Head, Page | None]:
             head = await read_head(tx, tenant_id, given, client_id=request["client_id"], device_id=principal.device_id)
+            principal.check(head.revision)
             stands = "holds" if given is None else standing(given, head)
             if stands == "rewound":
                 return head, None

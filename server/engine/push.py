@@ -6,7 +6,8 @@ Rules:
 2. Creations are inserted unseen; where a key turns out to be taken, the transaction runs again and looks first.
 3. When the database refuses a whole request, its mutations are tried one by one. One that fails alone twice, not for a
    passing reason, is rejected as `internal_error` and kept: a queue is never blocked by one bad mutation.
-4. Refusals of a whole request are returned by the job, not raised: others share its transaction.
+4. Refusals of a whole request are returned by the job, not raised: others share its transaction. One of them is that
+   who sends may have been taken out meanwhile: the tenant is at another revision than when it was let in.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from server.engine.late import Ended, Late
 from server.engine.mutations import Client, Memory
 from server.engine.records import Records
 from server.engine.waiting import Sender, WaitingRoom
-from server.ports import Cause, Forwarding, Principal
+from server.ports import Cause, Forwarding, Principal, PrincipalMovedError
 from server.storage.database import DatabaseError
 from server.storage.writer import Job, Tenant, Writer, Writing
 from sync.errors import ClientForkedError, ForeignClientError, MutationGapError, QueueError, SyncError
@@ -74,8 +75,8 @@ class Pusher:
     async def push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
         """Apply a request's mutations.
 
-        Raises QueueError (gap, fork), ForeignClientError, UnknownTenantError, DatabaseError (`transient`: ours, try
-        again; nothing was kept).
+        Raises QueueError (gap, fork), ForeignClientError, PrincipalMovedError, UnknownTenantError, DatabaseError
+        (`transient`: ours, try again; nothing was kept).
         """
         queue = request.get("mutations", ())
         batch = _Batch(
@@ -98,7 +99,7 @@ class Pusher:
     async def _submit(self, batch: _Batch) -> Pushed:
         job = Job([batch.principal.tenant_id], partial(self._apply, batch), weight=len(batch.mutations))
         result = await self._writer.submit(job)
-        if isinstance(result, SyncError):
+        if isinstance(result, SyncError | PrincipalMovedError):
             raise result
         return result
 
@@ -126,8 +127,10 @@ class Pusher:
             log.exception("mutation_rejected_internally", alarm=True)
         return await self._submit(replace(single, mutations=[_give_up(single.mutations[0])]))
 
-    async def _apply(self, batch: _Batch, writing: Writing) -> Pushed | SyncError:
+    async def _apply(self, batch: _Batch, writing: Writing) -> Pushed | SyncError | PrincipalMovedError:
         tenant = writing.tenant(batch.principal.tenant_id)
+        if batch.principal.revision not in {None, tenant.revision}:
+            return PrincipalMovedError(tenant.revision)
         client = await self._memory.client(writing.tx, tenant.tenant_id, batch.client_id)
         if client.device_id not in (None, batch.principal.device_id):
             return ForeignClientError()

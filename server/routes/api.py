@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from server.routes import health, sync
+from server.routes.access import access_operations
 from server.routes.kept import kept_operations
 from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
@@ -73,6 +74,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
             media_type="text/event-stream",
             errors=(503,),
         ),
+        *access_operations(),
         *kept_operations(),
         webhook_operation(),
         callback_operation(),

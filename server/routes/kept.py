@@ -61,7 +61,7 @@ class OwnerOnlyError(SyncError):
 
 async def rejected(request: Request[State]) -> Response:
     """Rejected mutations, newest first."""
-    principal = await signed_in(request)
+    principal = await signed_in(request, "pull")
     given = parse_parameters(request, _REJECTED)
     device_id = None if principal.role == "owner" else principal.device_id
     wanted = Wanted(given["after"], given["limit"])
@@ -70,7 +70,7 @@ async def rejected(request: Request[State]) -> Response:
 
 async def superseded(request: Request[State]) -> Response:
     """A record's superseded values, newest first."""
-    principal = await signed_in(request)
+    principal = await signed_in(request, "pull")
     given = parse_parameters(request, _SUPERSEDED)
     record, wanted = (given["collection"], given["record_id"]), Wanted(given["after"], given["limit"])
     return _page("superseded", await request.state["services"].kept.superseded_for(principal, record, wanted))
@@ -139,7 +139,7 @@ def kept_operations() -> tuple[Operation, ...]:
 
 
 async def _owner(request: Request[State]) -> Principal:
-    principal = await signed_in(request)
+    principal = await signed_in(request, "manage")
     if principal.role != "owner":
         raise OwnerOnlyError
     return principal

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.auth.errors import AccessError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 from sync.errors import SyncError
@@ -49,6 +50,15 @@ async def on_unauthenticated(_request: Request, _error: Exception) -> Response:
     return problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+async def on_access_error(_request: Request, error: Exception) -> Response:
+    """Somebody who is not let in, or may not do this."""
+    assert isinstance(error, AccessError)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == http.HTTPStatus.UNAUTHORIZED else {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    return problem(error.status, error.code, str(error), headers=headers, **error.members)
+
+
 async def on_tenant_gone(_request: Request, _error: Exception) -> Response:
     """The tenant was deleted."""
     return problem(410, "tenant_gone", "This merchant is no longer here; export the queue.")
@@ -79,6 +89,7 @@ async def on_unexpected(_request: Request, error: Exception) -> Response:
 HANDLERS: Mapping[Any, Any] = {
     SyncError: on_sync_error,
     UnauthenticatedError: on_unauthenticated,
+    AccessError: on_access_error,
     UnknownTenantError: on_tenant_gone,
     DatabaseError: on_database_error,
     HTTPException: on_http_exception,

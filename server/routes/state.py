@@ -8,14 +8,17 @@ from asgi_correlation_id import correlation_id
 from pydantic import SecretStr
 from starlette.requests import Request
 
-from server.auth.devices import Devices
+from server.auth.guard import Guard, Known
+from server.auth.keys import Keys
+from server.auth.sessions import Sessions
+from server.auth.signer import Signer
 from server.engine.exchange import Exchange
 from server.engine.kept import Kept
 from server.engine.live import Pokes
 from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
-from server.ports import Principal
+from server.ports import NotPermittedError, Permission, Principal
 from server.routes.problem import UnauthenticatedError
 from server.storage.database import Database
 from sync.protocol import Registry
@@ -32,12 +35,22 @@ class Watching:
 
 
 @dataclass(frozen=True)
+class Access:
+    """Who may come in, and by what."""
+
+    signer: Signer
+    keys: Keys
+    sessions: Sessions
+    guard: Guard
+
+
+@dataclass(frozen=True)
 class Services:
     """Everything a route may call."""
 
     database: Database
     registry: Registry
-    devices: Devices
+    access: Access
     exchange: Exchange
     receiver: Receiver
     pokes: Pokes
@@ -54,15 +67,32 @@ class State(TypedDict):
     services: Services
 
 
-async def signed_in(request: Request[State], revision: int | None = None) -> Principal:
-    """Who is asking, as of that revision of the tenant where one is known. Raises UnauthenticatedError."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    principal = None
-    if scheme.lower() == "bearer":
-        principal = await request.state["services"].devices.authenticate(token.strip(), revision)
-    if principal is None:
-        raise UnauthenticatedError
+async def signed_in(request: Request[State], permission: Permission, revision: int | None = None) -> Principal:
+    """Who is asking, as it is stored now, or as of a revision of the tenant; a key must have the permission.
+
+    Raises UnauthenticatedError, NotPermittedError.
+    """
+    guard, bearer = request.state["services"].access.guard, bearer_of(request)
+    known = await (guard.now(bearer) if revision is None else guard.as_of(bearer, revision))
+    principal = admitted(known)
+    if not principal.may(permission):
+        raise NotPermittedError(permission)
     return principal
+
+
+def bearer_of(request: Request[State]) -> str:
+    """What the request bears. Raises UnauthenticatedError."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise UnauthenticatedError
+    return token.strip()
+
+
+def admitted(known: Known | None) -> Principal:
+    """Who was found, if there is somebody. Raises UnauthenticatedError."""
+    if known is None:
+        raise UnauthenticatedError
+    return known.principal
 
 
 def current_correlation_id() -> str:

@@ -112,7 +112,7 @@ async def _integrations(request: Request[State]) -> list[dict[str, Any]]:
         figures = await watching.watch.figures()
         accounts, refused = figures.accounts, None
     else:
-        tenant_id, _, role, *_ = await signed_in(request)
+        tenant_id, _, role, *_ = await signed_in(request, "watch")
         database, today = request.state["services"].database, encode_instant(watching.watch.clock())[:10]
         accounts = await database.read(partial(tenants_accounts, tenant_id=tenant_id))
         refused = await database.read(partial(refused_today, tenant_id=tenant_id, day=today))

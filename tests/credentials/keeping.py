@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from server.app.core import now_ms
 from server.auth.admin import Admin
+from server.auth.keys import Keys as ApiKeys
 from server.credentials.access import AccessTokens, open_access
 from server.credentials.consents import Consents
 from server.credentials.dates import Dates
@@ -137,7 +138,9 @@ async def open_keeper(url: str, folder: Path, *, real_time: bool = False) -> Asy
                 outbound=outbound,
                 access=access,
             )
-            keeper.tenant_id = await Admin(database, writer, new_id).add_tenant("Bar Centrale")
+            keeper.tenant_id = await Admin(
+                database, writer, ApiKeys(database, writer, new_id, clock), new_id
+            ).add_tenant("Bar Centrale")
             yield keeper
         tasks.cancel_scope.cancel()
     await database.close()

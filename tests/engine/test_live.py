@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from server.auth.devices import Devices
 from server.engine.live import AT_ONCE, REST_S, TROUBLE_S, Listener, Pokes, Standing, Told
 from server.storage.database import DatabaseError
-from server.storage.writer import Job, UnknownTenantError, Writing
-from tests.support.counted_database import CountedDatabase
-from tests.support.shop import Shop
+from server.storage.writer import UnknownTenantError
 
 NEVER_S = 3600.0
 
@@ -211,47 +208,3 @@ async def test_requests_get_their_turn_while_many_are_told(tenant: Tenant) -> No
         for one in listeners:
             one.__exit__(None, None, None)
     assert (most, tenant.reads) == (AT_ONCE, 1)
-
-
-async def test_a_token_is_looked_up_once_however_many_ask(shop: Shop) -> None:
-    """And not again while no device of its tenant changed; a revoked one is out at the very next revision."""
-    till = await shop.admin.add_device(shop.tenant_id, "Cassa", "terminal", "centro")
-    counted = CountedDatabase(shop.database)
-    devices = Devices(counted, shop.clock)
-    found = []
-
-    async def ask(revision: int | None) -> None:
-        found.append(await devices.authenticate(till.token, revision))
-
-    async def many(revision: int | None) -> None:
-        found.clear()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(40):
-                tasks.start_soon(ask, revision)
-
-    await many(None)
-    assert (len(found), {one and one.device_id for one in found}, counted.reads) == (40, {till.device_id}, 1)
-    shop.clock.ms += 3_600_000
-    await many(1)
-    assert counted.reads == 1
-    await many(None)
-    assert counted.reads == 2
-    await shop.admin.revoke_device(shop.tenant_id, till.device_id)
-    assert await devices.authenticate(till.token, 1) is not None
-    assert await devices.authenticate(till.token, 2) is None
-
-
-async def test_what_was_looked_up_at_a_later_revision_does_not_hold_at_an_earlier_one(shop: Shop) -> None:
-    """A backup that is put back takes the revisions back: a device revoked after that is out at once."""
-    till = await shop.admin.add_device(shop.tenant_id, "Cassa", "terminal", "centro")
-    devices = Devices(shop.database, shop.clock)
-    for name in ("Tablet", "Telefono"):
-        await shop.admin.add_device(shop.tenant_id, name, "clerk", "centro")
-    assert await devices.authenticate(till.token) is not None
-
-    async def put_back(writing: Writing) -> None:
-        writing.tenant(shop.tenant_id).revision = 1
-
-    await shop.writer.submit(Job([shop.tenant_id], put_back))
-    await shop.admin.revoke_device(shop.tenant_id, till.device_id)
-    assert await devices.authenticate(till.token, 2) is None

@@ -124,7 +124,8 @@ BAD_TOKENS = (
 async def test_a_bad_token_is_refused_everywhere(api: Api) -> None:
     """Without a valid token only health, the document and signed webhooks are answered."""
     public = {operation.path for operation in operations(registry()) if operation.public}
-    told = {"/v1/webhooks/{provider}/{address}", "/v1/oauth/callback"}
+    told = {"/v1/webhooks/{provider}/{address}", "/v1/oauth/callback", "/.well-known/jwks.json"}
+    told |= {"/v1/auth/refresh", "/v1/auth/sign-out"}  # a refresh token lets in, and is no bearer
     assert public == {"/health/live", "/health/ready", "/openapi.json", *told}
     for operation in operations(registry()):
         for token in () if operation.public else BAD_TOKENS:

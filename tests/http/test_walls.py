@@ -160,6 +160,15 @@ async def _walk_live(walker: Walker) -> None:
     await walker.listen("/v1/live")
 
 
+def _with_tokens(path: str) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        for token in ("", "x", f"rnr_{'0' * 32}_{'0' * 32}_0_{'0' * 64}"):
+            await walker.call("POST", path, json={"refresh_token": token, "attempt": "attempt-of-sixteen-signs"})
+            await walker.call("POST", path, json={"refresh_token": token})
+
+    return walk
+
+
 async def _walk_webhooks(walker: Walker) -> None:
     for path in (walker.world.address, walker.world.address[:-4] + "0000", "/v1/webhooks/pos/x.y"):
         await walker.call("POST", path, json={"type": "sale.created"})
@@ -194,6 +203,9 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     ("GET", "/v1/oauth/callback"): _walk_consents,
+    ("POST", "/v1/auth/refresh"): _with_tokens("/v1/auth/refresh"),
+    ("POST", "/v1/auth/sign-out"): _with_tokens("/v1/auth/sign-out"),
+    ("GET", "/.well-known/jwks.json"): _plainly("GET", "/.well-known/jwks.json"),
     **{
         ("GET", path): _plainly("GET", path)
         for path in ("/v1/schema", "/health/live", "/health/ready", "/health/integrations", "/openapi.json")

@@ -10,6 +10,7 @@ import anyio
 from pydantic import BaseModel
 
 from server.auth.admin import Admin
+from server.auth.keys import Keys as ApiKeys
 from server.collections import registry, routes
 from server.engine.apply import Applier
 from server.engine.push import Pusher
@@ -233,7 +234,9 @@ async def open_outlet(url: str, seed: int = 1, clock: Clock | None = None, **rou
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(writer.run)
-        outlet.tenant_id = await Admin(database, writer, new_id).add_tenant("Bar Centrale")
+        outlet.tenant_id = await Admin(database, writer, ApiKeys(database, writer, new_id, clock), new_id).add_tenant(
+            "Bar Centrale"
+        )
         yield outlet
         tasks.cancel_scope.cancel()
     await database.close()

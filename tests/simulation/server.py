@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.auth.admin import Admin
+from server.auth.keys import Keys as ApiKeys
 from server.collections import routes
 from server.engine.apply import Applier
 from server.engine.exchange import Exchange
@@ -100,7 +101,10 @@ class Server:
         oldest = GROWN if self.grown else 1
         exchange = Exchange(registry(grown=self.grown), pusher, puller, self._clock, oldest_schema=oldest)
         scope = anyio.CancelScope()
-        admin, applier = Admin(database, writer, self._ids), Applier(stored, forwarder)
+        admin, applier = (
+            Admin(database, writer, ApiKeys(database, writer, self._ids, self._clock), self._ids),
+            Applier(stored, forwarder),
+        )
         self._process = _Process(database, writer, exchange, applier, admin, scope)
         self._tasks.start_soon(self._serve, writer, scope)
 

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from server.auth.admin import Admin
+from server.auth.keys import Keys as ApiKeys
 from server.collections import registry as described
 from server.engine.apply import Applier
 from server.engine.exchange import Exchange
@@ -202,7 +203,7 @@ async def open_shop(url: str, seed: int = 1, registry: Registry | None = None) -
         exchange=Exchange(registry, Pusher(writer, records, forwarding), puller, clock),
         puller=puller,
         applier=Applier(records, forwarding),
-        admin=Admin(database, writer, new_id),
+        admin=Admin(database, writer, ApiKeys(database, writer, new_id, clock), new_id),
         clock=clock,
         forwarding=forwarding,
         new_id=new_id,

@@ -1,5 +1,8 @@
 """Who there is: merchants, their shops and devices, and the marks of their history."""
 
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from server.storage.tables.columns import counted, instant, integer, text, uuid
@@ -9,10 +12,11 @@ class TenantRow(SQLModel, table=True):
     """A merchant. Its row is the lock all its writers take.
 
     `horizon`: tombstones up to this place of the sequence may have been collected; who pulled less must start anew.
-    `backed_up_at`: when a backup that was read back last covered it.
+    `backed_up_at`: when a backup that was read back last covered it. `handle` is the short name people sign in under.
     """
 
     __tablename__ = "tenants"
+    __table_args__: ClassVar[Any] = (sa.Index("ix_tenants_handle", "handle"),)
     tenant_id: str = uuid(key=True)
     name: str = text(200)
     seq: int = integer()
@@ -21,6 +25,7 @@ class TenantRow(SQLModel, table=True):
     horizon: int = counted()
     backed_up_at: str | None = instant(nullable=True)
     created_at: str = instant()
+    handle: str | None = text(48, nullable=True)
 
 
 class MarkRow(SQLModel, table=True):
@@ -42,7 +47,7 @@ class ShopRow(SQLModel, table=True):
 
 
 class DeviceRow(SQLModel, table=True):
-    """A till or a phone; its secret is stored hashed."""
+    """A till or a phone: whose queue it is. What it is let in by is a key or a session."""
 
     __tablename__ = "devices"
     tenant_id: str = uuid(key=True)
@@ -50,6 +55,5 @@ class DeviceRow(SQLModel, table=True):
     name: str = text(200)
     role: str = text(16)
     shop: str = text(64)
-    secret_hash: str = text(64)
     created_at: str = instant()
     revoked_at: str | None = instant(nullable=True)
