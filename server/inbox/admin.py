@@ -53,7 +53,7 @@ _REPLAYABLE: tuple[EventState, ...] = (*STUCK, *FINISHED)
 _REPLAY = Statement(
     """UPDATE inbox SET state = 'pending', failures = 0, failing_since = NULL, unended = 0, error_class = NULL,
        error = NULL, reason = NULL, ended_at = NULL, next_attempt_at = :due_at
-       WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id"""
+       WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state <> 'leased'"""
 )
 _TELL = Statement("SELECT pg_notify('rientro', :tenant_id)")
 
@@ -126,9 +126,9 @@ async def _replay_one(tenant_id: str, receipt_id: str, writing: Writing) -> Inbo
     found = await matching(writing.tx, tenant_id, Filter(ids=[receipt_id]))
     if not found:
         return unknown_event()
-    if found[0].state == "leased":
+    # A claim does not wait for the tenant's lock: what was not leased when it was found may be by now.
+    if not await writing.tx.execute(_REPLAY, (writing.now, tenant_id, receipt_id)):
         return InboxError("under_way", "it is being processed right now: look again in a moment")
-    await writing.tx.execute(_REPLAY, (writing.now, tenant_id, receipt_id))
     await _tell(tenant_id, writing)
     return None
 

@@ -134,6 +134,16 @@ class Claimed(NamedTuple):
     endpoint: Endpoint
 
 
+class Taken(NamedTuple):
+    """What a claim brought. `contended`: an endpoint was in the hands of another claim, to be tried again soon.
+
+    With neither, what is due waits for its object, which is in hand somewhere.
+    """
+
+    events: list[Claimed]
+    contended: bool
+
+
 async def due_endpoints(tx: Tx) -> list[Due]:
     """Every endpoint with unfinished events that is not paused, and when it is due next; the longest due first."""
     rows = await tx.fetch(DUE)
@@ -149,18 +159,20 @@ async def lapsed_leases(tx: Tx, now: str) -> list[Lapsed]:
     return [Lapsed(*row) for row in await tx.fetch(LAPSED, {"now": now})]
 
 
-async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing) -> list[Claimed]:
+async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing) -> Taken:
     """Take leases on what is due, inside a job of the writer."""
     claimed: list[Claimed] = []
+    contended = False
     for one in wanted:
         endpoint = await _open_endpoint(one.tenant_id, one.endpoint_id, writing)
         if endpoint is None:
+            contended = True
             continue
         named = {"tenant_id": one.tenant_id, "endpoint_id": one.endpoint_id}
         limits = {"now": writing.now, "most": one.limit}
         ids = [row[0] for row in await writing.tx.fetch(CANDIDATES, {**named, **limits})]
         claimed += await _lease(one.tenant_id, ids, lease, endpoint, writing)
-    return claimed
+    return Taken(claimed, contended)
 
 
 async def claim_lapsed(lapsed: Lapsed, lease: Lease, writing: Writing) -> Claimed | Literal["isolated"] | None:

@@ -8,10 +8,11 @@ Rules:
 4. What may pass is tried again later, never before the other side wants it (`Retry-After`); when its schedule is over,
    it is dead.
 5. What a hint names and is not there may be in a moment; after a minute it is ignored, for anybody can send hints.
-6. What waits for something of ours is no failure: it is looked at again after a quarter of its age, or when told.
+6. What waits for something of ours is no failure: it is looked at again after a quarter of its age, a quarter of an
+   hour at most, or when told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from server.inbox.claim import Claimed
@@ -45,6 +46,8 @@ Wait = Literal[
     "in_flight",  # the call of ours that may have made it has not come to its end yet
     "not_here_yet",  # it says that it is ours, and we do not know it: perhaps we were restored from a backup
 ]
+LONGEST_WAIT_MS: Mapping[Wait, int] = {"in_flight": 60_000, "not_here_yet": 15 * 60_000}
+"""After how long it is looked at again at the latest, should nobody tell. Each look may cost a fetch."""
 
 
 class Ending(NamedTuple):
@@ -92,7 +95,7 @@ def wait(claimed: Claimed, why: Wait, now_ms: int) -> Ending:
     if why == "not_here_yet" and age_ms > PATIENCE_MS:
         message = "It says that a call of ours made it, and no record of ours is known to be it."
         return quarantine([UnusableEventError("unknown_own", message)], now_ms)
-    due_ms = now_ms + min(max(age_ms // 4, 1000), 60_000)
+    due_ms = now_ms + min(max(age_ms // 4, 1000), LONGEST_WAIT_MS[why])
     return Ending("pending", due_ms, claimed.failures, claimed.failing_since, None, why)
 
 

@@ -12,7 +12,7 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -26,6 +26,7 @@ from server.inbox.handle import Result
 from server.inbox.identities import Identified, remember
 from server.inbox.observe import Observed, Place, WaitsError, observe
 from server.ports import Applying, Cause, Draft, UnusableEventError
+from server.resilience.contacts import Contacts
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
@@ -68,6 +69,7 @@ class Ender:
     writer: Writer
     registry: Registry
     applying: Applying
+    contacts: Contacts = field(default_factory=Contacts)
 
     async def end(self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft]) -> Ending:
         """Write an attempt's end and apply its drafts; the end as it was written.
@@ -92,6 +94,9 @@ class Ender:
         identified = [*observed.fresh, *observed.stale]
         if not await writing.tx.execute(_END, _ended(claimed, ending, result, identified, writing.now)):
             raise LeaseLostError
+        if result.called is not None:
+            called = result.called.classified
+            await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, called)
         if result.not_before_ms is not None:
             until = encode_instant(result.not_before_ms)
             row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}

@@ -34,10 +34,18 @@ _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
 _LEASE_SPENT = Classified("transient", "lease_spent")
 
 
+class Called(NamedTuple):
+    """What a call to the other side came to."""
+
+    classified: Classified
+    status: int | None = None
+
+
 class Result(NamedTuple):
     """What an attempt brought: what was read, or why nothing was (`unusable`: and never will be).
 
     `missing`: what a hint names is not there. `not_before_ms`: until when the other side asked to be left alone.
+    `called`: what asking it came to, where it was asked.
     """
 
     classified: Classified
@@ -46,6 +54,7 @@ class Result(NamedTuple):
     fetched: Fetched | None = None
     not_before_ms: int | None = None
     missing: bool = False
+    called: Called | None = None
 
 
 @dataclass(frozen=True)
@@ -78,35 +87,52 @@ class Handler:
         return scheme, WebhookEvent(account, claimed.event_id, claimed.body, claimed.received_at)
 
     async def _within(self, seconds: float, scheme: WebhookScheme, event: WebhookEvent, claimed: Claimed) -> Result:
+        ends_at = anyio.current_time() + seconds
+        fetching = await self._fetch(ends_at, scheme, event, claimed)
+        if fetching.classified.error_class is not None or fetching.unusable is not None:
+            return fetching
         try:
-            with anyio.fail_after(seconds):
-                return await self._understand(scheme, event)
+            with anyio.CancelScope(deadline=ends_at):
+                return fetching._replace(reading=await _read(scheme, event, fetching.fetched))
+        except UnusableEventError as error:
+            return fetching._replace(unusable=error)
+        except Exception as error:
+            log.exception("source_raised", receipt_id=claimed.receipt_id, provider=claimed.endpoint.provider)
+            return Result(classify_error(error), called=fetching.called)
+        return Result(classify_error(TimeoutError()), called=fetching.called)
+
+    async def _fetch(self, ends_at: float, scheme: WebhookScheme, event: WebhookEvent, claimed: Claimed) -> Result:
+        """What is pointed at, not read yet, or why it is not there."""
+        try:
+            with anyio.fail_after(max(0, ends_at - anyio.current_time())):
+                fetched = await scheme.fetch(event)
         except UnusableEventError as error:
             return Result(SUCCESS, unusable=error)
         except OutboundError as error:
-            return Result(classify_reason(error.reason))
+            failed = Result(classify_reason(error.reason))
         except DeliveryError as error:
-            return Result(classify_error(error), not_before_ms=parse_retry_after(error.retry_after, self.clock()))
+            failed = Result(classify_error(error), not_before_ms=parse_retry_after(error.retry_after, self.clock()))
         except TimeoutError as error:
-            return Result(classify_error(error))
+            failed = Result(classify_error(error))
         except Exception as error:
             log.exception("source_raised", receipt_id=claimed.receipt_id, provider=claimed.endpoint.provider)
-            return Result(classify_error(error))
+            failed = Result(classify_error(error))
+        else:
+            return Result(SUCCESS) if fetched is None else self._answered(scheme, fetched)
+        return failed._replace(called=Called(failed.classified))
 
-    async def _understand(self, scheme: WebhookScheme, event: WebhookEvent) -> Result:
-        fetched = await scheme.fetch(event)
-        if fetched is not None:
-            answer = fetched.answer
-            classified = classify_status(answer.status)
-            if classified.error_class is not None:
-                not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
-                missing = scheme.kind == "hint" and answer.status in _MISSING
-                return Result(classified, not_before_ms=not_before_ms, missing=missing)
-        try:
-            if fetched is None and len(event.body) <= SMALL_BYTES:
-                reading = scheme.read(event, None)
-            else:
-                reading = await to_thread.run_sync(scheme.read, event, fetched, abandon_on_cancel=True)
-        except UnusableEventError as error:
-            return Result(SUCCESS, unusable=error, fetched=fetched)
-        return Result(SUCCESS, reading, fetched=fetched)
+    def _answered(self, scheme: WebhookScheme, fetched: Fetched) -> Result:
+        answer = fetched.answer
+        classified = classify_status(answer.status)
+        if classified.error_class is None:
+            return Result(SUCCESS, fetched=fetched, called=Called(SUCCESS, answer.status))
+        not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
+        missing = scheme.kind == "hint" and answer.status in _MISSING
+        called = Called(SUCCESS if missing else classified, answer.status)  # it was reached, and says what is so
+        return Result(classified, not_before_ms=not_before_ms, missing=missing, called=called)
+
+
+async def _read(scheme: WebhookScheme, event: WebhookEvent, fetched: Fetched | None) -> Reading:
+    if fetched is None and len(event.body) <= SMALL_BYTES:
+        return scheme.read(event, None)
+    return await to_thread.run_sync(scheme.read, event, fetched, abandon_on_cancel=True)

@@ -48,7 +48,8 @@ _ANY_IN_FLIGHT = Statement(
     f"SELECT 1 FROM outbox WHERE {_AT} AND state IN ('pending', 'leased') AND {_TRIED} LIMIT 1"  # noqa: S608
 )
 _REARM_TEXT = """UPDATE inbox SET next_attempt_at = :now WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND state IN ('pending', 'leased') AND state = 'pending' AND error = 'in_flight' AND next_attempt_at > :now"""
+       AND state IN ('pending', 'leased') AND state = 'pending' AND next_attempt_at > :now
+       AND (error = 'in_flight' OR (error = 'not_here_yet' AND object_id = :object_id))"""
 _REARM = Statement(_REARM_TEXT, postgresql=f"{_REARM_TEXT} RETURNING pg_notify('rientro', tenant_id::text)")
 
 
@@ -155,11 +156,13 @@ class Observer:
         """Keep the provider's name for what the call made, and wake what was told of it meanwhile."""
         if not json.loads(answered.settings).get("scheme"):
             return  # nobody tells us anything there
+        object_id = None
         if answered.reference is not None and _OBJECT_ID.fullmatch(answered.reference):
-            key = f"{answered.endpoint_id}:{answered.reference}"
+            object_id = answered.reference
+            key = f"{answered.endpoint_id}:{object_id}"
             await name_record(writing.tx, answered.tenant_id, answered.collection, key, answered.record_id)
         named = {"tenant_id": answered.tenant_id, "endpoint_id": answered.endpoint_id, "now": writing.now}
-        self._rearmed |= bool(await writing.tx.execute(_REARM, named))
+        self._rearmed |= bool(await writing.tx.execute(_REARM, {**named, "object_id": object_id}))
 
     def settled(self) -> None:
         """Tell this process's processor; others hear it from the database."""

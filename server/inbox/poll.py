@@ -12,7 +12,7 @@ Rules:
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -21,11 +21,12 @@ from pydantic_core import to_json
 
 from server import meters
 from server.inbox.accounts import Address, Endpoint, open_account, poller_of
-from server.inbox.turn import PollLostError, Turn, claim_turn, finish_turn, store_page
+from server.inbox.turn import PollLostError, Turn, TurnEnd, claim_turn, finish_turn, store_page
 from server.outbound import OutboundError
 from server.ports import Account, Polled, Poller, Secrets, Source
 from server.resilience.backoff import Schedule
-from server.resilience.classify import Classified, classify_error, classify_reason, classify_status
+from server.resilience.classify import SUCCESS, Classified, classify_error, classify_reason, classify_status
+from server.resilience.contacts import Contacts
 from server.resilience.retry_after import parse_retry_after
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
@@ -76,6 +77,7 @@ class Polling:
     new_id: Callable[[], str]
     found: Callable[[], None]
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    contacts: Contacts = field(default_factory=Contacts)
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
@@ -145,7 +147,8 @@ class Polling:
         except _PollFailedError as error:
             await self._failed(turn, error)
         else:
-            await finish_turn(self.writer, turn, self.clock() + poller.every_s(account) * 1000, 0, None)
+            end = TurnEnd(SUCCESS, 0, self.clock() + poller.every_s(account) * 1000)
+            await finish_turn(self.writer, turn, end, self.contacts)
             _tell(turn, stored=stored)
 
     async def _pages(self, turn: Turn, cursor: str | None) -> int:
@@ -177,7 +180,7 @@ class Polling:
     async def _failed(self, turn: Turn, error: _PollFailedError) -> None:
         failures = turn.failures + 1
         due_ms = max(self.clock() + BACKOFF.delay_ms(failures, self.random), error.not_before_ms or 0)
-        await finish_turn(self.writer, turn, due_ms, failures, error.classified.code)
+        await finish_turn(self.writer, turn, TurnEnd(error.classified, failures, due_ms), self.contacts)
         _tell(turn, code=error.classified.code, failures=failures)
 
 

@@ -37,7 +37,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 LONGEST_REST_S = 60.0
 CONTENDED_S = 0.05
 BLOCKED_S = 1.0
-"""How long to rest where what is due waits for its object, which is in hand: its end wakes the processor anyway."""
+"""How long to rest where what is due waits for its object, which is in hand: its end wakes who has it anyway."""
 TROUBLE_S = 1.0
 
 
@@ -162,12 +162,12 @@ class Processor:
         wanted, next_ms = self._plan(due, now_ms)
         if not wanted:
             return None if next_ms is None else max(next_ms - now_ms, 1) / 1000
-        claimed = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
-        for one in claimed:
+        taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
+        for one in taken.events:
             self._start(one, working)
-        if claimed:
+        if taken.events:
             return 0
-        return BLOCKED_S if self._busy.total() else CONTENDED_S
+        return CONTENDED_S if taken.contended else BLOCKED_S
 
     async def _take_alone(self, lapsed: Lapsed, working: anyio.abc.TaskGroup) -> float:
         taken = await self.writer.submit(Job([], partial(claim_lapsed, lapsed, self._lease)))

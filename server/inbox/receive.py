@@ -88,7 +88,7 @@ class Receiver:
 
     async def _store(self, writing: Writing, keep: Keeping, incoming: Incoming, receipt_id: str) -> Receipt:
         receipt = await keep(writing, incoming, receipt_id)
-        await self.contacts.note(writing, incoming.tenant_id, incoming.endpoint_id)
+        await self.contacts.heard(writing, incoming.tenant_id, incoming.endpoint_id)
         return receipt
 
     async def _recognise(

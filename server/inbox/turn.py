@@ -13,6 +13,8 @@ from server.inbox.accounts import Address
 from server.inbox.receive import fit_event_id
 from server.inbox.store import Incoming, is_known, store
 from server.ports import Account, Found, Polled, Poller
+from server.resilience.classify import Classified
+from server.resilience.contacts import Contacts
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import decode_instant, encode_instant
@@ -52,6 +54,14 @@ class Turn(NamedTuple):
     correlation_id: str
 
 
+class TurnEnd(NamedTuple):
+    """What a turn came to: how its last call ended, failures in a row, and when the next one is due."""
+
+    classified: Classified
+    failures: int
+    due_ms: int
+
+
 class ClaimedTurn(NamedTuple):
     """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn."""
 
@@ -83,10 +93,9 @@ async def store_page(writer: Writer, turn: Turn, polled: Polled, new_ids: list[s
     return await writer.submit(Job([turn.address.tenant_id], run))
 
 
-async def finish_turn(writer: Writer, turn: Turn, due_ms: int, failures: int, code: str | None) -> None:
+async def finish_turn(writer: Writer, turn: Turn, end: TurnEnd, contacts: Contacts) -> None:
     """Give the lease back, and say when the next turn is due."""
-    run = partial(_finish, turn, due_ms, failures, code)
-    await writer.submit(Job([], run))
+    await writer.submit(Job([], partial(_finish, turn, end, contacts)))
 
 
 async def _store(turn: Turn, polled: Polled, new_ids: list[str], writing: Writing) -> int:
@@ -102,16 +111,18 @@ async def _store(turn: Turn, polled: Polled, new_ids: list[str], writing: Writin
     return stored
 
 
-async def _finish(turn: Turn, due_ms: int, failures: int, code: str | None, writing: Writing) -> None:
+async def _finish(turn: Turn, end: TurnEnd, contacts: Contacts, writing: Writing) -> None:
+    failed = end.classified.error_class is not None
     named = {
         **turn.address._asdict(),
         "fence": turn.fence,
-        "next_poll_at": encode_instant(due_ms),
-        "failures": failures,
-        "error": code,
-        "finished_at": writing.now if code is None else None,
+        "next_poll_at": encode_instant(end.due_ms),
+        "failures": end.failures,
+        "error": end.classified.code if failed else None,
+        "finished_at": None if failed else writing.now,
     }
-    await writing.tx.execute(_FINISH, named)
+    if await writing.tx.execute(_FINISH, named):
+        await contacts.note(writing, *turn.address, end.classified)
 
 
 async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedTurn | None:

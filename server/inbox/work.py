@@ -17,7 +17,7 @@ from server.inbox.decide import STUCK, Chance, Ending, decide, failed_unforeseen
 from server.inbox.end import DraftsRefusedError, Ender, LeaseLostError
 from server.inbox.handle import Handler, Result
 from server.inbox.observe import WaitsError
-from server.ports import Draft, UnusableEventError
+from server.ports import Draft, Reading, UnusableEventError
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 
@@ -120,7 +120,7 @@ class Worker:
 
 def _unread(result: Result) -> Result:
     """The same without what was read: it is read again the next time."""
-    return Result(result.classified, fetched=result.fetched, not_before_ms=result.not_before_ms)
+    return result._replace(reading=Reading(), unusable=None)
 
 
 def _without(attempt: _Attempt, error: DraftsRefusedError, now_ms: int) -> _Attempt:

@@ -38,7 +38,7 @@ def _stuck(table: str, state: str) -> str:
 
 
 _ACCOUNTS = f"""SELECT e.tenant_id, e.endpoint_id, e.provider, e.paused, e.not_before, e.created_at,
-      c.succeeded_at, c.failed_at, c.error_class, c.error, p.finished_at, p.failures, p.error, g.state,
+      c.succeeded_at, c.failed_at, c.error_class, c.error, c.heard_at, p.failures, p.error, g.state,
       {_queue("outbox")}, {_queue("inbox")},
       {", ".join(_stuck(table, state) for table, state in _STUCK)}
     FROM endpoints AS e
@@ -64,7 +64,10 @@ class Queue(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account as it stands. Codes are stable words; `stuck` counts by queue and state what waits for a person."""
+    """An account as it stands. Codes are stable words; `stuck` counts by queue and state what waits for a person.
+
+    `succeeded_at` is when our calls last reached it, `heard_at` when it last told us something by itself.
+    """
 
     tenant_id: str
     endpoint_id: str
@@ -76,12 +79,18 @@ class Account(NamedTuple):
     failed_at: str | None
     error_class: str | None
     error: str | None
+    heard_at: str | None
     poll_failures: int
     poll_error: str | None
     breaker: str
     outbox: Queue
     inbox: Queue
     stuck: dict[tuple[str, str], int]
+
+    @property
+    def in_contact_at(self) -> str | None:
+        """When either side last heard of the other."""
+        return max((at for at in (self.succeeded_at, self.heard_at) if at is not None), default=None)
 
     def in_state(self, queue: str, state: str) -> int:
         """How many rows wait for a person in a state."""
@@ -109,7 +118,7 @@ async def refused_today(tx: Tx, tenant_id: str, day: str) -> dict[str, int]:
 
 def _account(row: Any) -> Account:
     tenant_id, endpoint_id, provider, paused, not_before, created_at, succeeded_at, failed_at, *rest = row
-    error_class, error, polled_at, poll_failures, poll_error, breaker, *queues = rest
+    error_class, error, heard_at, poll_failures, poll_error, breaker, *queues = rest
     return Account(
         tenant_id=tenant_id,
         endpoint_id=endpoint_id,
@@ -117,10 +126,11 @@ def _account(row: Any) -> Account:
         paused=bool(paused),
         not_before=not_before,
         created_at=created_at,
-        succeeded_at=max((at for at in (succeeded_at, polled_at) if at), default=None),
+        succeeded_at=succeeded_at,
         failed_at=failed_at,
         error_class=error_class,
         error=error,
+        heard_at=heard_at,
         poll_failures=poll_failures or 0,
         poll_error=poll_error,
         breaker=breaker or "closed",

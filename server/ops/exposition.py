@@ -59,7 +59,7 @@ def _families(figures: Figures, down_after_ms: int) -> list[Metric]:
         _gauge("integrations_left_out", "Accounts beyond those told here.", [figures.left_out]),
         _gauge("last_backup_timestamp_seconds", "Of the merchant whose last backup is the oldest.", backed_up),
         *_accounts(figures.accounts, figures.at_ms),
-        _contacts(figures.accounts),
+        *_contacts(figures.accounts),
         _endings(figures.endings),
         _statuses(figures.accounts, figures.at_ms, down_after_ms),
     ]
@@ -97,13 +97,18 @@ def _values(account: Account, now_ms: int) -> dict[str, float]:
     }
 
 
-def _contacts(accounts: Sequence[Account]) -> Metric:
-    name = "rientro_integration_last_success_timestamp_seconds"
-    family = GaugeMetricFamily(name, "When the account was last reached.", labels=_ACCOUNT)
+def _contacts(accounts: Sequence[Account]) -> Iterable[Metric]:
+    names = ("last_success", "last_webhook")
+    texts = ("When a call of ours last reached the account.", "When the account last told us something by webhook.")
+    reached, heard = (
+        GaugeMetricFamily(f"rientro_integration_{name}_timestamp_seconds", text, labels=_ACCOUNT)
+        for name, text in zip(names, texts, strict=True)
+    )
     for account in accounts:
-        if account.succeeded_at is not None:
-            family.add_metric([account.provider, account.endpoint_id], decode_instant(account.succeeded_at) / 1000)
-    return family
+        for family, at in ((reached, account.succeeded_at), (heard, account.heard_at)):
+            if at is not None:
+                family.add_metric([account.provider, account.endpoint_id], decode_instant(at) / 1000)
+    return reached, heard
 
 
 def _endings(endings: Sequence[Ending]) -> Metric:

@@ -3,11 +3,12 @@
 Rules, the first that fits:
 
 1. `paused`: a person said so.
-2. `down`: it has been failing for a while, and nothing got through meanwhile; or its polls fail again and again.
+2. `down`: it has been failing for a while, and no call of ours reached it meanwhile; or its polls fail again and again.
+   What it tells us by itself proves nothing of our calls.
 3. `degraded`: something fails, is late, or waits for a person; its breaker is not closed, or the provider asked to be
    left alone.
 4. `unknown`: nothing is wrong, and nothing was ever heard of it.
-5. `ok`: it was reached, and nothing is wrong. How long ago is told beside it: silence may be a closed shop.
+5. `ok`: it was in contact, and nothing is wrong. How long ago is told beside it: silence may be a closed shop.
 """
 
 from collections.abc import Sequence
@@ -38,13 +39,15 @@ def status_of(account: Account, now_ms: int, down_after_ms: int) -> Status:
     late = max(age_s(account.outbox, now_ms), age_s(account.inbox, now_ms)) > LATE_S
     if account.breaker != "closed" or stuck or left_alone or late or account.poll_failures or is_failing:
         return "degraded"
-    return "unknown" if account.succeeded_at is None else "ok"
+    return "unknown" if account.in_contact_at is None else "ok"
 
 
 def is_down(account: Account, now_ms: int, down_after_ms: int) -> bool:
     """Whether nothing gets through."""
     if account.poll_failures >= POLLS_DOWN:
         return True
+    if account.failed_at is None or account.failed_at < (account.succeeded_at or ""):
+        return False  # what fails there fails on our side
     reached_ms = 0 if account.succeeded_at is None else decode_instant(account.succeeded_at)
     return failing_s(account, now_ms) * 1000 >= down_after_ms and now_ms - reached_ms >= down_after_ms
 
@@ -72,6 +75,7 @@ def describe(account: Account, refused: int | None, now_ms: int, down_after_ms: 
         "endpoint_id": account.endpoint_id,
         "status": status_of(account, now_ms, down_after_ms),
         "last_success_at": account.succeeded_at,
+        "last_webhook_at": account.heard_at,
         "last_failure_at": account.failed_at,
         "last_error_class": account.error_class,
         "last_error": account.error,

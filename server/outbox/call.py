@@ -6,7 +6,7 @@ looked up first where an earlier attempt may have taken effect, one that promise
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -18,7 +18,7 @@ from server.outbox.decide import Result
 from server.ports import Account, Answer, Call, Operation, Provider, Secrets
 from server.resilience.classify import Classified, classify_error, classify_reason, classify_status
 from server.resilience.errors import DeliveryError
-from server.resilience.retry_after import parse_retry_after
+from server.resilience.retry_after import LeftAlone, parse_retry_after
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -44,14 +44,15 @@ class Caller:
     secrets: Secrets
     clock: Callable[[], int]
     deadline_s: float
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
 
     def operation(self, claimed: Claimed) -> Operation | None:
         """What a delivery asks of its provider, if the provider knows it."""
         provider = self.providers.get(claimed.endpoint.provider)
         return None if provider is None else provider.operations().get(claimed.operation)
 
-    async def call(self, claimed: Claimed) -> Result:
-        """Do one attempt."""
+    async def call(self, claimed: Claimed) -> Result | None:
+        """Do one attempt; None where nothing was sent, for the endpoint asked meanwhile to be left alone."""
         operation = self.operation(claimed)
         if operation is None:
             return Result(_NO_OPERATION)
@@ -85,10 +86,11 @@ class Caller:
             claimed.attempt,
         )
 
-    async def _within(self, seconds: float, operation: Operation, call: Call, claimed: Claimed) -> Result:
+    async def _within(self, seconds: float, operation: Operation, call: Call, claimed: Claimed) -> Result | None:
         try:
             with anyio.fail_after(seconds):
-                return self._told(await _ask(operation, call, claimed))
+                answer = await self._ask(operation, call, claimed)
+                return None if answer is None else self._told(answer)
         except OutboundError as error:
             return Result(classify_reason(error.reason))
         except DeliveryError as error:
@@ -100,20 +102,27 @@ class Caller:
             log.exception("provider_raised", delivery_id=call.delivery_id, provider=claimed.endpoint.provider)
             return Result(classify_error(error))
 
+    async def _ask(self, operation: Operation, call: Call, claimed: Claimed) -> Answer | None:
+        """Look up, send: each only where the endpoint has not asked, while this waited, to be left alone."""
+        if self._is_left_alone(claimed):
+            return None
+        if operation.promise == "lookup" and operation.look_up is not None and claimed.ambiguous:
+            found = await operation.look_up(call)
+            if found is not None:
+                return found
+            if self._is_left_alone(claimed):
+                return None
+        return await operation.send(call)
+
+    def _is_left_alone(self, claimed: Claimed) -> bool:
+        return self.left_alone.until_ms(claimed.endpoint_id) > self.clock()
+
     def _told(self, answer: Answer) -> Result:
         classified = classify_status(answer.status)
         not_before_ms = None
         if classified.error_class in {"transient", "unknown"}:
             not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
         return Result(classified, answer.status, kept(answer.reference), kept(answer.request_id), not_before_ms)
-
-
-async def _ask(operation: Operation, call: Call, claimed: Claimed) -> Answer:
-    if operation.promise == "lookup" and operation.look_up is not None and claimed.ambiguous:
-        found = await operation.look_up(call)
-        if found is not None:
-            return found
-    return await operation.send(call)
 
 
 def kept(text: str | None, most: int = MAX_KEPT) -> str | None:

@@ -5,7 +5,7 @@ answer that cannot be written back does not make the provider be called again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -36,11 +36,6 @@ class Deliverer:
     chance: Chance
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
-    _not_before: dict[str, int] = field(default_factory=dict)
-
-    def not_before_ms(self, endpoint_id: str) -> int:
-        """Until when an endpoint asked to be left alone, as far as this process heard; 0 where it did not."""
-        return self._not_before.get(endpoint_id, 0)
 
     async def deliver(self, claimed: Claimed) -> None:
         """Bring one delivery to its end, or to its next attempt. Cancelled, it gives the lease back."""
@@ -64,14 +59,13 @@ class Deliverer:
 
     async def _attempt(self, claimed: Claimed) -> None:
         began_ms = self.clock()
-        not_before_ms = self.not_before_ms(claimed.endpoint_id)
-        if not_before_ms > began_ms:
-            await self._release(claimed, not_before_ms, sent=False)
-            return
+        left_alone = self.caller.left_alone
         result = await self.caller.call(claimed)
+        if result is None:
+            await self._release(claimed, left_alone.until_ms(claimed.endpoint_id), sent=False)
+            return
         ended_ms = self.clock()
-        if result.not_before_ms is not None:  # known here before it is stored: calls about to start must not miss it
-            self._not_before[claimed.endpoint_id] = max(not_before_ms, result.not_before_ms)
+        left_alone.heard(claimed.endpoint_id, result.not_before_ms)
         settlement = decide(claimed, self._terms(claimed), result, ended_ms, self.chance)
         _tell(claimed, result, settlement, ended_ms - began_ms)
         await self._settle(claimed, settlement, result)

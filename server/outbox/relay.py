@@ -28,6 +28,7 @@ from server.outbox.deliver import Deliverer
 from server.outbox.settle import Settler
 from server.ports import Applying, Observing, Provider, Route, Secrets, Unobserved
 from server.resilience.backoff import Schedules
+from server.resilience.retry_after import LeftAlone
 from server.storage.database import Database, DatabaseError
 from server.storage.writer import Job, Writer
 from sync.clock import decode_instant
@@ -72,13 +73,14 @@ class Relay:
     observing: Observing = field(default_factory=Unobserved)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     options: RelayOptions = field(default_factory=RelayOptions)
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
         routes = {route.name: route for route in self.routes}
         self._providers = {provider.name: provider for provider in self.providers}
         self._deliverer = Deliverer(
-            Caller(self._providers, self.secrets, self.clock, self.options.deadline_s),
+            Caller(self._providers, self.secrets, self.clock, self.options.deadline_s, self.left_alone),
             Settler(self.writer, routes, self.applying, self.random, observing=self.observing),
             routes,
             Chance(self.options.schedules, self.random),
@@ -175,7 +177,7 @@ class Relay:
             provider = self._providers.get(one.provider)
             if provider is None:
                 continue
-            due_ms = max(decode_instant(one.due_at), self._deliverer.not_before_ms(one.endpoint_id))
+            due_ms = max(decode_instant(one.due_at), self.left_alone.until_ms(one.endpoint_id))
             places = self._places.get(one.endpoint_id, self.options.per_endpoint)
             room = min(free, places - self._busy[one.endpoint_id])
             if due_ms > now_ms:

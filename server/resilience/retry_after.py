@@ -1,4 +1,8 @@
-"""`Retry-After` (RFC 9110, 10.2.3): seconds or an HTTP date, as the moment before which nothing may be sent."""
+"""`Retry-After` (RFC 9110, 10.2.3): seconds or an HTTP date, as the moment before which nothing may be sent.
+
+It is kept in the endpoint's row. What a process heard it remembers too, from the moment the answer is read: calls about
+to start must not miss it while it is being stored.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -11,6 +15,23 @@ BELIEVABLE_SKEW_MS = 600_000
 """A provider's clock further off than this is not a clock, and only ours counts."""
 
 _SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+
+
+class LeftAlone:
+    """Until when endpoints asked to be left alone, as far as this process heard; all its workers share it."""
+
+    def __init__(self) -> None:
+        """Nobody asked yet."""
+        self._until_ms: dict[str, int] = {}
+
+    def until_ms(self, endpoint_id: str) -> int:
+        """Milliseconds since 1970; 0 where it did not ask."""
+        return self._until_ms.get(endpoint_id, 0)
+
+    def heard(self, endpoint_id: str, until_ms: int | None) -> None:
+        """What an answer said; an earlier wish for longer stands."""
+        if until_ms is not None:
+            self._until_ms[endpoint_id] = max(self.until_ms(endpoint_id), until_ms)
 
 
 def parse_retry_after(text: str | None, now_ms: int, date: str | None = None) -> int | None:

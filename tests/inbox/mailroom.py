@@ -231,6 +231,6 @@ async def submit_claim(room: Mailroom, wanted: list[Wanted], lease: Lease) -> li
     """Claim as a processor does."""
 
     async def job(writing: Writing) -> list[Claimed]:
-        return await claim(wanted, lease, writing)
+        return (await claim(wanted, lease, writing)).events
 
     return await room.shop.writer.submit(Job([], job))

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from server.inbox.admin import Filter, InboxError, count_replayable, list_events, replay, replay_one, show_event
+from server.inbox.admin import Event, Filter, InboxError, count_replayable, list_events, replay, replay_one, show_event
+from server.inbox.listing import matching
+from server.storage.database import Tx
+from server.storage.statement import Statement
 from server.storage.writer import UnknownTenantError
 from sync.clock import decode_instant, encode_instant
 from tests.inbox.mailroom import Mailroom, sale, scripted
@@ -90,6 +93,27 @@ async def test_one_is_replayed_by_its_id(room: Mailroom) -> None:
     with pytest.raises(InboxError) as raised:
         await replay_one(room.shop.writer, room.shop.tenant_id, room.shop.new_id())
     assert raised.value.code == "unknown_event"
+
+
+async def test_one_that_is_taken_at_that_very_moment_is_left_to_its_processor(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim comes between the look and the replay: what it does is done under its fence, and once."""
+    source, address = scripted(room), await room.add("scripted", {}, {})
+    await room.tell(address, "e1", "Rossi")
+
+    async def matching_then_claimed(tx: Tx, tenant_id: str, wanted: Filter) -> list[Event]:
+        found = await matching(tx, tenant_id, wanted)
+        claimed = "UPDATE inbox SET state = 'leased', fence = fence + 1 WHERE tenant_id = :tenant_id"
+        await tx.execute(Statement(claimed), (tenant_id,))
+        return found
+
+    monkeypatch.setattr("server.inbox.admin.matching", matching_then_claimed)
+    (event,) = await room.events()
+    with pytest.raises(InboxError) as raised:
+        await replay_one(room.shop.writer, room.shop.tenant_id, event.receipt_id)
+    assert raised.value.code == "under_way"
+    assert (await room.states(), source.fetched) == ({"leased": 1}, [])
 
 
 async def test_a_finished_one_is_replayed_only_when_asked_for_and_applies_once(room: Mailroom) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from server.inbox.accounts import Endpoint, parse_address
 from server.inbox.claim import Claimed
-from server.inbox.decide import MAX_REASON, Chance, decide
+from server.inbox.decide import LONGEST_WAIT_MS, MAX_REASON, PATIENCE_MS, Chance, Wait, decide, wait
 from server.inbox.handle import Result
 from server.inbox.receive import fit_event_id, redacted
 from server.ports import Reading, UnusableEventError
@@ -105,6 +105,25 @@ def test_of_any_headers_only_harmless_values_are_kept(headers: dict[str, str]) -
     assert "canary" not in str(shown)
     for value in shown.values():
         assert value.isprintable()
+
+
+@given(st.integers(-60_000, PATIENCE_MS), st.sampled_from(sorted(LONGEST_WAIT_MS)))
+def test_what_waits_is_looked_at_again_within_its_bound(age_ms: int, why: Wait) -> None:
+    """Soon at first, and never later than a quarter of an hour: not a day after what it waits for is here."""
+    ending = wait(claimed(), why, START_MS + age_ms)
+    again_ms = ending.next_attempt_ms - START_MS - age_ms
+    assert (ending.state, ending.error, ending.failures) == ("pending", why, 0)
+    assert 1000 <= again_ms <= max(1000, min(age_ms // 4, 15 * 60_000))
+
+
+def test_what_waits_for_its_record_costs_few_looks() -> None:
+    """A day of it is a hundred fetches, not one a minute: hundreds may wait on a server that was restored."""
+    looks, age_ms = 0, 0
+    while wait(claimed(), "not_here_yet", START_MS + age_ms).state == "pending":
+        age_ms = wait(claimed(), "not_here_yet", START_MS + age_ms).next_attempt_ms - START_MS
+        looks += 1
+    assert looks < 140
+    assert PATIENCE_MS < age_ms <= PATIENCE_MS + 15 * 60_000
 
 
 HEX = st.text(alphabet="0123456789abcdef", min_size=32, max_size=32)

@@ -64,6 +64,8 @@ async def test_a_name_nobody_knows_brings_nothing(shop: ToldBack, logs: StringIO
     assert 60_000 <= shop.outlet.clock.ms - begun_ms <= 300_000
     assert '"alarm":true' not in logs.getvalue().replace(" ", "")
     assert await shop.sales() == 0
+    ((succeeded_at, failed_at),) = await shop.outlet.fetch("SELECT succeeded_at, failed_at FROM contacts")
+    assert (succeeded_at is None, failed_at) == (False, None)  # the other side answered, and said what is so
 
 
 @pytest.mark.parametrize("name", [".", ".."])

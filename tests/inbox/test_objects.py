@@ -1,14 +1,17 @@
 """One object at a time: what is fetched of it is fetched, read and stored before the next event of it is looked at."""
 
 from collections import Counter
+from typing import TypeVar, cast
 
 import anyio
 
 from server.inbox.processor import Processor
 from server.ports import Answer, Draft, Fetched, Reading, WebhookEvent
 from server.storage.open import open_database
-from server.storage.writer import Writer
+from server.storage.writer import Job, Writer
 from tests.inbox.mailroom import Mailroom, scripted
+
+T = TypeVar("T")
 
 
 class Objects:
@@ -94,3 +97,51 @@ async def test_whoever_died_with_an_object_in_hand_is_followed_before_the_next_e
     await room.processor().drain()
     assert source.fetched == ["a0", "a1"]
     assert await room.states() == {"done": 2}
+
+
+class Counting:
+    """A writer that counts what it is handed."""
+
+    def __init__(self, real: Writer) -> None:
+        self._real, self.jobs = real, 0
+
+    async def submit(self, job: Job[T]) -> T:
+        self.jobs += 1
+        return await self._real.submit(job)
+
+
+async def test_a_processor_rests_while_another_has_all_objects_in_hand(room: Mailroom) -> None:
+    """The other's fetch takes half a minute: that costs a claim a second, not twenty."""
+    source, release = scripted(room), anyio.Event()
+    address = await room.add("scripted", {}, {})
+    for number in range(2):
+        await room.tell(address, f"a{number}", "Rossi", about="object/a")
+
+    async def hang(_event: WebhookEvent) -> None:
+        await release.wait()
+
+    source.fetching = hang
+    one, two = room.processor(), room.processor(owner="two")
+    counting, rests = Counting(room.shop.writer), list[float]()
+    two.writer = cast("Writer", counting)
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        await room.pass_time(seconds)
+        if sum(rests) >= 30:
+            release.set()
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+
+    two.sleep = sleep
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.drain)
+        while not source.fetched:
+            await anyio.lowlevel.checkpoint()
+        tasks.start_soon(two.run)
+        with anyio.fail_after(20):
+            while await room.states() != {"done": 2}:
+                await anyio.sleep(0.005)
+        two.stop()
+    assert len(rests) <= 31
+    assert counting.jobs <= 31

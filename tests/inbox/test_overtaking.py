@@ -64,9 +64,14 @@ async def forgotten(shop: ToldBack) -> tuple[str, str]:
     """A sale that this server, restored from a backup, has never heard of; and the receiver's name for it."""
     sale = await shop.sell()
     _, reference = await shop.reference(sale)
-    for table in ("sales", "outbox", "identities", "inbox", "mutations"):
-        await shop.execute(f"DELETE FROM {table}")  # noqa: S608  # the names above
+    await forget(shop)
     return sale, reference
+
+
+async def forget(shop: ToldBack) -> None:
+    """As after a restore from a backup that is older than all of it."""
+    for table in ("sales", "outbox", "attempts", "identities", "inbox", "mutations"):
+        await shop.execute(f"DELETE FROM {table}")  # noqa: S608  # the names above
 
 
 async def test_what_says_it_is_ours_is_never_made_but_waits_for_its_record(shop: ToldBack) -> None:
@@ -83,6 +88,33 @@ async def test_what_says_it_is_ours_is_never_made_but_waits_for_its_record(shop:
     assert (await shop.sales(), await shop.reference(sale)) == (1, (None, reference))
 
 
+async def tell_of(shop: ToldBack, record_id: str, reference: str) -> None:
+    """The receiver says that an object of its is such a record of ours."""
+    body, at = json.dumps({"id": reference, "sequence": 7, "record_id": record_id}), datetime.now(UTC)
+    signature = Webhook(SECRET).sign("told-7", at, body)
+    headers = {"webhook-id": "told-7", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
+    assert (await shop.answer(shop.url, headers, body.encode())).status == 200
+
+
+async def test_what_waits_for_its_record_is_looked_at_again_when_an_answer_names_it(shop: ToldBack) -> None:
+    """However long it was until its next look; what else waits there is left alone."""
+    sale = shop.outlet.new_id()
+    create = {"uid": shop.outlet.new_id(), "op": "create", "collection": "sales", "record_id": sale}
+    sold = {**create, "fields": sale_fields(9)}
+    await shop.outlet.push(sold)
+    await shop.relay.drain()
+    _, reference = await shop.reference(sale)
+    await forget(shop)
+    assert await shop.receiver.tell(reference, shop.url) == 200
+    await tell_of(shop, shop.outlet.new_id(), "of-another")
+    shop.outlet.clock.ms += 60 * 60_000
+    await shop.processor.drain()
+    assert await shop.outlet.push(sold) == ["applied"]
+    await shop.relay.drain()
+    await shop.processor.drain()
+    assert sorted(await shop.told()) == [("done", None), ("pending", "not_here_yet")]
+
+
 async def test_what_nobody_knows_for_a_day_is_for_a_person(shop: ToldBack) -> None:
     """It is kept with its reason, and still makes no record."""
     _, reference = await forgotten(shop)
@@ -91,14 +123,6 @@ async def test_what_nobody_knows_for_a_day_is_for_a_person(shop: ToldBack) -> No
     await shop.processor.drain()
     assert await shop.told() == [("quarantined", "unknown_own")]
     assert await shop.sales() == 0
-
-
-async def tell_of(shop: ToldBack, record_id: str, reference: str) -> None:
-    """The receiver says that an object of its is such a record of ours."""
-    body, at = json.dumps({"id": reference, "sequence": 7, "record_id": record_id}), datetime.now(UTC)
-    signature = Webhook(SECRET).sign("told-7", at, body)
-    headers = {"webhook-id": "told-7", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
-    assert (await shop.answer(shop.url, headers, body.encode())).status == 200
 
 
 async def test_a_record_that_was_never_sent_there_is_not_believed(shop: ToldBack) -> None:

@@ -1,6 +1,7 @@
 """Alerts to the owner: told once however many processes see it, signed, and without anybody's data."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from server.ops.alerts.loop import Alerting
 from server.ops.figures import Watch
 from server.outbound import Outbound, open_outbound
 from server.ports import Answer
+from server.resilience.contacts import Contacts
 from server.storage.database import DatabaseError
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
@@ -173,6 +175,19 @@ async def test_silence_of_a_day_is_told(outlet: Outlet, owner: Owner, alerting: 
     await outlet.bind()
     await outlet.sell()
     await outlet.relay(Scripted()).drain()
+    outlet.clock.ms += 24 * HOUR_MS - MINUTE_MS
+    await alerting.once()
+    assert owner.kinds() == []
+    outlet.clock.ms += 2 * MINUTE_MS
+    await alerting.once()
+    assert owner.kinds() == ["silent"]
+
+
+async def test_an_account_that_only_tells_is_not_silent(outlet: Outlet, owner: Owner, alerting: Alerting) -> None:
+    """Nobody calls it, and webhooks came within the day."""
+    endpoint_id, contacts = await outlet.bind(), Contacts()
+    outlet.clock.ms += 24 * HOUR_MS
+    await outlet.writer.submit(Job([], partial(contacts.heard, tenant_id=outlet.tenant_id, endpoint_id=endpoint_id)))
     outlet.clock.ms += 24 * HOUR_MS - MINUTE_MS
     await alerting.once()
     assert owner.kinds() == []

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from server.ops.figures import REMEMBER_MS, Watch
 from server.ops.integrations import Status, age_s, status_of
 from server.outbox.collect import COLUMNS, INSERT
 from server.ports import Answer
+from server.resilience.contacts import Contacts
 from server.storage.database import Tx
 from server.storage.sqlite import SqliteDatabase
 from server.storage.statement import Statement
@@ -73,6 +75,25 @@ async def test_the_status_follows_what_happens(outlet: Outlet) -> None:
     await outlet.relay(Scripted(lambda _call: Answer(422))).drain()
     told.append(await _status(outlet))
     assert told == ["unknown", "ok", "degraded", "down", "ok", "degraded"]
+
+
+async def test_what_an_account_tells_does_not_hide_that_our_calls_fail(outlet: Outlet) -> None:
+    """Its webhooks keep coming while nothing of ours gets through: it is down."""
+    endpoint_id, contacts = await outlet.bind(), Contacts()
+    await outlet.sell()
+    relay = outlet.relay(Scripted(lambda _call: Answer(503)))
+    hear = partial(contacts.heard, tenant_id=outlet.tenant_id, endpoint_id=endpoint_id)
+    for _ in range(2):
+        await relay.drain()
+        outlet.clock.ms += DOWN_AFTER_MS
+        await outlet.writer.submit(Job([], hear))
+    account = await _account(outlet)
+    assert (account.succeeded_at, account.heard_at) == (None, encode_instant(outlet.clock()))
+    assert await _status(outlet) == "down"
+    assert (
+        "rientro_integration_last_webhook_timestamp_seconds{"
+        in expose(await _watch(outlet).figures(), DOWN_AFTER_MS).decode()
+    )
 
 
 async def test_the_last_failure_is_told_by_class_and_code(outlet: Outlet) -> None:

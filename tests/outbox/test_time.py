@@ -72,6 +72,37 @@ async def test_what_was_claimed_before_retry_after_was_heard_is_not_sent(outlet:
     assert len(await outlet.fetch("SELECT attempt FROM attempts")) == 1
 
 
+async def test_retry_after_heard_during_a_look_up_is_heard_before_the_send(outlet: Outlet) -> None:
+    """The look-up found nothing, and another call of this process was throttled meanwhile: nothing is sent."""
+    endpoint = await outlet.bind()
+    await outlet.sell()
+    provider = Scripted(lambda _call: Answer(503), promise="lookup")
+    relay = outlet.relay(provider)
+    await relay.drain()
+    outlet.clock.ms += 60_000
+    until_ms = outlet.clock.ms + 30_001
+
+    def throttled_meanwhile(_call: Call) -> None:
+        relay.left_alone.heard(endpoint, until_ms)
+
+    provider.known = throttled_meanwhile
+    await relay.drain()
+    (row,) = await outlet.rows()
+    assert (len(provider.calls), row.attempts, row.state) == (1, 1, "pending")
+    assert decode_instant(row.next_attempt_at) == until_ms
+
+
+async def test_a_shorter_wish_that_comes_later_does_not_undo_a_longer_one(outlet: Outlet) -> None:
+    """Two calls under way at once are both told to stay away; the one for less long is read last."""
+    endpoint = await outlet.bind()
+    await outlet.sell(2)
+    waits, begun_ms = ["120", "30"], outlet.clock.ms
+    relay = outlet.relay(Scripted(lambda _call: Answer(429, retry_after=waits.pop(0))))
+    await relay.drain()
+    assert waits == []
+    assert relay.left_alone.until_ms(endpoint) == begun_ms + 120_001
+
+
 async def test_a_schedule_ends_after_its_days(outlet: Outlet) -> None:
     """It is tried again and again for as long as the schedule lasts, then it is for a person."""
     await outlet.bind()

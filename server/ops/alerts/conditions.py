@@ -42,6 +42,6 @@ def _of(account: Account, now_ms: int, failing_after_ms: int) -> Iterable[Seen]:
     stuck = sum(account.stuck.values())
     if stuck:
         yield seen("stuck", stuck)
-    silent_ms = now_ms - decode_instant(account.succeeded_at or account.created_at)
+    silent_ms = now_ms - decode_instant(account.in_contact_at or account.created_at)
     if silent_ms >= SILENT_MS:
         yield seen("silent", silent_ms // (60 * 60 * 1000))

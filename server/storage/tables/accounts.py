@@ -113,7 +113,10 @@ class GateRow(SQLModel, table=True):
 
 
 class ContactRow(SQLModel, table=True):
-    """When an endpoint was last reached, to the minute, and what went wrong there last. `error` is a stable word."""
+    """When our calls last reached an endpoint, to the minute, and what went wrong there last, by a stable word.
+
+    `heard_at` is when it last told us something.
+    """
 
     __tablename__ = "contacts"
     tenant_id: str = uuid(key=True)
@@ -122,6 +125,7 @@ class ContactRow(SQLModel, table=True):
     failed_at: str | None = instant(nullable=True)
     error_class: str | None = text(16, nullable=True)
     error: str | None = text(64, nullable=True)
+    heard_at: str | None = instant(nullable=True)
 
 
 class AlertRow(SQLModel, table=True):

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from server.storage.types import InstantType
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -35,6 +37,9 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
             postgresql_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
         )
+
+    with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("heard_at", InstantType(), nullable=True))
 
 
 def downgrade() -> None:
