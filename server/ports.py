@@ -66,6 +66,8 @@ class Route:
     `write_back` gives the server-owned fields that tell of a delivery's end (delivered, answered, dead, in_doubt) and
     of the provider's reference. `echo`: also changes this very provider caused. `supersedes`: a newer delivery makes
     waiting ones of the same record, route and endpoint needless while they are unattempted; never for money.
+    `may_fall_back`: a delivery that is proven to have had no effect may go through the endpoint's fallback; only where
+    each delivery says everything by itself, and never for money.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Route:
     on_dead: OnDead = "block"
     echo: bool = False
     supersedes: bool = False
+    may_fall_back: bool = False
 
 
 class Cause(NamedTuple):
@@ -340,7 +343,7 @@ class Draft(NamedTuple):
     `watermark` says how old it is: the provider's own version, sequence or time of the last update, as a whole number
     that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
     leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
-    a second time.
+    a second time. `mapping` is the version of the mapping that read it: what a newer one makes of it is news.
     """
 
     collection: str
@@ -352,6 +355,7 @@ class Draft(NamedTuple):
     watermark: int | None = None
     final: bool = False
     ours: Ours | None = None
+    mapping: int = 1
 
 
 class Reading(NamedTuple):

@@ -89,6 +89,12 @@ class Outbound:
         auth = self._auth(account, credentials)
         return await self._send("GET", url, _Sending(credentials, headers, timeout_s, limit, auth=auth))
 
+    async def options(self, url: str, timeout_s: float, account: Account) -> Reply:
+        """OPTIONS as `account`: asks what could be done there, and does nothing. Raises as `post` does."""
+        credentials = _credentials(account)
+        auth = self._auth(account, credentials)
+        return await self._send("OPTIONS", url, _Sending(credentials, {}, timeout_s, auth=auth))
+
     async def ask_for_token(
         self, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float, credentials: Credentials
     ) -> Reply:
