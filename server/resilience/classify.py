@@ -45,6 +45,7 @@ _BY_REASON: Mapping[str, Classified] = {
     "insecure_url": Classified("permanent", "insecure_url"),
     "private_address": Classified("permanent", "private_address"),
     "unsendable": Classified("permanent", "unsendable"),
+    "unresolved": Classified("transient", "name_not_found"),
     "connect": Classified("transient", "connect_failed"),
     "connect_timeout": Classified("transient", "connect_timeout"),
     "pool_timeout": Classified("transient", "pool_timeout"),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from server.storage.types import UuidType
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -35,6 +37,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
             postgresql_where=sa.text("state IN ('pending', 'leased') AND object_id IS NOT NULL"),
         )
+
+    with op.batch_alter_table("endpoints", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("fallback_id", UuidType(), nullable=True))
+        batch_op.add_column(sa.Column("fallback_after_s", sa.BigInteger(), nullable=True))
+
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("origin_id", UuidType(), nullable=True))
 
 
 def downgrade() -> None:
