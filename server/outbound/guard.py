@@ -33,7 +33,13 @@ Reason = Literal[
     "write",
     "read",
     "read_timeout",
+    "not_sent",
 ]
+
+
+class NotSentError(httpx.TransportError):
+    """The request was only to be looked at."""
+
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
@@ -47,6 +53,7 @@ _REASONS: tuple[tuple[type[httpx.HTTPError], Reason], ...] = (
     (httpx.WriteError, "write"),
     (httpx.UnsupportedProtocol, "bad_url"),
     (httpx.LocalProtocolError, "unsendable"),
+    (NotSentError, "not_sent"),
 )
 # Alerts a server sends about our certificate. Under TLS 1.3 they arrive after our side of the handshake, as the first
 # thing read: the request may have left by then, but a server that refuses the handshake has not looked at it.

@@ -54,6 +54,7 @@ _BY_REASON: Mapping[str, Classified] = {
     "write": Classified("transient", "write_failed", maybe_done=True),
     "read": Classified("transient", "answer_lost", maybe_done=True),
     "read_timeout": Classified("transient", "answer_timeout", maybe_done=True),
+    "not_sent": Classified("unknown", "not_sent"),  # it was only looked at
     "deadline": Classified("transient", "deadline", maybe_done=True),
 }
 
