@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     `metrics_token` lets a scraper read `/metrics` from another machine; without it, only this one may. `alert_url` gets
     a message, signed by `alert_secret`, when something wants a person; `alert_after_minutes`: for so long deliveries
     must be failing before they do.
+    `providers` names modules with providers beside our own, divided by commas.
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     relay: bool = True
     lease_s: float = Field(default=60, ge=2, le=3600)
     retention_days: int = Field(default=90, ge=1, le=36_500)
+    providers: str = ""
     heartbeat_s: float = Field(default=20, gt=0, le=29)
     log_level: str = "INFO"
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
@@ -75,6 +77,11 @@ class Settings(BaseSettings):
         if not _SIGNING_SECRET.fullmatch(self.alert_secret.get_secret_value()):
             raise ValueError("RIENTRO_ALERT_SECRET is not of the form whsec_… with base64 after it")
         return self
+
+    @property
+    def provider_modules(self) -> list[str]:
+        """The modules that `providers` names."""
+        return [name.strip() for name in self.providers.split(",") if name.strip()]
 
     @property
     def down_after_ms(self) -> int:

@@ -3,7 +3,7 @@
 import re
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -12,9 +12,9 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
 from server.app.outside import open_outside
-from server.app.providers import FORMS, Adapters, make_adapters
 from server.app.workers import Workers, alerting, watching
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
         async with AsyncExitStack() as opened:
             core = await opened.enter_async_context(open_core(settings, migrate=migrate))
             outbound = await opened.enter_async_context(open_outside(core, settings))
-            adapters = make_adapters(outbound, now_ms)
+            adapters = core.kinds.adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
             services = _services(core, outbound, adapters, workers, openapi(api), settings)
             await opened.enter_async_context(services.pokes.running())
@@ -74,7 +74,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
 async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
     async with open_core(settings) as core, open_outside(core, settings) as outbound:
-        workers = Workers(core, make_adapters(outbound, now_ms), settings.lease_s)
+        workers = Workers(core, core.kinds.adapters(outbound, now_ms), settings.lease_s)
         watched = watching(core, lambda _tenant: workers.wake())
         async with watched, workers.running(), alerting(core, outbound, settings):
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -94,7 +94,7 @@ def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], No
 def _services(
     core: Core,
     outbound: Outbound,
-    adapters: Adapters,
+    adapters: Sequence[Adapter],
     workers: Workers | None,
     document: Mapping[str, Any],
     settings: Settings,
@@ -105,7 +105,7 @@ def _services(
     receiver = Receiver(
         database=core.database,
         writer=core.writer,
-        sources={source.name: source for source in adapters.sources},
+        sources={source.name: source for source in adapters},
         secrets=core.credentials.secrets,
         clock=now_ms,
         new_id=uuid7,
@@ -120,7 +120,7 @@ def _services(
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
-        watching=Watching(core.watch, settings.metrics_token, tuple(FORMS), settings.down_after_ms),
+        watching=Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         openapi=document,
     )

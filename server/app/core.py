@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from server.app.providers import FORMS
+from server.app.providers import Kinds, load_kinds
 from server.auth.admin import Admin
 from server.auth.guard import Guard
 from server.auth.keys import Keys as ApiKeys
@@ -17,7 +17,6 @@ from server.auth.sessions import Sessions
 from server.auth.signer import Signer
 from server.auth.tokens import RefreshTokens
 from server.collections import registry as described
-from server.collections import routes
 from server.credentials.consents import Consents
 from server.credentials.dates import Dates
 from server.credentials.endpoints import Endpoints
@@ -55,6 +54,7 @@ def now_ms() -> int:
 class Core:
     """The server, the relay alone and the command line all stand on this."""
 
+    kinds: Kinds
     database: Database
     registry: Registry
     writer: Writer
@@ -106,11 +106,12 @@ def _core(settings: Settings, database: Database) -> Core:
     ring = open_ring(settings.data, secret)
     vault = Vault(ring)
     writer = Writer(database, clock=now_ms, nonce=lambda: secrets.token_hex(8))
-    registry = described()
-    records, forwarder = Records(registry), Forwarder(routes())
+    registry, kinds = described(), load_kinds(settings.provider_modules)
+    records, forwarder = Records(registry), Forwarder(kinds.routes)
     applier = Applier(records, forwarder)
     access = _access(settings, database, writer, vault)
     return Core(
+        kinds=kinds,
         database=database,
         registry=registry,
         writer=writer,
@@ -122,8 +123,8 @@ def _core(settings: Settings, database: Database) -> Core:
         vault=vault,
         admin=Admin(database, writer, access.keys, uuid7),
         access=access,
-        endpoints=Endpoints(database, writer, vault, FORMS, routes(), uuid7),
-        credentials=_keeping(database, writer, vault, ring),
+        endpoints=Endpoints(database, writer, vault, kinds.forms, kinds.routes, uuid7),
+        credentials=_keeping(database, writer, vault, ring, kinds),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
     )
@@ -141,12 +142,12 @@ def _access(settings: Settings, database: Database, writer: Writer, vault: Vault
     )
 
 
-def _keeping(database: Database, writer: Writer, vault: Vault, ring: Callable[[], Ring]) -> Keeping:
+def _keeping(database: Database, writer: Writer, vault: Vault, ring: Callable[[], Ring], kinds: Kinds) -> Keeping:
     opened = EndpointSecrets(vault, now_ms)
     tokens = TokenStore(database, writer, vault, now_ms, _RANDOM)
     return Keeping(
         secrets=opened,
-        keys=Keys(writer, vault, FORMS, now_ms),
+        keys=Keys(writer, vault, kinds.forms, now_ms),
         tokens=tokens,
         consents=Consents(database, writer, vault, opened, tokens),
         dates=Dates(database),

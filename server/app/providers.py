@@ -1,33 +1,76 @@
-"""Every provider there is, named here and nowhere else: a new one is a folder and its lines on this page."""
+"""Every provider there is: those named here, a line each, and those that `RIENTRO_PROVIDERS` names.
 
-from collections.abc import Callable, Mapping
+A module of its own (any package that can be imported) has `PROVIDER`, the adapter's class, and `ROUTES`, what of which
+collection goes to it. It runs inside this process with everything that has: name only what you would install.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from server.adapter import Adapter
+from server.collections import routes
 from server.outbound import Outbound
-from server.ports import Provider, Source
+from server.ports import Route
 from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
 from server.providers.sdi.adapter import SdiProvider
+from server.settings import SettingsError
 
-FORMS: Mapping[str, type[BaseModel]] = {
-    HttpProvider.name: HttpProvider.settings,
-    PosProvider.name: PosProvider.settings,
-    SdiProvider.name: SdiProvider.settings,
-}
-"""The form of an endpoint's settings, by provider."""
+
+class Kind(NamedTuple):
+    """A kind of provider: its name, the form of an account's settings, and how an adapter is made."""
+
+    name: str
+    settings: type[BaseModel]
+    make: Callable[[Outbound, Callable[[], int]], Adapter]
 
 
 @dataclass(frozen=True)
-class Adapters:
-    """Providers as the two engines see them: those that are told, and those that tell."""
+class Kinds:
+    """The kinds of providers of this server, and what goes to them."""
 
-    providers: tuple[Provider, ...]
-    sources: tuple[Source, ...]
+    kinds: Sequence[Kind]
+    routes: Sequence[Route]
+
+    @property
+    def forms(self) -> Mapping[str, type[BaseModel]]:
+        """The form of an account's settings, by provider."""
+        return {kind.name: kind.settings for kind in self.kinds}
+
+    def adapters(self, outbound: Outbound, clock: Callable[[], int]) -> Sequence[Adapter]:
+        """All adapters, sharing one way out."""
+        return [kind.make(outbound, clock) for kind in self.kinds]
 
 
-def make_adapters(outbound: Outbound, clock: Callable[[], int]) -> Adapters:
-    """All adapters, sharing one way out."""
-    http, pos, sdi = HttpProvider(outbound, clock), PosProvider(outbound, clock), SdiProvider(outbound, clock)
-    return Adapters(providers=(http, pos, sdi), sources=(http, pos, sdi))
+OWN = (
+    Kind(HttpProvider.name, HttpProvider.settings, HttpProvider),
+    Kind(PosProvider.name, PosProvider.settings, PosProvider),
+    Kind(SdiProvider.name, SdiProvider.settings, SdiProvider),
+)
+
+
+def load_kinds(modules: Sequence[str]) -> Kinds:
+    """Our own kinds and those of `modules`. Raises SettingsError."""
+    loaded = [_load(name) for name in modules]
+    kinds = [*OWN, *(kind for kind, _ in loaded)]
+    declared = [*routes(), *(route for _, its in loaded for route in its)]
+    for what, names in (("providers", [kind.name for kind in kinds]), ("routes", [route.name for route in declared])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SettingsError(f"RIENTRO_PROVIDERS: two {what} are named {', '.join(twice)}")
+    return Kinds(kinds, declared)
+
+
+def _load(name: str) -> tuple[Kind, Sequence[Route]]:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise SettingsError(f"RIENTRO_PROVIDERS: {name} cannot be imported: {error}") from None
+    provider: Any = getattr(module, "PROVIDER", None)
+    if provider is None:
+        raise SettingsError(f"RIENTRO_PROVIDERS: {name} has no PROVIDER")
+    return Kind(provider.name, provider.settings, provider), getattr(module, "ROUTES", ())

@@ -4,15 +4,14 @@ Once a day what is older than the retention is tidied away.
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 
+from server.adapter import Adapter
 from server.app.core import Core, now_ms
-from server.app.providers import Adapters
 from server.app.tidying import Tidying
-from server.collections import routes
 from server.ids import uuid7
 from server.inbox.observe import Observer
 from server.inbox.poll import Polling
@@ -29,13 +28,13 @@ _RANDOM = random.SystemRandom().random
 class Workers:
     """The workers of a process; they are woken together, and stopped in one go."""
 
-    def __init__(self, core: Core, adapters: Adapters, lease_s: float) -> None:
+    def __init__(self, core: Core, adapters: Sequence[Adapter], lease_s: float) -> None:
         """Nothing runs yet."""
         self.processor = Processor(
             database=core.database,
             writer=core.writer,
             registry=core.registry,
-            sources=adapters.sources,
+            sources=adapters,
             secrets=core.credentials.secrets,
             applying=core.applier,
             owner=uuid7(),
@@ -46,8 +45,8 @@ class Workers:
         self.relay = Relay(
             database=core.database,
             writer=core.writer,
-            routes=routes(),
-            providers=adapters.providers,
+            routes=core.kinds.routes,
+            providers=adapters,
             secrets=core.credentials.secrets,
             applying=core.applier,
             owner=uuid7(),
@@ -59,7 +58,7 @@ class Workers:
         self.polling = Polling(
             database=core.database,
             writer=core.writer,
-            sources=adapters.sources,
+            sources=adapters,
             secrets=core.credentials.secrets,
             clock=now_ms,
             random=_RANDOM,

@@ -78,6 +78,7 @@ _PLAIN_ERRORS = (
     RotationError,
     SealedError,
     SecretKeyError,
+    SettingsError,
     SyncError,
     UnknownTenantError,
     ValueError,

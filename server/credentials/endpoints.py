@@ -23,6 +23,10 @@ _ADD = Statement(
        VALUES (:tenant_id, :endpoint_id, :provider, :name, :settings, :sealed, false, :created_at)"""
 )
 _BIND = Statement("INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, :route, :endpoint_id)")
+_CALLED = Statement(
+    """SELECT endpoint_id, provider, name FROM endpoints WHERE tenant_id = :tenant_id
+       ORDER BY created_at, endpoint_id"""
+)
 _LIST = Statement(
     """SELECT e.endpoint_id, e.provider, e.name, e.paused, e.created_at, e.not_before, g.state, g.failures, g.openings,
          g.ready_ms
@@ -40,6 +44,14 @@ class NewEndpoint(NamedTuple):
 
     endpoint_id: str
     webhook_path: str
+
+
+class Named(NamedTuple):
+    """An endpoint by its id, its provider and what people call it."""
+
+    endpoint_id: str
+    provider: str
+    name: str
 
 
 class EndpointLine(NamedTuple):
@@ -113,6 +125,21 @@ class Endpoints:
             return [_line(tenant_id, *row) for row in await tx.fetch(_LIST, (tenant_id,))]
 
         return await self._database.read(work)
+
+
+async def pick(database: Database, tenant_id: str, called: str) -> Named:
+    """The endpoint of a tenant that has this id or name. Raises EndpointError where none has, or several."""
+
+    async def work(tx: Tx) -> Sequence[Named]:
+        return [Named(*row) for row in await tx.fetch(_CALLED, (tenant_id,))]
+
+    known = await database.read(work)
+    found = [one for one in known if one.endpoint_id == called.lower()] or [one for one in known if one.name == called]
+    if not found:
+        raise EndpointError(f"there is no account {called!r} here: see `rientro provider list`")
+    if len(found) > 1:
+        raise EndpointError(f"several accounts are called {called!r}: use an id: {', '.join(one[0] for one in found)}")
+    return found[0]
 
 
 def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = "") -> str:

@@ -5,7 +5,8 @@ Rules:
 1. Every ending UPDATE names the fence. Whose lease was taken over ends nothing: the job raises, and the records it
    would have written are rolled back with it.
 2. What was told is written through the engine's door, in wire form, checked as strictly as a client's. A mutation's uid
-   follows from (provider, endpoint, version told, key), so that the same news applies once, whoever brings it again.
+   follows from (provider, endpoint, version told, key, the mapping's version), so that the same news applies once,
+   whoever brings it again.
 3. A draft that is refused is no reason to lose the others of its event, nor to count as applied: the job raises with
    the refused ones, and is run again without them, to end in quarantine.
 4. What is older than what is here is left out; an event with nothing else in it ends as `stale`.
@@ -145,6 +146,8 @@ def _mutation(claimed: Claimed, identified: Identified) -> dict[str, Any]:
     told = draft.version or claimed.event_id
     if not draft.version and claimed.contradicts:  # another body under a known id: told apart from what came before
         told = f"{told} {sha256(claimed.body).hexdigest()}"
+    if draft.mapping > 1:  # read anew by another mapping, the same event says something else
+        told = f"{told} mapping:{draft.mapping}"
     return {
         "mutation_id": 1,
         "uid": derived("told", claimed.endpoint.provider, claimed.endpoint_id, told, draft.collection, draft.key),

@@ -89,6 +89,12 @@ class Outbound:
         auth = self._auth(account, credentials)
         return await self._send("GET", url, _Sending(credentials, headers, timeout_s, limit, auth=auth))
 
+    async def options(self, url: str, timeout_s: float, account: Account) -> Reply:
+        """OPTIONS as `account`: asks what could be done there, and does nothing. Raises as `post` does."""
+        credentials = _credentials(account)
+        auth = self._auth(account, credentials)
+        return await self._send("OPTIONS", url, _Sending(credentials, {}, timeout_s, auth=auth))
+
     async def ask_for_token(
         self, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float, credentials: Credentials
     ) -> Reply:
@@ -130,10 +136,16 @@ class _Sending(NamedTuple):
 
 @asynccontextmanager
 async def open_outbound(
-    *, allow_loopback: bool, clock_s: Callable[[], int] = lambda: int(time.time())
+    *,
+    allow_loopback: bool,
+    clock_s: Callable[[], int] = lambda: int(time.time()),
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Outbound]:
-    """Clients for the process's life; connections are kept and shared, nothing else is."""
-    clients = _Clients(allow_loopback=allow_loopback)
+    """Clients for the process's life; connections are kept and shared, nothing else is.
+
+    `transport` takes the place of the network, for whoever wants to see requests and not send them.
+    """
+    clients = _Clients(allow_loopback=allow_loopback, transport=transport)
     try:
         yield Outbound(clients, allow_loopback=allow_loopback, clock_s=clock_s)
     finally:
@@ -143,8 +155,8 @@ async def open_outbound(
 class _Clients:
     """One client for each identity we show; those not used for long make room."""
 
-    def __init__(self, *, allow_loopback: bool) -> None:
-        self._allow_loopback = allow_loopback
+    def __init__(self, *, allow_loopback: bool, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._allow_loopback, self._transport = allow_loopback, transport
         self._open: OrderedDict[bytes, httpx.AsyncClient] = OrderedDict()
         self._users: dict[httpx.AsyncClient, int] = {}
 
@@ -155,7 +167,8 @@ class _Clients:
         identity = None if shown is None else shown.get_secret_value()
         key = sha256(repr((identity, roots)).encode()).digest()
         if key not in self._open:
-            self._open[key] = _make_client(_context(identity, roots), allow_loopback=self._allow_loopback)
+            context = _context(identity, roots)  # also where nothing is sent: what cannot be used is found here
+            self._open[key] = _make_client(self._transport or _guarded(context, allow_loopback=self._allow_loopback))
         client = self._open[key]
         self._open.move_to_end(key)
         self._users[client] = self._users.get(client, 0) + 1
@@ -182,7 +195,7 @@ class _Clients:
             await self._open.popitem()[1].aclose()
 
 
-def _make_client(context: ssl.SSLContext, *, allow_loopback: bool) -> httpx.AsyncClient:
+def _guarded(context: ssl.SSLContext, *, allow_loopback: bool) -> httpx.AsyncHTTPTransport:
     transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
     # httpx has no option for the network backend (encode/httpx#3749), so its pool is replaced by one that has.
     transport._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
@@ -192,6 +205,10 @@ def _make_client(context: ssl.SSLContext, *, allow_loopback: bool) -> httpx.Asyn
         keepalive_expiry=5,
         network_backend=GuardedBackend(allow_loopback=allow_loopback),
     )
+    return transport
+
+
+def _make_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=transport,
         trust_env=False,

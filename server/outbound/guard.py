@@ -24,6 +24,7 @@ Reason = Literal[
     "insecure_url",
     "private_address",
     "unsendable",
+    "unresolved",
     "connect",
     "connect_timeout",
     "pool_timeout",
@@ -32,7 +33,13 @@ Reason = Literal[
     "write",
     "read",
     "read_timeout",
+    "not_sent",
 ]
+
+
+class NotSentError(httpx.TransportError):
+    """The request was only to be looked at."""
+
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
@@ -46,6 +53,7 @@ _REASONS: tuple[tuple[type[httpx.HTTPError], Reason], ...] = (
     (httpx.WriteError, "write"),
     (httpx.UnsupportedProtocol, "bad_url"),
     (httpx.LocalProtocolError, "unsendable"),
+    (NotSentError, "not_sent"),
 )
 # Alerts a server sends about our certificate. Under TLS 1.3 they arrive after our side of the handshake, as the first
 # thing read: the request may have left by then, but a server that refuses the handshake has not looked at it.
@@ -69,6 +77,10 @@ class OutboundError(Exception):
 
 class _PrivateAddressError(httpcore.ConnectError):
     """The name leads to an address that nobody outside may make us call."""
+
+
+class _UnresolvedError(httpcore.ConnectError):
+    """Nobody knows an address for the name."""
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -145,7 +157,7 @@ async def _resolve(host: str, port: int) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise httpcore.ConnectError from None
+        raise _UnresolvedError from None
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
@@ -161,6 +173,8 @@ def reason_of(error: Exception) -> Reason:
     causes = list(_causes(error))
     if any(isinstance(cause, _PrivateAddressError) for cause in causes):
         return "private_address"
+    if any(isinstance(cause, _UnresolvedError) for cause in causes):
+        return "unresolved"
     refusals = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
     if any(word in str(refusal.reason) for refusal in refusals for word in _CERTIFICATE_ALERTS):
         return "certificate_refused"

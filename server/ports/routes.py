@@ -43,6 +43,8 @@ class Route:
     `write_back` gives the server-owned fields that tell of a delivery's end (delivered, answered, dead, in_doubt) and
     of the provider's reference. `echo`: also changes this very provider caused. `supersedes`: a newer delivery makes
     waiting ones of the same record, route and endpoint needless while they are unattempted; never for money.
+    `may_fall_back`: a delivery that is proven to have had no effect may go through the endpoint's fallback; only where
+    each delivery says everything by itself, and never for money.
     """
 
     name: str
@@ -55,3 +57,4 @@ class Route:
     on_dead: OnDead = "block"
     echo: bool = False
     supersedes: bool = False
+    may_fall_back: bool = False

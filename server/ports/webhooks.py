@@ -110,7 +110,7 @@ class Draft(NamedTuple):
     `watermark` says how old it is: the provider's own version, sequence or time of the last update, as a whole number
     that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
     leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
-    a second time.
+    a second time. `mapping` is the version of the mapping that read it: what a newer one makes of it is news.
     """
 
     collection: str
@@ -122,6 +122,7 @@ class Draft(NamedTuple):
     watermark: int | None = None
     final: bool = False
     ours: Ours | None = None
+    mapping: int = 1
 
 
 class Reading(NamedTuple):

@@ -45,6 +45,7 @@ _BY_REASON: Mapping[str, Classified] = {
     "insecure_url": Classified("permanent", "insecure_url"),
     "private_address": Classified("permanent", "private_address"),
     "unsendable": Classified("permanent", "unsendable"),
+    "unresolved": Classified("transient", "name_not_found"),
     "connect": Classified("transient", "connect_failed"),
     "connect_timeout": Classified("transient", "connect_timeout"),
     "pool_timeout": Classified("transient", "pool_timeout"),
@@ -53,6 +54,7 @@ _BY_REASON: Mapping[str, Classified] = {
     "write": Classified("transient", "write_failed", maybe_done=True),
     "read": Classified("transient", "answer_lost", maybe_done=True),
     "read_timeout": Classified("transient", "answer_timeout", maybe_done=True),
+    "not_sent": Classified("unknown", "not_sent"),  # it was only looked at
     "deadline": Classified("transient", "deadline", maybe_done=True),
 }
 

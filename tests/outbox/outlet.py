@@ -110,6 +110,7 @@ class Outlet:
         """A new endpoint that a route leads to."""
         endpoint_id = self.new_id()
         secret = settings.pop("secret", None)
+        secrets = settings.pop("secrets", {"secret": secret} if secret else {})
 
         async def job(writing: Writing) -> None:
             row = {
@@ -117,7 +118,7 @@ class Outlet:
                 "endpoint_id": endpoint_id,
                 "provider": provider,
                 "settings": json.dumps(settings),
-                "sealed": json.dumps({"secret": secret}) if secret else "",
+                "sealed": json.dumps(secrets) if secrets else "",
                 "created_at": writing.now,
             }
             await writing.tx.execute(_ENDPOINT, row)

@@ -75,7 +75,7 @@ def test_two_secrets_are_live_during_a_rotation(scheme: InvoicetronicScheme) -> 
 
 def drafts(file: bytes, sdi_id: str | None = "9") -> list[Draft]:
     """The drafts of a file."""
-    return [one for one in invoice_drafts(parse_file(file), sdi_id, TIMESTAMP) if isinstance(one, Draft)]
+    return [one for one in invoice_drafts(parse_file(file), sdi_id, TIMESTAMP, account()) if isinstance(one, Draft)]
 
 
 def test_a_credit_note_is_negative() -> None:

@@ -9,7 +9,7 @@ later the other side may tell, by the scheme that the endpoint's settings name.
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -17,9 +17,13 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_valida
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from server.outbound import Credentials, Outbound, Reply
-from server.ports import Answer, Call, Operation, Poller, WebhookScheme
+from server.adapter import Health
+from server.mapping import PayloadMapping
+from server.outbound import MAX_ANSWER_BYTES, Credentials, Outbound, Reply
+from server.ports import Account, Answer, Call, Operation, Poller, WebhookScheme
+from server.providers.http.health import judge
 from server.providers.http.schemes import HintScheme, SignedScheme
+from server.providers.http.told import OBJECT
 from server.resilience.errors import PermanentError
 from server.resilience.limits import Limits
 
@@ -34,6 +38,7 @@ class HttpSettings(Limits, Credentials):
     `timeout`, in seconds, bounds each step of a call. Credentials beside that signature are `server.outbound`'s.
     `scheme` says how the other side tells us of what it made, if it does. Where it sends hints, an object is fetched
     below `objects_url`, and the address they come to ends in `hook`, which is made up where none is given.
+    `health_url` is asked (GET, with the credentials) when somebody tries the account; a 2xx means that it works.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +49,7 @@ class HttpSettings(Limits, Credentials):
     scheme: Literal["standard", "hint"] | None = None
     objects_url: Annotated[str, Field(max_length=2000)] | None = None
     hook: SecretStr | None = None
+    health_url: Annotated[str, Field(max_length=2000)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -100,8 +106,20 @@ class HttpProvider:
         """None: a generic endpoint cannot be asked for what is new."""
         return {}
 
+    def mappings(self) -> Sequence[PayloadMapping[Any, Any]]:
+        """What is told of an object."""
+        return (OBJECT,)
+
+    async def health(self, account: Account) -> Health:
+        """GET `health_url`, or OPTIONS where deliveries go: neither is signed, and neither makes anything."""
+        settings = _settings(account)
+        if settings.health_url is None:
+            return judge(await self._outbound.options(settings.url, settings.timeout, account), declared=False)
+        reply = await self._outbound.get(settings.health_url, {}, settings.timeout, MAX_ANSWER_BYTES, account)
+        return judge(reply, declared=True)
+
     async def _post(self, call: Call) -> Answer:
-        settings = _settings(call)
+        settings = _settings(call.account)
         headers = self._headers(call, settings)
         reply = await self._outbound.post(settings.url, call.payload.encode(), headers, settings.timeout, call.account)
         return _answer(reply)
@@ -122,9 +140,9 @@ class HttpProvider:
         }
 
 
-def _settings(call: Call) -> HttpSettings:
+def _settings(account: Account) -> HttpSettings:
     try:
-        return HttpSettings.model_validate({**call.account.settings, **call.account.secrets})
+        return HttpSettings.model_validate({**account.settings, **account.secrets})
     except ValidationError:
         raise PermanentError("bad_settings") from None
 

@@ -48,7 +48,7 @@ class SignedScheme:
 
     def read(self, event: WebhookEvent, _fetched: Fetched | None) -> Reading:
         """News of a record of ours. Raises UnusableEventError."""
-        return read_object(event.body, event.account.endpoint_id)
+        return read_object(event.body, event.account)
 
 
 class HintScheme:
@@ -82,7 +82,7 @@ class HintScheme:
         """News of a record of ours. Raises UnusableEventError."""
         if fetched is None or fetched.content is None:
             raise UnusableEventError("no_object", "There is no object under this name.")
-        return read_object(fetched.content, event.account.endpoint_id, _hinted(event.body))
+        return read_object(fetched.content, event.account, _hinted(event.body))
 
 
 def _named(body: bytes) -> str | None:

@@ -4,11 +4,13 @@ Members we do not know are left alone. An object says which record of ours it is
 key we sent. Who keeps neither leaves them out.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, TypeAdapter
 
-from server.ports import Draft, Ours, Reading, UnusableEventError
+from server.mapping import PayloadMapping
+from server.ports import Account, Ours, Reading, UnusableEventError
 from sync.wire import UUID
 
 MADE_OF = "sales"
@@ -44,23 +46,32 @@ class Hint(BaseModel):
     id: Annotated[ObjectId, AfterValidator(_no_step)]
 
 
-def read_object(content: bytes, endpoint_id: str, asked_for: str | None = None) -> Reading:
+class Reference(BaseModel):
+    """What a record is told: the other side's name for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    forward_reference: str
+
+
+def to_ours(told: Object, _settings: Mapping[str, Any]) -> Reference:
+    """The object's name."""
+    return Reference(forward_reference=told.id)
+
+
+def to_theirs(ours: Reference, _object_id: str) -> Object:
+    """An object of that name, as it was first."""
+    return Object(id=ours.forward_reference, sequence=1)
+
+
+OBJECT = PayloadMapping("http.object", 1, MADE_OF, Object, Reference, to_ours, to_theirs)
+
+
+def read_object(content: bytes, account: Account, asked_for: str | None = None) -> Reading:
     """The object as news of the record it was made of; `asked_for` by its name. Raises UnusableEventError."""
-    try:
-        told = Object.model_validate_json(content)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        reasons = dict.fromkeys(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['type']}" for one in found)
-        raise UnusableEventError("invalid", "; ".join([*reasons][:5])) from None
+    told = OBJECT.parse(content)
     if asked_for not in {None, told.id}:
         raise UnusableEventError("another_object", "It is another object than the one that was asked for.")
-    draft = Draft(
-        MADE_OF,
-        f"{endpoint_id}:{told.id}",
-        f"{told.id} {told.sequence}",
-        {"forward_reference": told.id},
-        watermark=told.sequence,
-        final=told.final,
-        ours=Ours(told.record_id, told.idempotency_key),
-    )
-    return Reading([draft])
+    draft = OBJECT.draft(told, account, f"{account.endpoint_id}:{told.id}", f"{told.id} {told.sequence}")
+    ours = Ours(told.record_id, told.idempotency_key)
+    return Reading([draft._replace(watermark=told.sequence, final=told.final, ours=ours)])

@@ -4,14 +4,14 @@ Amounts and quantities are decimal strings, never JSON numbers: a float that los
 one that did not. Members we do not know are left alone, for vendors add them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, TypeAdapter
 
 from sync.wire import CODE, DAY, MONEY, QUANTITY, RATE, UUID, WireType, text
 
 SALE_CREATED = "sale.created"
-VERSION = 1
+VERSION: Final = 1
 
 
 def _wire(kind: WireType) -> AfterValidator:

@@ -1,14 +1,17 @@
 """Points of sale: what an endpoint of theirs needs to know, and the ways they tell us things."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
+from server.adapter import Health
+from server.mapping import PayloadMapping
 from server.outbound import Outbound
-from server.ports import Operation, Poller, WebhookScheme
+from server.ports import Account, Operation, Poller, WebhookScheme
+from server.providers.pos.mapping import SALE
 from server.providers.pos.standard import StandardScheme
 from sync.wire import CODE_PATTERN
 
@@ -59,3 +62,13 @@ class PosProvider:
     def pollers(self) -> Mapping[str, Poller]:
         """None: a generic point of sale cannot be asked."""
         return {}
+
+    def mappings(self) -> Sequence[PayloadMapping[Any, Any]]:
+        """A sale."""
+        return (SALE,)
+
+    async def health(self, _account: Account) -> Health:
+        """Nobody is asked."""
+        return Health(
+            good=True, said="a point of sale tells us and cannot be asked: its webhooks show whether it works"
+        )

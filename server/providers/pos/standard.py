@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from server.mapping import PayloadMapping, reasons
 from server.ports import (
     Account,
-    Draft,
     Fetched,
     Reading,
     Received,
@@ -19,7 +19,7 @@ from server.ports import (
     UnusableEventError,
     WebhookEvent,
 )
-from server.providers.pos.mapping import sale_fields
+from server.providers.pos.mapping import SALE, Sale
 from server.providers.pos.payload import SALE_CREATED, VERSION, Envelope, SaleV1
 from server.standard_webhooks import HEADERS, verify
 
@@ -31,6 +31,10 @@ class StandardScheme:
 
     kind: SchemeKind = "signed"
     kept_headers = HEADERS
+
+    def __init__(self, mapping: PayloadMapping[SaleV1, Sale] = SALE) -> None:
+        """How a sale is read."""
+        self._mapping = mapping
 
     def verify(self, account: Account, received: Received) -> Recognised:
         """Check signature and time. Raises WebhookRefusedError."""
@@ -47,17 +51,13 @@ class StandardScheme:
         try:
             envelope = Envelope.model_validate_json(event.body)
         except ValidationError as error:
-            raise _unusable("malformed", error) from None
+            raise UnusableEventError("malformed", reasons(error)) from None
         if envelope.type != SALE_CREATED:
             return Reading(ignored="events of this type are no business of ours")
         if envelope.data.get("version") != VERSION:
             raise UnusableEventError("unknown_version", f"this server reads version {VERSION} of {SALE_CREATED}")
-        try:
-            told = SaleV1.model_validate(envelope.data)
-        except ValidationError as error:
-            raise _unusable("invalid", error) from None
-        fields = sale_fields(told, event.account.settings["shop"])
-        return Reading([Draft("sales", f"{event.account.endpoint_id}:{told.id}", "", fields)])
+        told = self._mapping.parse(envelope.data)
+        return Reading([self._mapping.draft(told, event.account, f"{event.account.endpoint_id}:{told.id}")])
 
 
 def _named(body: bytes) -> tuple[str, str | None]:
@@ -71,15 +71,3 @@ def _named(body: bytes) -> tuple[str, str | None]:
     sale_id = data.get("id") if isinstance(data, dict) else None
     named = f"sale/{sale_id}" if isinstance(sale_id, str) else None
     return event_type if isinstance(event_type, str) else "", named
-
-
-def _unusable(code: str, error: ValidationError) -> UnusableEventError:
-    """Where and why, without the values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    reasons = dict.fromkeys(f"{_place(one['loc'])}: {one['type']}" for one in found)
-    return UnusableEventError(code, "; ".join([*reasons][:5]))
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """`lines.0.total`, without the names pydantic gives to a union's members."""
-    return ".".join(str(part) for part in location if str(part).replace("_", "").isalnum()) or "body"

@@ -1,14 +1,17 @@
 """Provider `sdi`: Italian electronic invoices, by an intermediary that tells of them and hands them over."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from server.adapter import Health
+from server.mapping import PayloadMapping
 from server.outbound import Outbound
-from server.ports import Operation, Poller, WebhookScheme
-from server.providers.sdi.api import InvoicetronicApi
+from server.ports import Account, Operation, Poller, WebhookScheme
+from server.providers.sdi.api import OK, InvoicetronicApi
 from server.providers.sdi.invoicetronic import InvoicetronicScheme
+from server.providers.sdi.mapping import INVOICE
 from server.providers.sdi.poller import InvoicetronicPoller
 
 SHORTEST_SECRET = 16
@@ -51,9 +54,9 @@ class SdiProvider:
 
     def __init__(self, outbound: Outbound, _clock: Callable[[], int]) -> None:
         """`outbound` makes the requests."""
-        api = InvoicetronicApi(outbound)
-        self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(api)}
-        self._pollers: dict[str, Poller] = {"invoicetronic": InvoicetronicPoller(api)}
+        self._api = InvoicetronicApi(outbound)
+        self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(self._api)}
+        self._pollers: dict[str, Poller] = {"invoicetronic": InvoicetronicPoller(self._api)}
 
     def operations(self) -> Mapping[str, Operation]:
         """None yet: invoices are received, not sent."""
@@ -66,3 +69,14 @@ class SdiProvider:
     def pollers(self) -> Mapping[str, Poller]:
         """`invoicetronic`."""
         return self._pollers
+
+    def mappings(self) -> Sequence[PayloadMapping[Any, Any]]:
+        """An invoice."""
+        return (INVOICE,)
+
+    async def health(self, account: Account) -> Health:
+        """One line of the list, without payload: it costs nothing there. Raises OutboundError, DeliveryError."""
+        page = await self._api.page(account, {"page": "1", "page_size": "1"})
+        status = page.answer.status
+        good = status == OK
+        return Health(good, "it lists invoices under this key" if good else f"it answers {status} to a list", status)

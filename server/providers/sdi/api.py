@@ -22,7 +22,7 @@ MAX_FILE_ANSWER = 12 * 1024 * 1024
 MAX_LIST_ANSWER = 4 * 1024 * 1024
 TIMEOUT_S = 15
 TOTAL_HEADER = "invoicetronic-total-count"
-_OK = 200
+OK = 200
 _DECLARED = re.compile(r"""\A(\ufeff?<\?xml[^>]{0,200}?encoding\s*=\s*["'])([\w.-]{1,40})(["'])""")
 
 
@@ -82,7 +82,7 @@ class InvoicetronicApi:
     async def file(self, account: Account, resource: int) -> Fetched:
         """A received invoice's file. Raises OutboundError; PermanentError, UnknownError for answers without use."""
         reply = await self._get(account, f"/receive/{resource}", {"include_payload": "true"}, MAX_FILE_ANSWER)
-        if reply.status != _OK:
+        if reply.status != OK:
             return Fetched(_answer(reply))
         try:
             invoice = Invoice.model_validate_json(_body(reply))
@@ -95,7 +95,7 @@ class InvoicetronicApi:
     async def page(self, account: Account, query: Mapping[str, str]) -> Page:
         """A page of the list. Raises as `file` does."""
         reply = await self._get(account, "/receive", {**query, "include_payload": "false"}, MAX_LIST_ANSWER)
-        if reply.status != _OK:
+        if reply.status != OK:
             return Page(_answer(reply))
         try:
             items = _LIST.validate_json(_body(reply))

@@ -138,7 +138,7 @@ class InvoicetronicScheme:
             file = parse_file(fetched.content, fetched.facts.get("file_name"))
         except UnreadableInvoiceError as error:
             raise UnusableEventError(error.code, error.message) from None
-        said = list(invoice_drafts(file, fetched.facts.get("identifier"), event.received_at))
+        said = list(invoice_drafts(file, fetched.facts.get("identifier"), event.received_at, event.account))
         return Reading(
             [draft for draft in said if isinstance(draft, Draft)],
             [error for error in said if isinstance(error, UnusableEventError)],

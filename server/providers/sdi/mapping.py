@@ -6,13 +6,15 @@ what does not fit is refused where the record is made, and the event quarantined
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, Final
 
-from server.ports import Draft, UnusableEventError
+from pydantic import BaseModel, ConfigDict
+
+from server.mapping import PayloadMapping
+from server.ports import Account, Draft, UnusableEventError
 from server.providers.sdi.model import InvoiceBody, InvoiceFile, Line, Party, Summary
-from sync.collection import Fields
 from sync.wire import CODE_PATTERN
 
 _CENT: Final = Decimal("0.01")
@@ -22,7 +24,87 @@ _SDI_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 _DESCRIPTION = 1000
 
 
-def invoice_drafts(file: InvoiceFile, sdi_id: str | None, received_at: str) -> Iterator[Draft | UnusableEventError]:
+class _Made(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InvoiceLine(_Made):
+    """A line; an amount the file leaves out is an empty text, for nothing is made up."""
+
+    number: int
+    description: str
+    unit_price: str
+    total: str
+    vat_rate: str
+    quantity: str | None
+    nature: str | None
+
+
+class InvoiceSummary(_Made):
+    """The sums of one VAT rate, with the document's sign."""
+
+    rate: str
+    taxable: str
+    tax: str
+    nature: str | None
+
+
+class Invoice(_Made):
+    """The fields of an invoice."""
+
+    sdi_id: str | None
+    position: int
+    document_type: str
+    number: str
+    issued_on: str
+    supplier_name: str
+    supplier_vat: str | None
+    currency: str
+    total: str
+    total_derived: bool
+    payable: str
+    lines: list[InvoiceLine]
+    summaries: list[InvoiceSummary]
+    file_sha256: str
+
+
+class ReceivedBody(_Made):
+    """One body of a file that came, with what both sums of it are and the SDI's id of the file, where it has one."""
+
+    file: InvoiceFile
+    body: InvoiceBody
+    total: Decimal
+    payable: Decimal
+    sdi_id: str | None
+
+
+def to_ours(told: ReceivedBody, _settings: Mapping[str, Any]) -> Invoice:
+    """An invoice, the same for every account."""
+    file, body = told.file, told.body
+    return Invoice(
+        sdi_id=told.sdi_id,
+        position=body.position,
+        document_type=body.document_type,
+        number=body.number,
+        issued_on=body.issued_on,
+        supplier_name=_name(file.supplier),
+        supplier_vat=_vat_number(file.supplier),
+        currency=body.currency,
+        total=_money(told.total, body.sign),
+        total_derived=body.total_derived,
+        payable=_money(told.payable, body.sign),
+        lines=[_line(line, place) for place, line in enumerate(body.lines, 1)],
+        summaries=[_summary(summary, body.sign) for summary in body.summaries],
+        file_sha256=file.sha256,
+    )
+
+
+INVOICE = PayloadMapping("sdi.invoice", 1, "invoices", ReceivedBody, Invoice, to_ours)
+
+
+def invoice_drafts(
+    file: InvoiceFile, sdi_id: str | None, received_at: str, account: Account
+) -> Iterator[Draft | UnusableEventError]:
     """A draft for each body, or why it cannot be one; then why other bodies could not be read.
 
     Raises UnusableEventError where the file came under an id that is none.
@@ -33,65 +115,39 @@ def invoice_drafts(file: InvoiceFile, sdi_id: str | None, received_at: str) -> I
         if body.total is None or body.payable is None:
             yield UnusableEventError("no_total", f"Body {body.position} states no total and no sums to make one of.")
         else:
-            yield _draft(file, body, (body.total, body.payable), sdi_id, received_at)
+            told = ReceivedBody(file=file, body=body, total=body.total, payable=body.payable, sdi_id=sdi_id)
+            yield _draft(told, received_at, account)
     for unreadable in file.unreadable:
         yield UnusableEventError(unreadable.code, f"Body {unreadable.position}: {unreadable.message}")
 
 
-def _draft(
-    file: InvoiceFile, body: InvoiceBody, sums: tuple[Decimal, Decimal], sdi_id: str | None, received_at: str
-) -> Draft:
-    by_content = f"sha256:{file.sha256}:{body.position}"
-    return Draft(
-        collection="invoices",
-        key=by_content if sdi_id is None else f"sdi:{sdi_id}:{body.position}",
-        version=f"{file.sha256} {sdi_id or ''}",
-        fields=_fields(file, body, sums, sdi_id),
-        once={"received_at": received_at},
-        weak_key=None if sdi_id is None else by_content,
+def _draft(told: ReceivedBody, received_at: str, account: Account) -> Draft:
+    sha256, position, sdi_id = told.file.sha256, told.body.position, told.sdi_id
+    by_content = f"sha256:{sha256}:{position}"
+    key = by_content if sdi_id is None else f"sdi:{sdi_id}:{position}"
+    draft = INVOICE.draft(told, account, key, f"{sha256} {sdi_id or ''}")
+    return draft._replace(once={"received_at": received_at}, weak_key=None if sdi_id is None else by_content)
+
+
+def _line(line: Line, place: int) -> InvoiceLine:
+    return InvoiceLine(
+        number=place if line.number is None else line.number,
+        description=(line.description or "")[:_DESCRIPTION],
+        unit_price=line.unit_price or "",
+        total=line.total or "",
+        vat_rate=_digits(line.vat_rate),
+        quantity=line.quantity,
+        nature=line.natura,
     )
 
 
-def _fields(file: InvoiceFile, body: InvoiceBody, sums: tuple[Decimal, Decimal], sdi_id: str | None) -> Fields:
-    total, payable = sums
-    return {
-        "sdi_id": sdi_id,
-        "position": body.position,
-        "document_type": body.document_type,
-        "number": body.number,
-        "issued_on": body.issued_on,
-        "supplier_name": _name(file.supplier),
-        "supplier_vat": _vat_number(file.supplier),
-        "currency": body.currency,
-        "total": _money(total, body.sign),
-        "total_derived": body.total_derived,
-        "payable": _money(payable, body.sign),
-        "lines": [_line(line, place) for place, line in enumerate(body.lines, 1)],
-        "summaries": [_summary(summary, body.sign) for summary in body.summaries],
-        "file_sha256": file.sha256,
-    }
-
-
-def _line(line: Line, place: int) -> dict[str, Any]:
-    """A line; an amount the file leaves out is an empty text, for nothing is made up."""
-    return {
-        "number": place if line.number is None else line.number,
-        "description": (line.description or "")[:_DESCRIPTION],
-        "unit_price": line.unit_price or "",
-        "total": line.total or "",
-        "vat_rate": _digits(line.vat_rate),
-        "quantity": line.quantity,
-        "nature": line.natura,
-    }
-
-
-def _summary(summary: Summary, sign: int) -> dict[str, Any]:
-    return {
-        "rate": _digits(summary.rate),
-        "taxable": _money(summary.taxable, sign),
-        "tax": _money(summary.tax, sign),
-        "nature": summary.natura,
-    }
+def _summary(summary: Summary, sign: int) -> InvoiceSummary:
+    return InvoiceSummary(
+        rate=_digits(summary.rate),
+        taxable=_money(summary.taxable, sign),
+        tax=_money(summary.tax, sign),
+        nature=summary.natura,
+    )
 
 
 def _digits(amount: Decimal | None) -> str:
@@ -101,7 +157,7 @@ def _digits(amount: Decimal | None) -> str:
 
 def _money(amount: Decimal, sign: int) -> str:
     """The amount with the document's sign, on two places where it fits them exactly; else as it is, to be refused."""
-    signed = _EXACT.multiply(amount, Decimal(sign))
+    signed = _EXACT.plus(_EXACT.multiply(amount, Decimal(sign)))  # nothing, taken back, is 0 and not -0
     cents = _EXACT.quantize(signed, _CENT)
     return format(cents if cents == signed else signed, "f")
 

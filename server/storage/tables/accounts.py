@@ -10,6 +10,8 @@ class EndpointRow(SQLModel, table=True):
     """A tenant's account at a provider: plain settings beside sealed secrets.
 
     `not_before`: until when the provider asked to be left alone (`Retry-After`); nothing is sent there earlier.
+    `fallback_id` is another endpoint of the same provider: what waited here for `fallback_after_s` seconds while nobody
+    could be reached goes there, where its route allows it.
     """
 
     __tablename__ = "endpoints"
@@ -22,6 +24,8 @@ class EndpointRow(SQLModel, table=True):
     paused: bool = Field(sa_type=sa.Boolean)
     not_before: str | None = instant(nullable=True)
     created_at: str = instant()
+    fallback_id: str | None = uuid(nullable=True)
+    fallback_after_s: int | None = integer(nullable=True)
 
 
 class BindingRow(SQLModel, table=True):

@@ -14,7 +14,8 @@ class OutboxRow(SQLModel, table=True):
     A lane is (endpoint, collection, record), ordered by `sequence`, the record's version; a row that `holds` keeps the
     later ones of its lane waiting. `next_attempt_at` is when a row is looked at next, a leased one too: at its lease's
     end. `fence` grows with every lease, and a settle must name it. `failures` and `failing_since` count from the last
-    time a person sent it on its way; `ambiguous`: an attempt may have taken effect without our knowing.
+    time a person sent it on its way; `ambiguous`: an attempt may have taken effect without our knowing. `origin_id` is
+    the endpoint it was made for, where it goes through another: its key follows from that one.
     """
 
     __tablename__ = "outbox"
@@ -56,6 +57,7 @@ class OutboxRow(SQLModel, table=True):
     reference: str | None = text(200, nullable=True)
     created_at: str = instant()
     settled_at: str | None = instant(nullable=True)
+    origin_id: str | None = uuid(nullable=True)
 
 
 class AttemptRow(SQLModel, table=True):

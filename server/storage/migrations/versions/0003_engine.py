@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server.storage.types import InstantType
+from server.storage.types import InstantType, UuidType
 
 revision = "0003"
 down_revision = "0002"
@@ -40,6 +40,13 @@ def upgrade() -> None:
 
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("heard_at", InstantType(), nullable=True))
+
+    with op.batch_alter_table("endpoints", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("fallback_id", UuidType(), nullable=True))
+        batch_op.add_column(sa.Column("fallback_after_s", sa.BigInteger(), nullable=True))
+
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("origin_id", UuidType(), nullable=True))
 
 
 def downgrade() -> None:
