@@ -6,6 +6,7 @@ Once a day what is older than the retention is tidied away.
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 
@@ -14,6 +15,7 @@ from server.app.providers import Adapters
 from server.app.tidying import Tidying
 from server.collections import routes
 from server.ids import uuid7
+from server.inbox.accounts import is_polled
 from server.inbox.observe import Observer
 from server.inbox.poll import Polling
 from server.inbox.processor import Processor, ProcessorOptions
@@ -54,6 +56,7 @@ class Workers:
             clock=now_ms,
             random=_RANDOM,
             observing=Observer(self.processor.wake),
+            polls=partial(is_polled, {source.name: source for source in adapters.sources}),
             options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
         )
         self.polling = Polling(

@@ -30,7 +30,7 @@ _CLAIM = Statement(
          finished_at = CASE WHEN polls.epoch = excluded.epoch THEN polls.finished_at END
        WHERE (polls.next_poll_at <= excluded.next_poll_at OR polls.epoch IS NULL OR polls.epoch <> excluded.epoch)
          AND (polls.leased_until IS NULL OR polls.leased_until <= excluded.next_poll_at)
-       RETURNING fence, cursor, failures"""
+       RETURNING fence, cursor, failures, finished_at"""
 )
 _FENCED = "WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND fence = :fence AND leased_until IS NOT NULL"
 _GO_ON = Statement(f"UPDATE polls SET cursor = :cursor, leased_until = :until {_FENCED}")  # noqa: S608  # our own text
@@ -41,7 +41,7 @@ _FINISH = Statement(
 
 
 class Turn(NamedTuple):
-    """One poll of one endpoint under a lease of ours."""
+    """One poll of one endpoint under a lease of ours. `is_first`: none has ended in this epoch yet."""
 
     address: Address
     account: Account
@@ -50,15 +50,20 @@ class Turn(NamedTuple):
     fence: int
     failures: int
     correlation_id: str
+    is_first: bool = False
 
 
 class ClaimedTurn(NamedTuple):
-    """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn."""
+    """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn.
+
+    `is_first`: no turn has ended in this epoch yet.
+    """
 
     fence: int
     cursor: str | None
     failures: int
     rewound: bool
+    is_first: bool
 
 
 Rewind = Callable[[str, int], str]
@@ -84,9 +89,9 @@ async def store_page(writer: Writer, turn: Turn, polled: Polled, new_ids: list[s
 
 
 async def finish_turn(writer: Writer, turn: Turn, due_ms: int, failures: int, code: str | None) -> None:
-    """Give the lease back, and say when the next turn is due."""
+    """Give the lease back, and say when the next turn is due. The first to end in an epoch is told to relays."""
     run = partial(_finish, turn, due_ms, failures, code)
-    await writer.submit(Job([], run))
+    await writer.submit(Job([turn.address.tenant_id] if turn.is_first else [], run))
 
 
 async def _store(turn: Turn, polled: Polled, new_ids: list[str], writing: Writing) -> int:
@@ -112,6 +117,8 @@ async def _finish(turn: Turn, due_ms: int, failures: int, code: str | None, writ
         "finished_at": writing.now if code is None else None,
     }
     await writing.tx.execute(_FINISH, named)
+    if turn.is_first and code is None:
+        writing.tenant(turn.address.tenant_id).revision += 1
 
 
 async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedTurn | None:
@@ -123,7 +130,10 @@ async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedT
     until = encode_instant(writing.now_ms + LEASE_S * 1000)
     named = {**address._asdict(), "now": writing.now, "until": until, "cursor": cursor, "epoch": epoch}
     rows = await writing.tx.fetch(_CLAIM, named)
-    return ClaimedTurn(rows[0][0], rows[0][1], rows[0][2], rewound) if rows else None
+    if not rows:
+        return None
+    fence, cursor, failures, finished_at = rows[0]
+    return ClaimedTurn(fence, cursor, failures, rewound, finished_at is None)
 
 
 def _incoming(turn: Turn, found: Found) -> Incoming:

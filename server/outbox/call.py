@@ -1,18 +1,19 @@
 """One call to a provider: outside any transaction, under a deadline that ends before the lease does.
 
-Whatever happens comes back as a Result; nothing but cancellation is raised. An operation that promises `lookup` is
-looked up first where an earlier attempt may have taken effect, one that promises `once` is not called at all then.
+Whatever happens comes back as a Result; nothing but cancellation is raised. Whether an earlier effect is looked up
+first was decided before (`before`).
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import structlog
 
 from server.outbound import OutboundError
+from server.outbox.before import SEND, TOO_LATE, Ask
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result
 from server.ports import Account, Answer, Call, Operation, Provider, Secrets
@@ -32,7 +33,6 @@ MAX_CODE = 64
 
 _NO_OPERATION = Classified("unknown", "no_such_operation")
 _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
-_MAYBE_DONE = Classified("unknown", "maybe_done", maybe_done=True)
 _LEASE_SPENT = Classified("transient", "lease_spent")
 
 
@@ -50,13 +50,11 @@ class Caller:
         provider = self.providers.get(claimed.endpoint.provider)
         return None if provider is None else provider.operations().get(claimed.operation)
 
-    async def call(self, claimed: Claimed) -> Result:
+    async def call(self, claimed: Claimed, ask: Ask = SEND) -> Result:
         """Do one attempt."""
         operation = self.operation(claimed)
         if operation is None:
             return Result(_NO_OPERATION)
-        if operation.promise == "once" and claimed.ambiguous:
-            return Result(_MAYBE_DONE)
         left_s = (claimed.leased_until_ms - LEASE_MARGIN_MS - self.clock()) / 1000
         if left_s <= 0:
             return Result(_LEASE_SPENT)
@@ -66,7 +64,7 @@ class Caller:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
         own_s = claimed.endpoint.limits.deadline or self.deadline_s
-        return await self._within(min(own_s, self.deadline_s, left_s), operation, call, claimed)
+        return await self._within(min(own_s, self.deadline_s, left_s), _Attempt(operation, call, ask), claimed)
 
     def _prepare(self, claimed: Claimed) -> Call:
         endpoint = claimed.endpoint
@@ -83,12 +81,14 @@ class Caller:
             claimed.record_id,
             claimed.payload,
             claimed.attempt,
+            None if claimed.past is None else claimed.past.reference,
         )
 
-    async def _within(self, seconds: float, operation: Operation, call: Call, claimed: Claimed) -> Result:
+    async def _within(self, seconds: float, attempt: "_Attempt", claimed: Claimed) -> Result:
         try:
             with anyio.fail_after(seconds):
-                return self._told(await _ask(operation, call, claimed))
+                answer = await attempt.made()
+            return Result(TOO_LATE, ending="dead") if answer is None else self._told(answer)
         except OutboundError as error:
             return Result(classify_reason(error.reason))
         except DeliveryError as error:
@@ -97,7 +97,7 @@ class Caller:
         except TimeoutError as error:
             return Result(classify_error(error))
         except Exception as error:
-            log.exception("provider_raised", delivery_id=call.delivery_id, provider=claimed.endpoint.provider)
+            log.exception("provider_raised", delivery_id=claimed.delivery_id, provider=claimed.endpoint.provider)
             return Result(classify_error(error))
 
     def _told(self, answer: Answer) -> Result:
@@ -108,12 +108,17 @@ class Caller:
         return Result(classified, answer.status, kept(answer.reference), kept(answer.request_id), not_before_ms)
 
 
-async def _ask(operation: Operation, call: Call, claimed: Claimed) -> Answer:
-    if operation.promise == "lookup" and operation.look_up is not None and claimed.ambiguous:
-        found = await operation.look_up(call)
-        if found is not None:
-            return found
-    return await operation.send(call)
+class _Attempt(NamedTuple):
+    operation: Operation
+    call: Call
+    ask: Ask
+
+    async def made(self) -> Answer | None:
+        """Its answer; None where there was nothing to find, and nothing is to be sent."""
+        found = None
+        if self.ask.look and self.operation.look_up is not None:
+            found = await self.operation.look_up(self.call)
+        return await self.operation.send(self.call) if found is None and self.ask.send else found
 
 
 def kept(text: str | None, most: int = MAX_KEPT) -> str | None:

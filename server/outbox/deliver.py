@@ -11,9 +11,11 @@ import anyio
 import structlog
 
 from server import meters
+from server.outbox.before import SEND, Ask, Later, Step, before_call, wants_times
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed
 from server.outbox.decide import Chance, Result, Settlement, Terms, decide
+from server.outbox.history import Times
 from server.outbox.settle import LeaseLostError, Settler
 from server.ports import Route
 from server.storage.database import DatabaseError
@@ -34,6 +36,7 @@ class Deliverer:
     settler: Settler
     routes: Mapping[str, Route]
     chance: Chance
+    times: Times
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
     _not_before: dict[str, int] = field(default_factory=dict)
@@ -68,13 +71,31 @@ class Deliverer:
         if not_before_ms > began_ms:
             await self._release(claimed, not_before_ms, sent=False)
             return
-        result = await self.caller.call(claimed)
+        step = await self._step(claimed, began_ms)
+        if isinstance(step, Later):
+            await self._release(claimed, step.due_ms, sent=False)
+            return
+        if isinstance(step, Ask):
+            result = await self.caller.call(claimed, step)
+        else:
+            result = Result(step.classified, ending=step.state)
         ended_ms = self.clock()
         if result.not_before_ms is not None:  # known here before it is stored: calls about to start must not miss it
             self._not_before[claimed.endpoint_id] = max(not_before_ms, result.not_before_ms)
         settlement = decide(claimed, self._terms(claimed), result, ended_ms, self.chance)
         _tell(claimed, result, settlement, ended_ms - began_ms)
         await self._settle(claimed, settlement, result)
+
+    async def _step(self, claimed: Claimed, now_ms: int) -> Step:
+        operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)
+        if operation is None:
+            return SEND
+        try:
+            sent = await self.times.of(claimed) if wants_times(operation, claimed) else None
+        except DatabaseError as error:
+            log.warning("attempts_out_of_reach", delivery_id=claimed.delivery_id, error=str(error))
+            return Later(now_ms + int(PAUSE_S * 1000))
+        return before_call(claimed, operation, None if route is None else route.compensation, sent, now_ms)
 
     def _terms(self, claimed: Claimed) -> Terms:
         operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)

@@ -10,6 +10,7 @@ class EndpointRow(SQLModel, table=True):
     """A tenant's account at a provider: plain settings beside sealed secrets.
 
     `not_before`: until when the provider asked to be left alone (`Retry-After`); nothing is sent there earlier.
+    `epoch`: the tenant's epoch in which its deliveries were last taken up again, where there was more than one.
     """
 
     __tablename__ = "endpoints"
@@ -22,6 +23,7 @@ class EndpointRow(SQLModel, table=True):
     paused: bool = Field(sa_type=sa.Boolean)
     not_before: str | None = instant(nullable=True)
     created_at: str = instant()
+    epoch: str | None = text(36, nullable=True)
 
 
 class BindingRow(SQLModel, table=True):

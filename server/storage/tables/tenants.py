@@ -9,7 +9,8 @@ class TenantRow(SQLModel, table=True):
     """A merchant. Its row is the lock all its writers take.
 
     `horizon`: tombstones up to this place of the sequence may have been collected; who pulled less must start anew.
-    `backed_up_at`: when a backup that was read back last covered it.
+    `backed_up_at`: when a backup that was read back last covered it. `epoch_at`: when its present epoch began, where it
+    is not the first.
     """
 
     __tablename__ = "tenants"
@@ -20,6 +21,7 @@ class TenantRow(SQLModel, table=True):
     revision: int = integer()
     horizon: int = counted()
     backed_up_at: str | None = instant(nullable=True)
+    epoch_at: str | None = instant(nullable=True)
     created_at: str = instant()
 
 
