@@ -6,6 +6,7 @@ Once a day what is older than the retention is tidied away.
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 
@@ -13,6 +14,7 @@ from server.adapter import Adapter
 from server.app.core import Core, now_ms
 from server.app.tidying import Tidying
 from server.ids import uuid7
+from server.inbox.accounts import is_polled
 from server.inbox.observe import Observer
 from server.inbox.poll import Polling
 from server.inbox.processor import Processor, ProcessorOptions
@@ -53,6 +55,7 @@ class Workers:
             clock=now_ms,
             random=_RANDOM,
             observing=Observer(self.processor.wake),
+            polls=partial(is_polled, {source.name: source for source in adapters}),
             options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
         )
         self.polling = Polling(

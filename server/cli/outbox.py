@@ -19,7 +19,10 @@ State = Annotated[
 DeliveryId = Annotated[
     str, typer.Argument(parser=parse_id, metavar="ID", help="The delivery's id, from `rientro outbox list`.")
 ]
-_SHOWN = ("delivery_id", "state", "route", "record_id", "attempts", "next_attempt_at", "error_class", "error")
+_SHOWN = (
+    *("delivery_id", "state", "route", "record_id", "attempts", "next_attempt_at", "error_class", "error"),
+    "waits_for",
+)
 
 
 @app.command("list")

@@ -73,5 +73,11 @@ def poller_of(source: Source, settings: Mapping[str, Any]) -> Poller | None:
     return source.pollers().get(_name(source.webhooks(), settings))
 
 
+def is_polled(sources: Mapping[str, Source], provider: str, settings: Mapping[str, Any]) -> bool:
+    """Whether an endpoint of these settings is polled at all."""
+    source = sources.get(provider)
+    return source is not None and poller_of(source, settings) is not None
+
+
 def _name(schemes: Mapping[str, WebhookScheme], settings: Mapping[str, Any]) -> str:
     return str(settings.get("scheme") or next(iter(schemes), ""))

@@ -136,12 +136,13 @@ class Polling:
         claimed = await claim_turn(self.writer, address, partial(poller.rewind, account))
         if claimed is None:
             return
-        fence, cursor, failures, rewound = claimed
-        if rewound:
+        if claimed.rewound:
             log.warning("poll_rewound", tenant_id=address.tenant_id, endpoint_id=address.endpoint_id)
-        turn = Turn(address, account, provider, poller, fence, failures, self.new_id())
+        turn = Turn(
+            address, account, provider, poller, claimed.fence, claimed.failures, self.new_id(), claimed.is_first
+        )
         try:
-            stored = await self._pages(turn, cursor)
+            stored = await self._pages(turn, claimed.cursor)
         except PollLostError:
             log.warning("poll_lost", endpoint_id=address.endpoint_id)
         except _PollFailedError as error:

@@ -32,7 +32,7 @@ _CLAIM = Statement(
          finished_at = CASE WHEN polls.epoch = excluded.epoch THEN polls.finished_at END
        WHERE (polls.next_poll_at <= excluded.next_poll_at OR polls.epoch IS NULL OR polls.epoch <> excluded.epoch)
          AND (polls.leased_until IS NULL OR polls.leased_until <= excluded.next_poll_at)
-       RETURNING fence, cursor, failures"""
+       RETURNING fence, cursor, failures, finished_at"""
 )
 _FENCED = "WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND fence = :fence AND leased_until IS NOT NULL"
 _GO_ON = Statement(f"UPDATE polls SET cursor = :cursor, leased_until = :until {_FENCED}")  # noqa: S608  # our own text
@@ -43,7 +43,7 @@ _FINISH = Statement(
 
 
 class Turn(NamedTuple):
-    """One poll of one endpoint under a lease of ours."""
+    """One poll of one endpoint under a lease of ours. `is_first`: none has ended in this epoch yet."""
 
     address: Address
     account: Account
@@ -52,6 +52,7 @@ class Turn(NamedTuple):
     fence: int
     failures: int
     correlation_id: str
+    is_first: bool = False
 
 
 class TurnEnd(NamedTuple):
@@ -63,12 +64,16 @@ class TurnEnd(NamedTuple):
 
 
 class ClaimedTurn(NamedTuple):
-    """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn."""
+    """A lease on an endpoint's polls, and where to go on. `rewound`: another epoch has begun since the last turn.
+
+    `is_first`: no turn has ended in this epoch yet.
+    """
 
     fence: int
     cursor: str | None
     failures: int
     rewound: bool
+    is_first: bool
 
 
 Rewind = Callable[[str, int], str]
@@ -94,8 +99,9 @@ async def store_page(writer: Writer, turn: Turn, polled: Polled, new_ids: list[s
 
 
 async def finish_turn(writer: Writer, turn: Turn, end: TurnEnd, contacts: Contacts) -> None:
-    """Give the lease back, and say when the next turn is due."""
-    await writer.submit(Job([], partial(_finish, turn, end, contacts)))
+    """Give the lease back, and say when the next turn is due. The first to end in an epoch is told to relays."""
+    run = partial(_finish, turn, end, contacts)
+    await writer.submit(Job([turn.address.tenant_id] if turn.is_first else [], run))
 
 
 async def _store(turn: Turn, polled: Polled, new_ids: list[str], writing: Writing) -> int:
@@ -121,8 +127,11 @@ async def _finish(turn: Turn, end: TurnEnd, contacts: Contacts, writing: Writing
         "error": end.classified.code if failed else None,
         "finished_at": None if failed else writing.now,
     }
-    if await writing.tx.execute(_FINISH, named):
-        await contacts.note(writing, *turn.address, end.classified)
+    if not await writing.tx.execute(_FINISH, named):
+        return
+    await contacts.note(writing, *turn.address, end.classified)
+    if turn.is_first and not failed:
+        writing.tenant(turn.address.tenant_id).revision += 1
 
 
 async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedTurn | None:
@@ -134,7 +143,10 @@ async def _claim(address: Address, rewind: Rewind, writing: Writing) -> ClaimedT
     until = encode_instant(writing.now_ms + LEASE_S * 1000)
     named = {**address._asdict(), "now": writing.now, "until": until, "cursor": cursor, "epoch": epoch}
     rows = await writing.tx.fetch(_CLAIM, named)
-    return ClaimedTurn(rows[0][0], rows[0][1], rows[0][2], rewound) if rows else None
+    if not rows:
+        return None
+    fence, cursor, failures, finished_at = rows[0]
+    return ClaimedTurn(fence, cursor, failures, rewound, finished_at is None)
 
 
 def _incoming(turn: Turn, found: Found) -> Incoming:

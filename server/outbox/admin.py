@@ -7,19 +7,20 @@ relay, in whatever process it runs.
 from dataclasses import replace
 from functools import partial
 
+from server.outbox.lanes import bring_next
 from server.outbox.listing import Delivery, Filter, OutboxError, matching, unknown_delivery
-from server.outbox.settle import bring_next
 from server.ports import DeliveryState
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 
 _REDRIVE = Statement(
     """UPDATE outbox SET state = 'pending', holds = true, failures = 0, failing_since = NULL, settled_at = NULL,
-       ambiguous = (ambiguous AND state = 'dead'), next_attempt_at = :now
+       ambiguous = (ambiguous AND state = 'dead'), next_attempt_at = :now,
+       doubted_from = CASE WHEN state = 'dead' THEN doubted_from END
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state IN ('dead', 'in_doubt')"""
 )
 _CANCEL = Statement(
-    """UPDATE outbox SET state = 'cancelled', holds = false, settled_at = :now
+    """UPDATE outbox SET state = 'cancelled', holds = false, settled_at = :now, waits_for = NULL
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state = 'pending' AND attempts = 0
        AND NOT ambiguous"""
 )

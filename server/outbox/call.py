@@ -1,18 +1,20 @@
 """One call to a provider: outside any transaction, under a deadline that ends before the lease does.
 
-Whatever happens comes back as a Result; nothing but cancellation is raised. An operation that promises `lookup` is
-looked up first where an earlier attempt may have taken effect, one that promises `once` is not called at all then.
+Whatever happens comes back as a Result; nothing but cancellation is raised. Whether an earlier effect is looked up
+first was decided before (`before`).
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import anyio
 import structlog
 
 from server.outbound import OutboundError
+from server.outbox.before import SEND, TOO_LATE, Ask
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result
 from server.ports import Account, Answer, Call, Operation, Provider, Secrets
@@ -32,7 +34,6 @@ MAX_CODE = 64
 
 _NO_OPERATION = Classified("unknown", "no_such_operation")
 _NO_SECRETS = Classified("unknown", "secrets_do_not_open")
-_MAYBE_DONE = Classified("unknown", "maybe_done", maybe_done=True)
 _LEASE_SPENT = Classified("transient", "lease_spent")
 
 
@@ -51,13 +52,11 @@ class Caller:
         provider = self.providers.get(claimed.endpoint.provider)
         return None if provider is None else provider.operations().get(claimed.operation)
 
-    async def call(self, claimed: Claimed) -> Result | None:
+    async def call(self, claimed: Claimed, ask: Ask = SEND) -> Result | None:
         """Do one attempt; None where nothing was sent, for the endpoint asked meanwhile to be left alone."""
         operation = self.operation(claimed)
         if operation is None:
             return Result(_NO_OPERATION)
-        if operation.promise == "once" and claimed.ambiguous:
-            return Result(_MAYBE_DONE)
         left_s = (claimed.leased_until_ms - LEASE_MARGIN_MS - self.clock()) / 1000
         if left_s <= 0:
             return Result(_LEASE_SPENT)
@@ -67,7 +66,7 @@ class Caller:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
         own_s = claimed.endpoint.limits.deadline or self.deadline_s
-        return await self._within(min(own_s, self.deadline_s, left_s), operation, call, claimed)
+        return await self._within(min(own_s, self.deadline_s, left_s), _Attempt(operation, call, ask), claimed)
 
     def _prepare(self, claimed: Claimed) -> Call:
         endpoint = claimed.endpoint
@@ -84,13 +83,16 @@ class Caller:
             claimed.record_id,
             claimed.payload,
             claimed.attempt,
+            None if claimed.past is None else claimed.past.reference,
         )
 
-    async def _within(self, seconds: float, operation: Operation, call: Call, claimed: Claimed) -> Result | None:
+    async def _within(self, seconds: float, attempt: "_Attempt", claimed: Claimed) -> Result | None:
         try:
             with anyio.fail_after(seconds):
-                answer = await self._ask(operation, call, claimed)
-                return None if answer is None else self._told(answer)
+                answer = await attempt.made(partial(self._check_left_alone, claimed))
+            return Result(TOO_LATE, ending="dead") if answer is None else self._told(answer)
+        except _LeftAloneError:
+            return None
         except OutboundError as error:
             return Result(classify_reason(error.reason))
         except DeliveryError as error:
@@ -99,23 +101,12 @@ class Caller:
         except TimeoutError as error:
             return Result(classify_error(error))
         except Exception as error:
-            log.exception("provider_raised", delivery_id=call.delivery_id, provider=claimed.endpoint.provider)
+            log.exception("provider_raised", delivery_id=claimed.delivery_id, provider=claimed.endpoint.provider)
             return Result(classify_error(error))
 
-    async def _ask(self, operation: Operation, call: Call, claimed: Claimed) -> Answer | None:
-        """Look up, send: each only where the endpoint has not asked, while this waited, to be left alone."""
-        if self._is_left_alone(claimed):
-            return None
-        if operation.promise == "lookup" and operation.look_up is not None and claimed.ambiguous:
-            found = await operation.look_up(call)
-            if found is not None:
-                return found
-            if self._is_left_alone(claimed):
-                return None
-        return await operation.send(call)
-
-    def _is_left_alone(self, claimed: Claimed) -> bool:
-        return self.left_alone.until_ms(claimed.endpoint_id) > self.clock()
+    def _check_left_alone(self, claimed: Claimed) -> None:
+        if self.left_alone.until_ms(claimed.endpoint_id) > self.clock():
+            raise _LeftAloneError
 
     def _told(self, answer: Answer) -> Result:
         classified = classify_status(answer.status)
@@ -123,6 +114,28 @@ class Caller:
         if classified.error_class in {"transient", "unknown"}:
             not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
         return Result(classified, answer.status, kept(answer.reference), kept(answer.request_id), not_before_ms)
+
+
+class _LeftAloneError(Exception):
+    """The endpoint asked to be left alone, and nothing is sent."""
+
+
+class _Attempt(NamedTuple):
+    operation: Operation
+    call: Call
+    ask: Ask
+
+    async def made(self, check: Callable[[], None]) -> Answer | None:
+        """Its answer; None where there was nothing to find, and nothing is to be sent.
+
+        `check` is asked before each call: while this waited, the endpoint may have asked to be left alone.
+        """
+        found = None
+        check()
+        if self.ask.look and self.operation.look_up is not None:
+            found = await self.operation.look_up(self.call)
+            check()
+        return await self.operation.send(self.call) if found is None and self.ask.send else found
 
 
 def kept(text: str | None, most: int = MAX_KEPT) -> str | None:

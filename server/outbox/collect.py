@@ -6,7 +6,12 @@ Rules:
    accepted, whatever becomes of the record. It says when the change was made and not when it was accepted: a server
    that went back to a backup accepts it again, and a provider may compare what comes under a key it knows.
 2. A change that a provider caused goes back to no endpoint of that provider, unless the route says `echo`.
-3. A tenant's bindings are read again only when its revision moved, and remembered only where that is committed.
+3. A tenant's bindings are read again only when its revision or epoch moved, and remembered only where that is
+   committed.
+4. What may have been sent in a history that is lost here is `ambiguous` from its birth (`lost`).
+5. Only full states that nobody has tried are superseded, and only by one of the same operation.
+6. A change that takes back what went before it cancels what was never tried; for the rest it is sent as the route's
+   compensation (`take_back`).
 """
 
 from collections import defaultdict
@@ -15,31 +20,36 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.outbox.after import Following
 from server.outbox.keys import delivery_id, idempotency_key
-from server.ports import Cause, Collector, Route
+from server.outbox.lanes import Lane
+from server.outbox.lost import sent_in_lost
+from server.outbox.take_back import TakenBack, take_back
+from server.ports import Cause, Collector, Route, after_nothing
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
-from sync.clock import clamp
+from sync.clock import clamp, decode_instant, encode_instant
 from sync.judge import Accepted
 
 _BINDINGS = Statement(
-    """SELECT b.route, b.endpoint_id, e.provider FROM bindings AS b
+    """SELECT b.route, b.endpoint_id, e.provider, t.epoch_at FROM bindings AS b
+       JOIN tenants AS t ON t.tenant_id = b.tenant_id
        JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
        WHERE b.tenant_id = :tenant_id ORDER BY b.route, b.endpoint_id"""
 )
 COLUMNS = (
     "tenant_id", "delivery_id", "endpoint_id", "route", "operation", "collection", "record_id", "sequence", "uid",
     "payload", "idempotency_key", "correlation_id", "state", "holds", "attempts", "failures", "ambiguous",
-    "next_attempt_at", "fence", "created_at",
+    "next_attempt_at", "fence", "created_at", "doubted_from", "not_after", "after",
 )  # fmt: skip
 INSERT = Statement(
     f"INSERT INTO outbox ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
 )
 _SUPERSEDE = Statement(
-    """UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now
+    """UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now, waits_for = NULL
        WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection
-       AND record_id = :record_id AND holds AND route = :route AND sequence < :sequence
-       AND state = 'pending' AND attempts = 0"""
+       AND record_id = :record_id AND holds AND route = :route AND operation = :operation AND sequence < :sequence
+       AND state = 'pending' AND attempts = 0 AND NOT ambiguous"""
 )
 
 
@@ -54,6 +64,15 @@ Bindings = Mapping[str, Sequence[Bound]]
 """What is bound, by collection."""
 
 
+class Remembered(NamedTuple):
+    """A tenant's bindings at a revision of it, in an epoch, and when that began if it is not the first."""
+
+    revision: int
+    epoch: str
+    epoch_at: str | None
+    bindings: Bindings
+
+
 class Forwarder:
     """The outbox's door for whoever accepts mutations; shared by the whole process."""
 
@@ -62,27 +81,31 @@ class Forwarder:
         self._routes = {route.name: route for route in routes}
         if len(self._routes) != len(routes):
             raise TypeError("two routes share a name")
-        self._remembered: dict[str, tuple[int, Bindings]] = {}
+        self._remembered: dict[str, Remembered] = {}
 
     async def collector(self, writing: Writing, tenant: Tenant, cause: Cause) -> Collector:
         """A collector for one transaction; the provider named in `cause` gets no echo of its own news."""
-        bindings = await self._bindings(writing, tenant)
+        known = await self._known(writing, tenant)
+        bindings = known.bindings
         if cause.provider is not None:
             bindings = _without_echo(bindings, cause.provider)
-        return _Collecting(writing, tenant, cause, bindings) if bindings else _NOTHING
+        return _Collecting(writing, tenant, cause, known._replace(bindings=bindings)) if bindings else _NOTHING
 
-    async def _bindings(self, writing: Writing, tenant: Tenant) -> Bindings:
+    async def _known(self, writing: Writing, tenant: Tenant) -> Remembered:
         remembered = self._remembered.get(tenant.tenant_id)
-        if remembered is not None and remembered[0] == tenant.revision:
-            return remembered[1]
+        if remembered is not None and remembered[:2] == (tenant.revision, tenant.epoch):
+            return remembered
         found: dict[str, list[Bound]] = defaultdict(list)
-        for name, endpoint_id, provider in await writing.tx.fetch(_BINDINGS, (tenant.tenant_id,)):
+        began = writing.now if tenant.renewed else None
+        for name, endpoint_id, provider, epoch_at in await writing.tx.fetch(_BINDINGS, (tenant.tenant_id,)):
             route = self._routes.get(name)
+            began = began or epoch_at
             if route is not None and route.provider == provider:
                 found[route.collection].append(Bound(route, endpoint_id))
-        if tenant.revision == tenant.locked_at[1]:  # else the transaction that moved it may yet be rolled back
-            self._remembered[tenant.tenant_id] = (tenant.revision, found)
-        return found
+        known = Remembered(tenant.revision, tenant.epoch, began, found)
+        if known[:2] == tenant.locked_at[1:]:  # else the transaction that moved it may yet be rolled back
+            self._remembered[tenant.tenant_id] = known
+        return known
 
 
 def _without_echo(bindings: Bindings, provider: str) -> Bindings:
@@ -109,49 +132,75 @@ _NOTHING = _Nothing()
 class _Collecting:
     """The deliveries of one transaction."""
 
-    def __init__(self, writing: Writing, tenant: Tenant, cause: Cause, bindings: Bindings) -> None:
-        self._writing, self._tenant, self._cause, self._bindings = writing, tenant, cause, bindings
+    def __init__(self, writing: Writing, tenant: Tenant, cause: Cause, known: Remembered) -> None:
+        self._writing, self._tenant, self._cause, self._known = writing, tenant, cause, known
         self._tenant_id = tenant.tenant_id
         self._rows: list[tuple[Any, ...]] = []
         self._superseding: list[dict[str, Any]] = []
+        self._following = Following()
+        self._taking_back: list[TakenBack] = []
 
     def accepted(self, change: Accepted) -> None:
         """Draft a delivery for every bound route the change matches."""
-        bound = self._bindings.get(change.collection.name)
+        bound = self._known.bindings.get(change.collection.name)
         if bound is None:
             return
-        before = None if change.before is None else change.before.fields
+        before, after = None if change.before is None else change.before.fields, change.after.fields
         for route, endpoint_id in bound:
-            if route.when(before, change.after.fields):
-                made_at, _ = clamp(change.timestamp, self._writing.now)
-                payload = frozen(route.event(before, change.after.fields), made_at, change)
-                self._draft(route, endpoint_id, change, payload)
+            if route.cancels is not None and route.compensation is not None and route.cancels(before, after):
+                self._take_back(route, endpoint_id, change, route.compensation)
+            elif route.when(before, after):
+                operation = route.create if before is None and route.create is not None else route.operation
+                self._draft(route, endpoint_id, change, operation)
 
     async def store(self) -> None:
         """Write the deliveries, and take back those that newer ones make needless."""
-        if not self._rows:
+        if not self._rows and not self._taking_back:
             return
         self._tenant.forwards = True
         tx = self._writing.tx
-        await tx.copy("outbox", COLUMNS, INSERT, self._rows)
+        await self._following.resolve(tx, self._tenant_id, self._rows, COLUMNS.index("after"))
+        if self._rows:
+            await tx.copy("outbox", COLUMNS, INSERT, self._rows)
         await tx.many(_SUPERSEDE, self._superseding)
+        for one in self._taking_back:
+            if await take_back(tx, self._tenant_id, one, self._writing.now):
+                await tx.copy("outbox", COLUMNS, INSERT, [one.row])
 
-    def _draft(self, route: Route, endpoint_id: str, change: Accepted, payload: str) -> None:
-        key = idempotency_key(self._tenant_id, change.uid, route.name, endpoint_id, route.operation)
-        lane = (change.collection.name, change.record_id, change.after.version)
-        due = self._writing.now
-        self._rows.append(
-            (
-                *(self._tenant_id, delivery_id(change.uid, key), endpoint_id, route.name, route.operation),
-                *lane,
-                *(change.uid, payload, key, self._cause.correlation_id),
-                *("pending", True, 0, 0, False, due, 0, due),
-            )
-        )
+    def _draft(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> None:
+        row, lane = self._row(route, endpoint_id, change, operation)
+        if route.after is not after_nothing:
+            self._following.follow(len(self._rows), lane, route.after(change.after.fields))
+        self._following.drafted(lane)
+        self._rows.append(row)
         if route.supersedes and change.before is not None:
-            named = dict(zip(("collection", "record_id", "sequence"), lane, strict=True))
-            named |= {"tenant_id": self._tenant_id, "endpoint_id": endpoint_id, "route": route.name, "now": due}
-            self._superseding.append(named)
+            named = {**lane._asdict(), "tenant_id": self._tenant_id, "route": route.name, "operation": operation}
+            self._superseding.append({**named, "now": self._writing.now})
+
+    def _take_back(self, route: Route, endpoint_id: str, change: Accepted, compensation: str) -> None:
+        row, lane = self._row(route, endpoint_id, change, compensation)
+        self._taking_back.append(TakenBack(lane, route.name, compensation, row))
+
+    def _row(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> tuple[tuple[Any, ...], Lane]:
+        before = None if change.before is None else change.before.fields
+        made_at, _ = clamp(change.timestamp, self._writing.now)
+        doubted_from = None
+        if self._known.epoch_at is not None:
+            doubted_from = sent_in_lost(self._known.epoch_at, made_at, self._writing.now, self._cause)
+        key = idempotency_key(self._tenant_id, change.uid, route.name, endpoint_id, operation)
+        lane = Lane(endpoint_id, change.collection.name, change.record_id, change.after.version)
+        due = self._writing.now
+        row = (
+            *(self._tenant_id, delivery_id(change.uid, key), endpoint_id, route.name, operation, *lane[1:]),
+            *(change.uid, frozen(route.event(before, change.after.fields), made_at, change), key),
+            *(self._cause.correlation_id, "pending", True, 0, 0, doubted_from is not None, due, 0, due, doubted_from),
+            *(None if route.not_after_s is None else _later(made_at, route.not_after_s), None),
+        )
+        return row, lane
+
+
+def _later(at: str, seconds: float) -> str:
+    return encode_instant(decode_instant(at) + int(seconds * 1000))
 
 
 def frozen(event: str, at: str, change: Accepted) -> str:

@@ -22,13 +22,17 @@ AttemptOutcome = ErrorClass | Literal["delivered", "released"]
 
 
 class Result(NamedTuple):
-    """What one call brought. `not_before_ms`: until when the provider asked to be left alone."""
+    """What one call brought. `not_before_ms`: until when the provider asked to be left alone.
+
+    `ending`: it ends so, whatever its class.
+    """
 
     classified: Classified
     status: int | None = None
     reference: str | None = None
     request_id: str | None = None
     not_before_ms: int | None = None
+    ending: DeliveryState | None = None
 
     @property
     def outcome(self) -> AttemptOutcome:
@@ -63,6 +67,8 @@ class Chance(NamedTuple):
 
 def decide(claimed: Claimed, terms: Terms, result: Result, now_ms: int, chance: Chance) -> Settlement:
     """The settlement of one attempt."""
+    if result.ending is not None:
+        return _ended(result.ending, claimed, now_ms, holds=result.ending != "cancelled" and terms.on_dead == "block")
     match result.classified.error_class:
         case None:
             return _ended("delivered", claimed, now_ms, holds=False)
@@ -85,6 +91,8 @@ def _failed(claimed: Claimed, terms: Terms, result: Result, now_ms: int, chance:
     if schedule.is_over(decode_instant(since), now_ms):
         return Settlement("dead", holds, now_ms, failures, since, ambiguous)
     due_ms = max(now_ms + schedule.delay_ms(failures, chance.random), result.not_before_ms or 0)
+    if claimed.not_after is not None:  # it is looked at as soon as its time is over, to end it
+        due_ms = min(due_ms, max(now_ms, decode_instant(claimed.not_after)) + 1)
     return Settlement("pending", holds=True, next_attempt_ms=due_ms, failures=failures, failing_since=since,
                       ambiguous=ambiguous)  # fmt: skip
 

@@ -11,9 +11,11 @@ import anyio
 import structlog
 
 from server import meters
+from server.outbox.before import SEND, Ask, Later, Step, before_call, wants_times
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed
 from server.outbox.decide import Chance, Result, Settlement, Terms, decide
+from server.outbox.history import Times
 from server.outbox.settle import LeaseLostError, Settler
 from server.ports import Route
 from server.storage.database import DatabaseError
@@ -34,6 +36,7 @@ class Deliverer:
     settler: Settler
     routes: Mapping[str, Route]
     chance: Chance
+    times: Times
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
 
@@ -59,16 +62,36 @@ class Deliverer:
 
     async def _attempt(self, claimed: Claimed) -> None:
         began_ms = self.clock()
-        left_alone = self.caller.left_alone
-        result = await self.caller.call(claimed)
-        if result is None:
-            await self._release(claimed, left_alone.until_ms(claimed.endpoint_id), sent=False)
+        result = await self._result(claimed, began_ms)
+        if isinstance(result, Later):
+            await self._release(claimed, result.due_ms, sent=False)
             return
         ended_ms = self.clock()
-        left_alone.heard(claimed.endpoint_id, result.not_before_ms)
+        self.caller.left_alone.heard(claimed.endpoint_id, result.not_before_ms)
         settlement = decide(claimed, self._terms(claimed), result, ended_ms, self.chance)
         _tell(claimed, result, settlement, ended_ms - began_ms)
         await self._settle(claimed, settlement, result)
+
+    async def _result(self, claimed: Claimed, now_ms: int) -> Result | Later:
+        """What came of asking, or when to come back where nothing was sent."""
+        step = await self._step(claimed, now_ms)
+        if isinstance(step, Later):
+            return step
+        if not isinstance(step, Ask):
+            return Result(step.classified, ending=step.state)
+        result = await self.caller.call(claimed, step)
+        return Later(self.caller.left_alone.until_ms(claimed.endpoint_id)) if result is None else result
+
+    async def _step(self, claimed: Claimed, now_ms: int) -> Step:
+        operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)
+        if operation is None:
+            return SEND
+        try:
+            sent = await self.times.of(claimed) if wants_times(operation, claimed) else None
+        except DatabaseError as error:
+            log.warning("attempts_out_of_reach", delivery_id=claimed.delivery_id, error=str(error))
+            return Later(now_ms + int(PAUSE_S * 1000))
+        return before_call(claimed, operation, None if route is None else route.compensation, sent, now_ms)
 
     def _terms(self, claimed: Claimed) -> Terms:
         operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)

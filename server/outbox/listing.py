@@ -35,7 +35,10 @@ class Filter:
 
 
 class Delivery(NamedTuple):
-    """A delivery without its payload. `error` is a stable word; `holds`: later ones of its record wait for it."""
+    """A delivery without its payload. `error` is a stable word; `holds`: later ones of its record wait for it.
+
+    `waits_for`: the record, as collection/id, whose deliveries it comes after and was found waiting for.
+    """
 
     delivery_id: str
     state: DeliveryState
@@ -55,6 +58,8 @@ class Delivery(NamedTuple):
     correlation_id: str
     created_at: str
     settled_at: str | None
+    not_after: str | None
+    waits_for: str | None
     holds: bool
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from server.outbound.preview import Recorder, Rendered
+from server.outbox.before import SEND, Ask, End, Step, before_call
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed, Endpoint
 from server.outbox.listing import unknown_delivery
+from server.outbox.past import read_pasts
 from server.ports import DeliveryState
 from server.resilience.limits import Limits
 from server.storage.database import Database, Tx
@@ -19,7 +21,8 @@ from server.storage.statement import Statement
 NOT_SENT = "not_sent"
 """The code of a delivery that came as far as the network: it would be sent."""
 
-_OF_THE_ROW = tuple(name for name in Claimed._fields if name not in {"leased_until_ms", "endpoint", "attempt"})
+_MADE_UP = frozenset(("leased_until_ms", "endpoint", "attempt", "past"))
+_OF_THE_ROW = tuple(name for name in Claimed._fields if name not in _MADE_UP)
 _ROW = Statement(
     f"""SELECT state, attempts, {", ".join(_OF_THE_ROW)} FROM outbox
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id"""  # noqa: S608  # the names of our columns
@@ -52,10 +55,19 @@ async def preview(
         return await _as_claimed(tx, place, to, caller)
 
     state, claimed = await database.read(work)
-    result = await caller.call(claimed)
+    code = await _code(claimed, caller)
     rendered = recorder.rendered(_secrets_of(claimed, caller)) if recorder.noted else []
-    code = "left_alone" if result is None else result.classified.code
     return Preview(claimed.delivery_id, state, claimed.endpoint_id, rendered, code)
+
+
+async def _code(claimed: Claimed, caller: Caller) -> str:
+    """How far it comes: to the network, or why not."""
+    operation = caller.operation(claimed)
+    step: Step = SEND if operation is None else before_call(claimed, operation, None, None, caller.clock())
+    if isinstance(step, End):
+        return step.classified.code
+    result = await caller.call(claimed, step) if isinstance(step, Ask) else None
+    return "later" if result is None else result.classified.code
 
 
 def _secrets_of(claimed: Claimed, caller: Caller) -> Iterable[str]:
@@ -80,4 +92,6 @@ async def _as_claimed(tx: Tx, place: tuple[str, str], to: str | None, caller: Ca
     until_ms = caller.clock() + int(caller.deadline_s * 2000)
     provider, settings, sealed = endpoints[0]
     endpoint = Endpoint(provider, settings, sealed, Limits())
-    return state, Claimed(**row, attempt=attempts + 1, leased_until_ms=until_ms, endpoint=endpoint)
+    pasts = await read_pasts(tx, row["tenant_id"], [row["delivery_id"]])
+    past = pasts.get(row["delivery_id"])
+    return state, Claimed(**row, attempt=attempts + 1, leased_until_ms=until_ms, endpoint=endpoint, past=past)

@@ -13,18 +13,21 @@ Rules:
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import anyio
 import anyio.abc
 import structlog
 
 from server.outbox.call import Caller
-from server.outbox.claim import Claimed, Due, Lease, Look, Wanted, claim, due_endpoints
+from server.outbox.claim import Claimed, Lease, Wanted, claim
 from server.outbox.decide import Chance
 from server.outbox.deliver import Deliverer
+from server.outbox.due import Due, Look, due_endpoints
+from server.outbox.history import Times
 from server.outbox.settle import Settler
 from server.ports import Applying, Observing, Provider, Route, Secrets, Unobserved
 from server.resilience.backoff import Schedules
@@ -41,13 +44,17 @@ TROUBLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RelayOptions:
-    """How much at once, and how long. A call ends at `deadline_s`, well before its lease."""
+    """How much at once, and how long. A call ends at `deadline_s`, well before its lease.
+
+    `patience_s`: how long after a new epoch's beginning an endpoint's polls are waited for.
+    """
 
     parallel: int = 32
     per_endpoint: int = 8
     lease_s: float = 60
     deadline_s: float = 30
     grace_s: float = 10
+    patience_s: float = 300
     watch: bool = True
     schedules: Schedules = field(default_factory=Schedules)
 
@@ -57,9 +64,17 @@ class RelayOptions:
             raise ValueError("the deadline of a call must end before its lease")
 
 
+def nobody_polls(_provider: str, _settings: Mapping[str, Any]) -> bool:
+    """No endpoint is polled."""
+    return False
+
+
 @dataclass(kw_only=True)
 class Relay:
-    """Delivers. `owner` is new for each process; `clock` gives milliseconds, `random` [0, 1), `sleep` takes seconds."""
+    """Delivers. `owner` is new for each process; `clock` gives milliseconds, `random` [0, 1), `sleep` takes seconds.
+
+    `polls` says of an endpoint, by its provider and settings, whether somebody polls it.
+    """
 
     database: Database
     writer: Writer
@@ -71,19 +86,21 @@ class Relay:
     clock: Callable[[], int]
     random: Callable[[], float]
     observing: Observing = field(default_factory=Unobserved)
+    polls: Callable[[str, Mapping[str, Any]], bool] = nobody_polls
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     options: RelayOptions = field(default_factory=RelayOptions)
     left_alone: LeftAlone = field(default_factory=LeftAlone)
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
-        routes = {route.name: route for route in self.routes}
+        self._routes = {route.name: route for route in self.routes}
         self._providers = {provider.name: provider for provider in self.providers}
         self._deliverer = Deliverer(
             Caller(self._providers, self.secrets, self.clock, self.options.deadline_s, self.left_alone),
-            Settler(self.writer, routes, self.applying, self.random, observing=self.observing),
-            routes,
+            Settler(self.writer, self._routes, self.applying, self.random, observing=self.observing),
+            self._routes,
             Chance(self.options.schedules, self.random),
+            Times(self.database, int(self.options.lease_s * 1000)),
             self.clock,
             self.sleep,
         )
@@ -157,16 +174,19 @@ class Relay:
     async def _round(self, sending: anyio.abc.TaskGroup) -> float | None:
         """Take and start what is due. How many seconds to rest: none at all, or None for until woken."""
         now_ms = self.clock()
-        look = Look(now_ms, self._lease.length_ms, self._forms)
+        look = Look(now_ms, self._lease.length_ms, self._forms, self._patience_ms)
         wanted, next_ms = self._plan(await self.database.read(partial(due_endpoints, look=look)), now_ms)
         if not wanted:
             return None if next_ms is None else max(next_ms - now_ms, 1) / 1000
-        taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
+        taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease, routes=self._routes)))
         for claimed in taken.deliveries:
             self._busy[claimed.endpoint_id] += 1
             self._places[claimed.endpoint_id] = claimed.endpoint.limits.concurrency or self.options.per_endpoint
             sending.start_soon(self._deliver, claimed)
         return 0 if taken.seen else CONTENDED_S
+
+    def _patience_ms(self, provider: str, settings: Mapping[str, Any]) -> int:
+        return int(self.options.patience_s * 1000) if self.polls(provider, settings) else 0
 
     def _plan(self, due: Sequence[Due], now_ms: int) -> tuple[list[Wanted], int | None]:
         """How many to take of each endpoint, and when the next one is due that is not yet."""
@@ -184,7 +204,7 @@ class Relay:
                 later.append(due_ms)
             elif room > 0:
                 free -= room
-                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room, provider.settings))
+                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room, provider.settings, one.patience_ms))
         return wanted, min(later, default=None)
 
     async def _deliver(self, claimed: Claimed) -> None:

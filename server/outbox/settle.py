@@ -23,11 +23,11 @@ import structlog
 from server.ids import derived
 from server.outbox.claim import Claimed
 from server.outbox.decide import Result, Settlement
+from server.outbox.lanes import bring_next
 from server.ports import Answered, Applying, Cause, DeliveryState, Observing, Route, Unobserved
 from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
 from server.resilience.gate_sql import GateKey, Told, give_up, report
-from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
@@ -58,11 +58,6 @@ _LEAVE_ALONE = Statement(
        AND (not_before IS NULL OR not_before < :not_before)"""
 )
 _LANE = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection AND record_id = :record_id"
-_NEXT = Statement(
-    f"""UPDATE outbox SET next_attempt_at = :now WHERE {_LANE} AND holds AND state = 'pending' AND failures = 0
-       AND next_attempt_at > :now
-       AND sequence = (SELECT min(sequence) FROM outbox WHERE {_LANE} AND holds AND sequence > :sequence)"""  # noqa: S608
-)
 _NEWER = Statement(
     f"SELECT 1 FROM outbox WHERE {_LANE} AND holds AND sequence > :sequence AND route = :route LIMIT 1"  # noqa: S608
 )
@@ -77,11 +72,6 @@ _TOLD: frozenset[DeliveryState] = frozenset(("delivered", "answered", "dead", "i
 
 class LeaseLostError(Exception):
     """The lease ran out and another relay has taken the delivery over."""
-
-
-async def bring_next(tx: Tx, lane: Mapping[str, Any], now: str) -> None:
-    """Make the next holding row of a lane due; `lane` names tenant, endpoint, collection, record and sequence."""
-    await tx.execute(_NEXT, {**lane, "now": now})
 
 
 def lane_of(claimed: Claimed) -> dict[str, Any]:

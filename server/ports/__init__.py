@@ -6,7 +6,18 @@ from server.ports.inbox import Found, Polled, Poller, Source
 from server.ports.observing import Answered, Observing, Unobserved
 from server.ports.outbox import Answer, Call, Operation, Promise, Provider
 from server.ports.principal import NotPermittedError, Permission, Principal, PrincipalMovedError
-from server.ports.routes import DeliveryState, Event, OnDead, Predicate, Route, created_or_updated, nothing_written_back
+from server.ports.routes import (
+    After,
+    DeliveryState,
+    Event,
+    OnDead,
+    Predicate,
+    Route,
+    Start,
+    after_nothing,
+    created_or_updated,
+    nothing_written_back,
+)
 from server.ports.webhooks import (
     TOLERANCE_S,
     Draft,
@@ -27,6 +38,7 @@ from server.ports.webhooks import (
 __all__ = (
     "TOLERANCE_S",
     "Account",
+    "After",
     "Answer",
     "Answered",
     "Applying",
@@ -60,11 +72,13 @@ __all__ = (
     "SchemeKind",
     "Secrets",
     "Source",
+    "Start",
     "Unobserved",
     "UnusableEventError",
     "WebhookEvent",
     "WebhookRefusedError",
     "WebhookScheme",
+    "after_nothing",
     "created_or_updated",
     "nothing_written_back",
     "refuse_untimely",

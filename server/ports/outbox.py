@@ -13,7 +13,8 @@ class Call(NamedTuple):
     """One attempt to deliver.
 
     `payload` is the JSON text frozen when the change was accepted: the same at every attempt. `idempotency_key` is the
-    same too, also from a server restored from a backup.
+    same too, also from a server restored from a backup. `reference` is the provider's name for what an earlier delivery
+    of the record made, for the calls of routes that read their lane (a refund names its charge).
     """
 
     account: Account
@@ -24,6 +25,7 @@ class Call(NamedTuple):
     record_id: str
     payload: str
     attempt: int
+    reference: str | None = None
 
 
 class Answer(NamedTuple):
@@ -54,11 +56,18 @@ class Operation:
 
     Both callables raise OutboundError or a DeliveryError, or return the answer whatever its status. `look_up` returns
     None where the provider knows of no effect; `lookup` operations must have it.
+
+    `key_life_s`: so long after its first use the provider honours an idempotency key; without it, for ever. `lag_s`: so
+    long after a call its effect may still be missing from what `look_up` sees. `deadline_s`: what one call may take
+    where that is more than the relay's own deadline; its lease is renewed meanwhile.
     """
 
     promise: Promise
     send: Callable[[Call], Awaitable[Answer]]
     look_up: Callable[[Call], Awaitable[Answer | None]] | None = None
+    key_life_s: float | None = None
+    lag_s: float = 0
+    deadline_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a promise nobody could keep."""

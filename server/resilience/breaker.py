@@ -31,7 +31,9 @@ Sign = Literal["worked", "failed", "nothing"]
 
 _MOST_DOUBLINGS = 40  # past any cap, short of an overflow
 _NOTHING = frozenset(("throttled", "too_early", "in_use", "pool_timeout", "lease_spent"))
-_OURS = frozenset(("bad_url", "insecure_url", "private_address", "unsendable", "bad_settings"))
+_OURS = frozenset(
+    ("bad_url", "insecure_url", "private_address", "unsendable", "bad_settings", "too_late", "nothing_to_take_back")
+)
 
 
 class Breaker(NamedTuple):

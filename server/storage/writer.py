@@ -39,9 +39,11 @@ _LOCK = Statement(
     "SELECT tenant_id, seq, epoch, revision FROM tenants WHERE tenant_id = :tenant_id",
     postgresql="SELECT tenant_id, seq, epoch, revision FROM tenants WHERE tenant_id = :tenant_id FOR UPDATE",
 )
+_ADVANCE_TEXT = """UPDATE tenants SET seq = :seq, revision = :revision, epoch = CAST(:epoch AS varchar),
+       epoch_at = CASE WHEN epoch = CAST(:epoch AS varchar) THEN epoch_at ELSE :now END"""
 _ADVANCE = Statement(
-    "UPDATE tenants SET seq = :seq, revision = :revision, epoch = :epoch WHERE tenant_id = :tenant_id",
-    postgresql="""UPDATE tenants SET seq = :seq, revision = :revision, epoch = :epoch WHERE tenant_id = :tenant_id
+    f"{_ADVANCE_TEXT} WHERE tenant_id = :tenant_id",
+    postgresql=f"""{_ADVANCE_TEXT} WHERE tenant_id = :tenant_id
         RETURNING pg_notify('rientro', tenant_id::text)""",
 )
 _MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, :seq, :nonce, :at)")
@@ -261,7 +263,7 @@ class Writer:
             key = tenant.tenant_id
             if tenant.renewed and tenant.mark_seq is None:
                 tenant.mark_seq = tenant.next_seq()
-            await writing.tx.execute(_ADVANCE, (tenant.seq, tenant.revision, tenant.epoch, key))
+            await writing.tx.execute(_ADVANCE, (tenant.seq, tenant.revision, tenant.epoch, writing.now, key))
             if tenant.mark_seq is not None:
                 self._marked.pop(key, None)
                 row = {"tenant_id": key, "seq": tenant.mark_seq, "nonce": self._nonce(), "at": writing.now}

@@ -140,7 +140,7 @@ async def _insert_many(outlet: Outlet, endpoint_id: str, count: int) -> None:
     now = encode_instant(outlet.clock())
     rows = [
         (outlet.tenant_id, outlet.new_id(), endpoint_id, "sales.forward", "post", "sales", outlet.new_id(), place,
-         outlet.new_id(), "{}", f"key-{place}", "corr", "pending", True, 0, 0, False, now, 0, now)
+         outlet.new_id(), "{}", f"key-{place}", "corr", "pending", True, 0, 0, False, now, 0, now, None, None, None)
         for place in range(count)
     ]  # fmt: skip
     assert len(rows[0]) == len(COLUMNS)

@@ -129,7 +129,26 @@ class Outlet:
         self.endpoints.append(endpoint_id)
         return endpoint_id
 
-    async def push(self, *mutations: Mapping[str, Any], correlation_id: str = "corr-1") -> list[str]:
+    async def lead(self, route: str, endpoint_id: str) -> None:
+        """Let another route lead to an endpoint."""
+
+        async def job(writing: Writing) -> None:
+            await writing.tx.execute(_BIND, (self.tenant_id, route, endpoint_id))
+            writing.tenant(self.tenant_id).revision += 1
+
+        await self.writer.submit(Job([self.tenant_id], job))
+
+    async def change_rows(self, sql: str, *parameters: Any) -> None:
+        """Change what is stored, past everything that would do so."""
+
+        async def work(tx: Tx) -> None:
+            await tx.execute(Statement(sql), parameters)
+
+        await self.database.write(work)
+
+    async def push(
+        self, *mutations: Mapping[str, Any], correlation_id: str = "corr-1", role: str = "terminal"
+    ) -> list[str]:
         """Send mutations as the till would; their statuses."""
         numbered = []
         for mutation in mutations:
@@ -137,7 +156,7 @@ class Outlet:
             numbered.append({"mutation_id": self.last_id, "timestamp": TIMESTAMP, "base_version": 0, **mutation})
         document = {"protocol": 1, "client_id": self.client_id, "mutations": numbered}
         request = self.registry.parse_request(json.dumps(document).encode())
-        principal = Principal(self.tenant_id, self.client_id, "terminal", "centro", frozenset(("centro",)))
+        principal = Principal(self.tenant_id, self.client_id, role, "centro", frozenset(("centro",)))
         pushed = await self.pusher.push(principal, request, correlation_id)
         return [verdict["status"] for verdict in pushed.verdicts]
 
@@ -164,8 +183,15 @@ class Outlet:
         """Void a sale."""
         await self.update(record_id, status="voided")
 
-    def relay(self, *providers: Provider, writer: Writer | None = None, owner: str = "one", **options: Any) -> Relay:
-        """A relay of this process. Its dice always give the longest pause."""
+    def relay(
+        self,
+        *providers: Provider,
+        writer: Writer | None = None,
+        owner: str = "one",
+        polled: bool = False,
+        **options: Any,
+    ) -> Relay:
+        """A relay of this process. Its dice always give the longest pause; `polled` goes for every endpoint."""
         known = {"schedules": SCHEDULES, "watch": False, **options}
         return Relay(
             database=self.database,
@@ -177,6 +203,7 @@ class Outlet:
             owner=owner,
             clock=self.clock,
             random=lambda: 0.999,
+            polls=lambda _provider, _settings: polled,
             options=RelayOptions(**known),
         )
 
@@ -197,6 +224,16 @@ class Outlet:
 
         return await self.database.read(work)
 
+    async def begin_epoch(self) -> str:
+        """Draw a new epoch, as a rewind that was found out does; its name."""
+        epoch = self.new_id()
+
+        async def job(writing: Writing) -> None:
+            writing.tenant(self.tenant_id).epoch = epoch
+
+        await self.writer.submit(Job([self.tenant_id], job))
+        return epoch
+
     async def apply(self, mutation: Mutation, author: str, provider: str | None = None) -> None:
         """A mutation of the server's."""
 
@@ -215,10 +252,12 @@ class Outlet:
 
 
 @asynccontextmanager
-async def open_outlet(url: str, seed: int = 1, clock: Clock | None = None, **route: Any) -> AsyncIterator[Outlet]:
-    """An outlet on a migrated database; keywords change the terms of its route."""
+async def open_outlet(
+    url: str, seed: int = 1, clock: Clock | None = None, declared: Sequence[Route] = (), **route: Any
+) -> AsyncIterator[Outlet]:
+    """An outlet on a migrated database; keywords change the terms of its route, `declared` are others altogether."""
     new_id, clock = Ids(seed), clock or Clock()
-    declared = tuple(replace(one, **route) for one in routes())
+    declared = tuple(declared) or tuple(replace(one, **route) for one in routes())
     database = open_database(url)
     writer = Writer(database, clock=clock, nonce=lambda: new_id().replace("-", ""))
     records, forwarder = Records(registry()), Forwarder(declared)

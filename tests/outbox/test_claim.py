@@ -8,20 +8,10 @@ from typing import Any
 
 import pytest
 
-from server.outbox.claim import (
-    BEHIND,
-    CANDIDATES,
-    DUE,
-    LOOKAHEAD,
-    Claimed,
-    Lease,
-    Look,
-    Taken,
-    Wanted,
-    claim,
-    due_endpoints,
-)
+from server.outbox.claim import CANDIDATES, LOOKAHEAD, Claimed, Lease, Taken, Wanted, claim
 from server.outbox.collect import COLUMNS, INSERT
+from server.outbox.due import DUE, Look, due_endpoints
+from server.outbox.lanes import BEHIND
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
@@ -44,7 +34,7 @@ async def backlog(outlet: Outlet, endpoint: str, *, records: int, each: int = 1)
         "tenant_id": outlet.tenant_id, "endpoint_id": endpoint, "route": "sales.forward", "operation": "post",
         "collection": "sales", "payload": "{}", "idempotency_key": "k", "correlation_id": "c", "state": "pending",
         "holds": True, "attempts": 0, "failures": 0, "ambiguous": False, "next_attempt_at": DUE_AT, "fence": 0,
-        "created_at": DUE_AT,
+        "created_at": DUE_AT, "doubted_from": None, "not_after": None, "after": None,
     }  # fmt: skip
     rows = []
     for _ in range(records):

@@ -7,7 +7,8 @@ import pytest
 
 from server.credentials.endpoints import Endpoints
 from server.credentials.vault import Vault
-from server.outbox.claim import Claimed, Lease, Look, Wanted, claim, due_endpoints
+from server.outbox.claim import Claimed, Lease, Wanted, claim
+from server.outbox.due import Look, due_endpoints
 from server.ports import Answer
 from server.storage.writer import Job
 from sync.clock import decode_instant, encode_instant

@@ -30,7 +30,7 @@ ACROSS = {
     "server.ops.alerts.rows._FORGET",
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
-    "server.outbox.claim.DUE",
+    "server.outbox.due.DUE",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
 _NAMES_ITS_TENANT = re.compile(r"\btenant_id = |\bINSERT INTO [a-z_]+ \((?:[a-z_]+, )*tenant_id\b")

@@ -12,6 +12,7 @@ class EndpointRow(SQLModel, table=True):
     `not_before`: until when the provider asked to be left alone (`Retry-After`); nothing is sent there earlier.
     `fallback_id` is another endpoint of the same provider: what waited here for `fallback_after_s` seconds while nobody
     could be reached goes there, where its route allows it.
+    `epoch`: the tenant's epoch in which its deliveries were last taken up again, where there was more than one.
     """
 
     __tablename__ = "endpoints"
@@ -26,6 +27,7 @@ class EndpointRow(SQLModel, table=True):
     created_at: str = instant()
     fallback_id: str | None = uuid(nullable=True)
     fallback_after_s: int | None = integer(nullable=True)
+    epoch: str | None = text(36, nullable=True)
 
 
 class BindingRow(SQLModel, table=True):

@@ -12,7 +12,8 @@ class TenantRow(SQLModel, table=True):
     """A merchant. Its row is the lock all its writers take.
 
     `horizon`: tombstones up to this place of the sequence may have been collected; who pulled less must start anew.
-    `backed_up_at`: when a backup that was read back last covered it. `handle` is the short name people sign in under.
+    `backed_up_at`: when a backup that was read back last covered it. `epoch_at`: when its present epoch began, where it
+    is not the first. `handle` is the short name people sign in under.
     """
 
     __tablename__ = "tenants"
@@ -24,6 +25,7 @@ class TenantRow(SQLModel, table=True):
     revision: int = integer()
     horizon: int = counted()
     backed_up_at: str | None = instant(nullable=True)
+    epoch_at: str | None = instant(nullable=True)
     created_at: str = instant()
     handle: str | None = text(48, nullable=True)
 

@@ -29,6 +29,44 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('delivered', 'superseded', 'cancelled', 'answered')"),
         )
 
+        batch_op.add_column(sa.Column("doubted_from", InstantType(), nullable=True))
+        batch_op.add_column(sa.Column("not_after", InstantType(), nullable=True))
+        batch_op.add_column(sa.Column("after", sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column("waits_for", sa.String(length=101), nullable=True))
+        batch_op.create_index(
+            "ix_outbox_waits_for",
+            ["tenant_id", "endpoint_id", "waits_for"],
+            unique=False,
+            sqlite_where=sa.text("waits_for IS NOT NULL"),
+            postgresql_where=sa.text("waits_for IS NOT NULL"),
+        )
+
+    with op.batch_alter_table("endpoints", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("epoch", sa.String(length=36), nullable=True))
+
+    with op.batch_alter_table("tenants", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("epoch_at", InstantType(), nullable=True))
+
+    op.create_table(
+        "backfills",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("route", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_id", UuidType(), nullable=False),
+        sa.Column("begun_at", InstantType(), nullable=False),
+        sa.Column("done_through", UuidType(), nullable=True),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", InstantType(), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "route", "endpoint_id", name=op.f("pk_backfills")),
+    )
+    with op.batch_alter_table("backfills", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_backfills_open",
+            ["begun_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index(
             "ix_inbox_object_open",

@@ -17,7 +17,7 @@ _LITE = (
        BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END""",
 )
 _POST = (
-    f"""CREATE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    f"""CREATE OR REPLACE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
        IF TG_OP = 'DELETE' AND OLD.at < now() - interval '365 days' THEN RETURN OLD; END IF;
        RAISE EXCEPTION '{_KEPT}' USING ERRCODE = 'restrict_violation'; END $$""",
     "CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION keep_audit()",

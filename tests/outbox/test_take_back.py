@@ -1,0 +1,153 @@
+"""A charge that is voided: cancelled while nobody has tried it, refunded where it took effect, and never both."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from server.ports import Route
+from tests.outbox.bank import Bank, Habits, by_hand, route, voided
+from tests.outbox.outlet import Outlet, open_outlet
+
+
+def charges(**terms: Any) -> Route:
+    """Sales are charged, and a void takes that back."""
+    return route(cancels=voided, compensation="refund", money=True, **terms)
+
+
+@pytest.fixture
+async def shop(database_url: str) -> AsyncIterator[Outlet]:
+    """A shop whose sales are charged."""
+    async with open_outlet(database_url, declared=[charges()]) as opened:
+        await opened.bind("sales.charge")
+        yield opened
+
+
+def desk_of(shop: Outlet, charge: Habits = Habits("keyed")) -> Bank:  # noqa: B008  # frozen
+    """A bank that charges and refunds."""
+    return Bank(shop.clock, charge=charge, refund=Habits("keyed"))
+
+
+def done(desk: Bank, sale: str) -> tuple[int, int]:
+    """Charges and refunds of a sale."""
+    return desk.done("charge", sale), desk.done("refund", sale)
+
+
+async def test_a_void_cancels_what_nobody_has_tried(shop: Outlet) -> None:
+    """No charge, no refund; also where both come in one push."""
+    (sale,) = await shop.sell()
+    await shop.void(sale)
+    desk = desk_of(shop)
+    await shop.relay(desk).drain()
+    assert (desk.calls, await shop.states()) == ([], {"cancelled": 1})
+
+
+async def test_a_void_after_the_charge_refunds_it_and_names_it(shop: Outlet) -> None:
+    """The refund has a key of its own and the charge's reference."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    await shop.relay(desk).drain()
+    await shop.void(sale)
+    await shop.relay(desk).drain()
+    assert done(desk, sale) == (1, 1)
+    charge, refund = desk.effects
+    assert (refund.named, refund.key != charge.key) == (charge.reference, True)
+    assert await shop.states() == {"delivered": 2}
+
+
+@pytest.mark.parametrize("trouble", ["lost", "down"])
+async def test_a_void_of_what_was_tried_waits_for_its_end(shop: Outlet, trouble: str) -> None:
+    """Nobody can take back what is on its way: it is settled first, and refunded after."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    desk.trouble = [trouble]
+    await shop.relay(desk).drain()
+    await shop.void(sale)
+    await shop.relay(desk).drain()
+    assert desk.done("refund", sale) == 0
+    shop.clock.ms += 2_000
+    await shop.relay(desk).drain()
+    assert (done(desk, sale), await shop.states()) == ((1, 1), {"delivered": 2})
+
+
+@pytest.mark.parametrize("on_dead", ["skip", "block"])
+async def test_a_charge_that_was_refused_needs_no_refund(database_url: str, on_dead: str) -> None:
+    """Known at the void or found out later: a refund of nothing would be somebody's evening."""
+    async with open_outlet(database_url, declared=[charges(on_dead=on_dead)]) as shop:
+        await shop.bind("sales.charge")
+        early, late = await shop.sell(2)
+        desk = desk_of(shop)
+        desk.trouble = ["refused", "down"]
+        await shop.relay(desk).drain()
+        for sale in (early, late):
+            await shop.void(sale)
+        desk.trouble = ["refused"]
+        shop.clock.ms += 2_000
+        await shop.relay(desk).drain()
+        assert (desk.effects, [name for name, _ in desk.calls]) == ([], ["charge"] * 3)
+        states = {"skip": {"cancelled": 1, "dead": 2}, "block": {"dead": 2, "pending": 2}}
+        assert await shop.states() == states[on_dead]
+
+
+async def test_a_charge_in_doubt_leaves_its_refund_in_doubt(database_url: str) -> None:
+    """Whether there is something to give back, only a person can find out."""
+    async with open_outlet(database_url, declared=[charges(on_dead="skip")]) as shop:
+        await shop.bind("sales.charge")
+        (sale,) = await shop.sell()
+        desk = desk_of(shop, Habits("once"))
+        desk.trouble = ["lost"]
+        await shop.relay(desk).drain()
+        await shop.void(sale)
+        await shop.relay(desk).drain()
+        assert await shop.states() == {"in_doubt": 2}
+        assert desk.done("refund", sale) == 0
+
+
+async def test_a_void_of_what_is_not_known_here_is_sent(database_url: str) -> None:
+    """A charge may have been tidied away after its months: money is not kept for that."""
+    async with open_outlet(database_url, declared=[charges()]) as shop:
+        (sale,) = await shop.sell()
+        await shop.bind("sales.charge")
+        await shop.void(sale)
+        desk = desk_of(shop)
+        await shop.relay(desk).drain()
+        assert done(desk, sale) == (0, 1)
+
+
+async def test_a_charge_that_may_have_been_made_before_a_restore_is_not_cancelled(shop: Outlet) -> None:
+    """It was never tried in this history; it is settled, looked up, and then refunded."""
+    shop.clock.ms += 1000
+    await shop.begin_epoch()
+    (sale,) = await shop.sell()
+    desk = desk_of(shop, Habits("lookup"))
+    await shop.void(sale)
+    await shop.relay(desk).drain()
+    assert (done(desk, sale), len(desk.looks)) == ((1, 1), 1)
+
+
+async def test_changes_that_take_nothing_back_are_deliveries_like_any_other(database_url: str) -> None:
+    """And the void takes back all of them."""
+    async with open_outlet(database_url, declared=[charges(when=by_hand)]) as shop:
+        await shop.bind("sales.charge")
+        (sale,) = await shop.sell()
+        await shop.update(sale, note="again")
+        await shop.void(sale)
+        desk = desk_of(shop)
+        await shop.relay(desk).drain()
+        assert (desk.calls, await shop.states()) == ([], {"cancelled": 2})
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"supersedes": True}, {"on_dead": "supersede"}],
+)
+def test_money_is_never_superseded(terms: dict[str, Any]) -> None:
+    """Each charge is one; declaring otherwise is refused at the start."""
+    with pytest.raises(TypeError, match="nothing may supersede"):
+        charges(**terms)
+
+
+def test_what_cancels_needs_a_compensation() -> None:
+    """Else a void of a charge that was made would do nothing."""
+    with pytest.raises(TypeError, match="compensation"):
+        route(cancels=voided)
