@@ -20,7 +20,7 @@ SYNC    := $(UV) pip sync -q --python $(BIN)/python --require-hashes
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format demo simulate bench lock wheel
+.PHONY: help run test lint format demo simulate faults bench lock wheel
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ demo: .venv/.ready $(PWA) ## offline sales come home, told step by step
 
 simulate: .venv/.ready ## try to break sync; SEEDS=10000 says how often, FROM=0 with which seed to begin
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0)
+
+faults: .venv/.ready ## kill servers under load at peers that fail; SECONDS_EACH=120 on each database, SEED=1
+	$(BIN)/python -m tests.faults --seconds $(or $(SECONDS_EACH),120) --seed $(or $(SEED),1)
 
 bench: .venv/.ready ## measure against the raw database and peers
 	$(BIN)/python -m benchmarks

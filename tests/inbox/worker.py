@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 
@@ -29,13 +29,12 @@ from server.ports import Fetched, WebhookEvent
 from server.providers.pos.provider import PosProvider
 from server.providers.pos.standard import StandardScheme
 from server.resilience.backoff import Schedule, Schedules
-from server.storage.database import Database, Tx, Work
 from server.storage.open import open_database
 from server.storage.writer import Writer
 from tests.inbox.mailroom import OpenSecrets
+from tests.support.deadly import Deadly
 from tests.support.processes import dying_with_parent
 
-T = TypeVar("T")
 SOON = Schedule(base_s=0.02, cap_s=0.05, lasts_s=3600)
 
 
@@ -56,30 +55,6 @@ class SlowPos(PosProvider):
         self._schemes = {"standard": SlowScheme()}
 
 
-class Deadly:
-    """A database that kills its process now and then."""
-
-    def __init__(self, inner: Database, risk: float, dice: random.Random) -> None:
-        self._inner, self._risk, self._dice = inner, risk, dice
-        self.dialect = inner.dialect
-        self.read, self.watch, self.close = inner.read, inner.watch, inner.close
-
-    async def write(self, work: Work[T]) -> T:
-        async def doomed(tx: Tx) -> T:
-            result = await work(tx)
-            self._die()
-            return result
-
-        self._die()
-        result = await self._inner.write(doomed)
-        self._die()
-        return result
-
-    def _die(self) -> None:
-        if self._dice.random() < self._risk:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def now_ms() -> int:
     """The clock on the wall."""
     return time.time_ns() // 1_000_000
@@ -87,7 +62,7 @@ def now_ms() -> int:
 
 async def process(url: str, risk: float, seed: int) -> None:
     """Process until killed."""
-    database = Deadly(open_database(url), risk, random.Random(seed))
+    database = Deadly(open_database(url), risk, seed)
     writer = Writer(database, clock=now_ms, nonce=lambda: os.urandom(8).hex())
     records = Records(registry())
     processor = Processor(

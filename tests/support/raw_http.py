@@ -11,11 +11,12 @@ import h11
 
 
 class Response(NamedTuple):
-    """An answer; status 0 cuts the connection instead."""
+    """An answer; status 0 cuts the connection instead, once it has sent what `raw` holds."""
 
     status: int
     body: Mapping[str, Any]
     headers: Mapping[str, str] = {}
+    raw: bytes = b""
 
 
 Answering = Callable[[str, Mapping[str, str], bytes], Awaitable[Response]]
@@ -31,12 +32,19 @@ async def serve(port: int, answer: Answering) -> None:
         return Response(200, {}) if target == "/health/live" else await answer(target, headers, body)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, h11.RemoteProtocolError):
-            await _Connection(alive_or, reader, writer).serve()
-        writer.close()
+        await converse(alive_or, reader, writer)
 
     server = await asyncio.start_server(connected, "127.0.0.1", port, reuse_address=True)
     await server.serve_forever()
+
+
+async def converse(answer: Answering, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer all that comes by one connection, until either side ends it."""
+    try:
+        with suppress(ConnectionError, h11.RemoteProtocolError):
+            await _Connection(answer, reader, writer).serve()
+    finally:
+        writer.close()
 
 
 class _Connection:
@@ -54,7 +62,7 @@ class _Connection:
                 return
             response = await self._answer(*request)
             if response.status == 0:
-                self._writer.transport.abort()
+                await self._cut(response.raw)
                 return
             await self._send(response)
             if self._http.our_state is h11.MUST_CLOSE:
@@ -77,6 +85,14 @@ class _Connection:
                 return head.target.decode(), {**headers, ":connection": self._number}, body
             else:
                 return None
+
+    async def _cut(self, raw: bytes) -> None:
+        if raw:
+            self._writer.write(raw)
+            await self._writer.drain()
+            self._writer.close()
+        else:
+            self._writer.transport.abort()
 
     async def _send(self, response: Response) -> None:
         content = json.dumps(response.body).encode()
