@@ -6,7 +6,8 @@ Rules:
    and no other: a later one may have taken somebody out, and a backup that was put back takes revisions back with it.
 2. Who asks what needs no answer at once about the revision, `/v1/sync`, is let in by memory and checks the revision
    where it is read anyway. All others are looked up.
-3. Look-ups of one token wait for each other: however many ask at once, one goes to the database.
+3. Look-ups of one token wait for each other: however many ask at once, few go to the database. One that began after
+   somebody asked is as good as their own.
 4. A certificate that a key is tied to is checked at every request, whatever is remembered.
 """
 
@@ -70,6 +71,8 @@ class Guard:
         """`clock` gives milliseconds."""
         self._database, self._signer, self._keys, self._clock = database, signer, keys, clock
         self._remembered: dict[bytes, Known] = {}
+        self._began: dict[bytes, int] = {}
+        self._asked = 0
         self._asking: dict[bytes, anyio.Lock] = {}
 
     async def remembered(self, bearer: str) -> Known | None:
@@ -89,10 +92,13 @@ class Guard:
         known = self._recall(digest, revision)
         if known is not None:
             return known
-        lock = self._asking.setdefault(digest, anyio.Lock())
+        self._asked += 1
+        asked, lock = self._asked, self._asking.setdefault(digest, anyio.Lock())
         try:
             async with lock:
-                return self._recall(digest, revision) or await self._look_up(bearer, digest)
+                fresh = self._began.get(digest, 0) > asked
+                known = self._recall(digest, _ANY if fresh else revision)
+                return known or await self._look_up(bearer, digest)
         finally:
             if not lock.locked():
                 self._asking.pop(digest, None)
@@ -104,13 +110,17 @@ class Guard:
         return known if revision in {_ANY, known.principal.revision} else None
 
     async def _look_up(self, bearer: str, digest: bytes) -> Known | None:
+        self._asked += 1
+        began = self._asked
         known = await (self._look_up_key(bearer) if bearer.startswith("rnt_") else self._look_up_session(bearer))
         if known is None:
             self._remembered.pop(digest, None)
+            self._began.pop(digest, None)
             return None
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[digest] = known
+            self._began.clear()
+        self._remembered[digest], self._began[digest] = known, began
         return known
 
     async def _look_up_session(self, bearer: str) -> Known | None:

@@ -32,6 +32,7 @@ _CALL = ("credentials", "address", "connection", "answer")
 _WHERE_IT_ENDS: Mapping[str, tuple[str, str]] = {
     "bad_url": ("address", "it is no address"),
     "insecure_url": ("address", "it is not HTTPS"),
+    "not_sent": ("connection", "it was only looked at, and not sent"),
     "private_address": ("address", "it leads to this machine or into a private network"),
     "unsendable": ("credentials", "a certificate, key or root cannot be used: see `provider key set`"),
     "unresolved": ("connection", "nobody knows this name: is it spelled right, does DNS work here?"),
