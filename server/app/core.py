@@ -13,6 +13,7 @@ from server.app.providers import Kinds, load_kinds
 from server.auth.admin import Admin
 from server.auth.guard import Guard
 from server.auth.keys import Keys as ApiKeys
+from server.auth.people import People
 from server.auth.sessions import Sessions
 from server.auth.signer import Signer
 from server.auth.tokens import RefreshTokens
@@ -134,11 +135,13 @@ def _access(settings: Settings, database: Database, writer: Writer, vault: Vault
     signer = Signer(vault.derive, settings.public_url or "rientro", now_ms)
     api_keys = ApiKeys(database, writer, uuid7, now_ms)
     tokens = RefreshTokens(lambda: vault.derive(REFRESH))
+    sessions = Sessions(writer, signer, tokens, uuid7)
     return Access(
         signer=signer,
         keys=api_keys,
-        sessions=Sessions(writer, signer, tokens, uuid7),
+        sessions=sessions,
         guard=Guard(database, signer, api_keys, now_ms),
+        people=People(database, writer, sessions, uuid7),
     )
 
 

@@ -1,28 +1,28 @@
 """Setting up: tenants, shops, devices. Used by the command line and the demonstration shop."""
 
-import re
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from server.audit import OPERATOR, Actor, Entry, note
+from server.auth.errors import AccessError
+from server.auth.jobs import submit
 from server.auth.keys import Keys, Terms
-from server.collections.roles import ROLES
+from server.auth.names import checked_handle, checked_name, checked_role, put_shop
 from server.storage.database import Database, Tx
 from server.storage.statement import Parameters, Statement
-from server.storage.writer import Job, UnknownTenantError, Writer, Writing
-
-T = TypeVar("T")
+from server.storage.writer import Job, Writer, Writing
 
 _TENANT = Statement(
-    """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at)
-       VALUES (:tenant_id, :name, 0, :epoch, 0, :created_at)"""
+    """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at, handle)
+       VALUES (:tenant_id, :name, 0, :epoch, 0, :created_at, :handle)"""
 )
 _FIRST_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, 0, :nonce, :at)")
-_SHOP = Statement("INSERT INTO shops (tenant_id, shop) VALUES (:tenant_id, :shop) ON CONFLICT DO NOTHING")
 _DEVICE = Statement(
     """INSERT INTO devices (tenant_id, device_id, name, role, shop, created_at)
        VALUES (:tenant_id, :device_id, :name, :role, :shop, :created_at)"""
 )
+_WITH_HANDLE = Statement("/* across tenants */ SELECT tenant_id FROM tenants WHERE handle = :handle")
 _TENANTS = Statement(
     "/* across tenants */ SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id"
 )
@@ -34,11 +34,6 @@ _REVOKE = Statement(
     """UPDATE devices SET revoked_at = :now
        WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"""
 )
-_SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,47}")  # an audience adds roles to it, in 80 characters
-
-
-class AdminError(Exception):
-    """What was asked for cannot be done; the message says what to do instead."""
 
 
 class Device(NamedTuple):
@@ -65,18 +60,34 @@ class Admin:
         """`new_id` gives uuids of version 7."""
         self._database, self._writer, self._keys, self._new_id = database, writer, keys, new_id
 
-    async def add_tenant(self, name: str) -> str:
-        """A new tenant's id."""
+    async def add_tenant(self, name: str, handle: str | None = None) -> str:
+        """A new tenant's id; people sign in under its handle. Raises AccessError (bad_handle, handle_taken)."""
         tenant_id = self._new_id()
+        row = {
+            "tenant_id": tenant_id,
+            "name": checked_name(name),
+            "epoch": self._new_id(),
+            "handle": None if handle is None else checked_handle(handle),
+        }
 
         async def job(writing: Writing) -> None:
-            row = {"tenant_id": tenant_id, "name": _named(name), "epoch": self._new_id(), "created_at": writing.now}
-            await writing.tx.execute(_TENANT, row)
+            if row["handle"] is not None and await writing.tx.fetch(_WITH_HANDLE, (row["handle"],)):
+                raise AccessError("handle_taken", "Another merchant here has this handle: choose another.", status=409)
+            await writing.tx.execute(_TENANT, {**row, "created_at": writing.now})
             mark = {"tenant_id": tenant_id, "nonce": self._new_id().replace("-", ""), "at": writing.now}
             await writing.tx.execute(_FIRST_MARK, mark)
 
         await self._writer.submit(Job([], job))
         return tenant_id
+
+    async def find_tenant(self, named: str | None) -> str | None:
+        """The tenant of this id or handle; without a name, the only one there is."""
+        if named is None:
+            known = await self.tenants()
+            return known[0][0] if len(known) == 1 else None
+        plain = named.strip().lower()
+        rows = await self._read(_WITH_HANDLE, (plain,))
+        return rows[0][0] if rows else _as_id(plain)
 
     async def tenants(self) -> list[tuple[str, ...]]:
         """Id, name and birth of every tenant: the operator's own list, across tenants."""
@@ -87,19 +98,20 @@ class Admin:
         return await self._read(_DEVICES, (tenant_id,))
 
     async def revoke_device(self, tenant_id: str, device_id: str, actor: Actor = OPERATOR) -> None:
-        """Let a device in no more, at once. Raises AdminError where there is none to revoke."""
+        """Let a device in no more, at once. Raises AccessError where there is none to revoke."""
 
         async def job(writing: Writing) -> None:
             writing.tenant(tenant_id).revision += 1
             named = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
             if not await writing.tx.execute(_REVOKE, named):
-                raise AdminError("no such device, or it was revoked before: see `rientro device list`")
+                message = "There is no such device, or it was revoked before."
+                raise AccessError("no_such_device", message, status=404)
             await note(writing, tenant_id, Entry("device.revoke", actor, "device", device_id))
 
-        await self._submit(tenant_id, job)
+        await submit(self._writer, tenant_id, job)
 
     async def add_device(self, tenant_id: str, name: str, role: str, shop: str) -> NewDevice:
-        """A new device of a tenant, with a key. Raises AdminError."""
+        """A new device of a tenant, with a key. Raises AccessError."""
         device = Device(self._new_id(), name, role, shop)
 
         async def job(writing: Writing) -> NewDevice:
@@ -107,25 +119,16 @@ class Admin:
             key = await self._keys.add(writing, tenant_id, device.device_id, device.name, Terms(), OPERATOR)
             return NewDevice(device.device_id, key.token, tenant_id)
 
-        return await self._submit(tenant_id, job)
+        return await submit(self._writer, tenant_id, job)
 
     async def put_device(self, writing: Writing, tenant_id: str, device: Device, actor: Actor) -> None:
-        """Make a device and its shop, in the transaction that lets it in. Raises AdminError."""
-        if device.role not in ROLES:
-            raise AdminError(f"there is no role {device.role!r}: use one of {', '.join(ROLES)}")
-        if not _SHOP_NAME.fullmatch(device.shop):
-            raise AdminError("a shop's name is letters, digits, dots and dashes, at most 48 of them")
+        """Make a device and its shop, in the transaction that lets it in. Raises AccessError."""
+        checked_role(device.role)
         writing.tenant(tenant_id).revision += 1
-        await writing.tx.execute(_SHOP, (tenant_id, device.shop))
-        row = device._replace(name=_named(device.name))._asdict()
+        await put_shop(writing, tenant_id, device.shop)
+        row = device._replace(name=checked_name(device.name))._asdict()
         await writing.tx.execute(_DEVICE, {"tenant_id": tenant_id, **row, "created_at": writing.now})
         await note(writing, tenant_id, Entry("device.add", actor, "device", device.device_id))
-
-    async def _submit(self, tenant_id: str, run: Callable[[Writing], Awaitable[T]]) -> T:
-        try:
-            return await self._writer.submit(Job([tenant_id], run))
-        except UnknownTenantError:
-            raise AdminError("there is no such tenant here: see `rientro tenant list`") from None
 
     async def _read(self, statement: Statement, parameters: Parameters) -> list[tuple[Any, ...]]:
         async def work(tx: Tx) -> list[tuple[Any, ...]]:
@@ -134,8 +137,8 @@ class Admin:
         return await self._database.read(work)
 
 
-def _named(name: str) -> str:
-    shown = name.strip()
-    if not shown or len(shown) > 200:  # noqa: PLR2004  # the column's width
-        raise AdminError("a name has 1 to 200 characters")
-    return shown
+def _as_id(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from server.app import Core, open_core
 from server.app.core import now_ms
-from server.auth.admin import AdminError
+from server.auth.errors import AccessError
 from server.credentials.consents import ConsentError
 from server.credentials.endpoints import EndpointError
 from server.credentials.keyring import SecretKeyError
@@ -68,7 +68,7 @@ TenantId = Annotated[
 ]
 
 _PLAIN_ERRORS = (
-    AdminError,
+    AccessError,
     BackupError,
     ConsentError,
     DatabaseError,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from server.auth.guard import Guard, Known
 from server.auth.keys import Keys
+from server.auth.people import People
 from server.auth.sessions import Sessions
 from server.auth.signer import Signer
 from server.engine.exchange import Exchange
@@ -42,6 +43,7 @@ class Access:
     keys: Keys
     sessions: Sessions
     guard: Guard
+    people: People
 
 
 @dataclass(frozen=True)

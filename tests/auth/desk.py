@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.audit import Actor
 from server.auth.guard import Guard
 from server.auth.keys import Keys
+from server.auth.people import People
 from server.auth.sessions import Issued, Sessions
 from server.auth.signer import Signer
 from server.auth.tokens import RefreshTokens
@@ -28,6 +29,7 @@ class Desk:
     keys: Keys
     sessions: Sessions
     guard: Guard
+    people: People
 
     async def sign_in(self, device_id: str, person_id: str | None = None) -> Issued:
         """A session on a device."""
@@ -56,4 +58,12 @@ def desk_of(shop: Shop, master: bytes = b"m" * 32) -> Desk:
     signer = Signer(vault.derive, "https://shop.example", shop.clock)
     keys = Keys(shop.database, shop.writer, shop.new_id, shop.clock)
     sessions = Sessions(shop.writer, signer, RefreshTokens(lambda: vault.derive(REFRESH)), shop.new_id)
-    return Desk(shop, vault, signer, keys, sessions, Guard(shop.database, signer, keys, shop.clock))
+    return Desk(
+        shop=shop,
+        vault=vault,
+        signer=signer,
+        keys=keys,
+        sessions=sessions,
+        guard=Guard(shop.database, signer, keys, shop.clock),
+        people=People(shop.database, shop.writer, sessions, shop.new_id),
+    )

@@ -53,7 +53,7 @@ async def test_a_revoked_device_is_out(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["device", "add", "--tenant", "x", "--name", "a", "--role", "owner"], "is not an id"),
-        (["device", "add", "--tenant", "{none}", "--name", "a", "--role", "owner"], "no such tenant"),
+        (["device", "add", "--tenant", "{none}", "--name", "a", "--role", "owner"], "no such merchant"),
         (["device", "add", "--tenant", "{none}", "--name", "a", "--role", "boss"], "use one of owner"),
         (["provider", "add", "--tenant", "{none}", "--provider", "fax", "--name", "a"], "use one of"),
         (["provider", "add", "--tenant", "{none}", "--provider", "http", "--name", "a", "--set", "x"], "key=value"),

@@ -20,6 +20,7 @@ MARK = "/* across tenants */"
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
     "server.auth.admin._TENANTS",
+    "server.auth.admin._WITH_HANDLE",
     "server.inbox.claim.DUE",
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",
