@@ -1,6 +1,6 @@
 """What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost.
 
-Once a day what is older than the retention is tidied away.
+Once a day what is older than the retention is tidied away. What a new binding owes of before is sent beside the rest.
 """
 
 import random
@@ -21,6 +21,7 @@ from server.inbox.processor import Processor, ProcessorOptions
 from server.ops.alarms import ALARMS
 from server.ops.alerts.loop import Alerting
 from server.outbound import Outbound
+from server.outbox.backfill import Backfilling
 from server.outbox.relay import Relay, RelayOptions
 from server.settings import Settings
 
@@ -69,6 +70,7 @@ class Workers:
             found=self.processor.wake,
         )
 
+        self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)
         self.tidying = Tidying(core.tidier, core.admin, _RANDOM)
 
     def wake(self) -> None:
@@ -82,6 +84,7 @@ class Workers:
         async with anyio.create_task_group() as polling:
             polling.start_soon(self.polling.run)
             polling.start_soon(self.tidying.run)
+            polling.start_soon(self.backfilling.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)

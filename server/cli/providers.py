@@ -9,6 +9,7 @@ import typer
 
 from server.app import Core
 from server.app.core import now_ms
+from server.cli import bindings
 from server.cli.common import (
     AsJson,
     Data,
@@ -31,6 +32,7 @@ keys = typer.Typer(
     no_args_is_help=True, help="Secrets of an account: replaced now or at a time, and when they are due."
 )
 app.add_typer(keys, name="key")
+bindings.register(app)
 
 SOON_DAYS = 30
 """What ends within so many days is shown in the list of accounts."""

@@ -22,6 +22,10 @@ _ADD = Statement(
     """INSERT INTO endpoints (tenant_id, endpoint_id, provider, name, settings, sealed, paused, created_at)
        VALUES (:tenant_id, :endpoint_id, :provider, :name, :settings, :sealed, false, :created_at)"""
 )
+_BACKFILL = Statement(
+    """INSERT INTO backfills (tenant_id, route, endpoint_id, begun_at, made)
+       VALUES (:tenant_id, :route, :endpoint_id, :now, 0)"""
+)
 _BIND = Statement("INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, :route, :endpoint_id)")
 _CALLED = Statement(
     """SELECT endpoint_id, provider, name FROM endpoints WHERE tenant_id = :tenant_id
@@ -105,11 +109,13 @@ class Endpoints:
             "sealed": self._vault.seal(tenant_id, provider, endpoint_id, secrets),
         }
         bound = [(tenant_id, route.name, endpoint_id) for route in self._routes if route.provider == provider]
+        owing = {route.name for route in self._routes if route.start == "backfill"}
 
         async def job(writing: Writing) -> None:
             writing.tenant(tenant_id).revision += 1
             await writing.tx.execute(_ADD, {**row, "created_at": writing.now})
             await writing.tx.many(_BIND, bound)
+            await writing.tx.many(_BACKFILL, [(*one, writing.now) for one in bound if one[1] in owing])
             await put_dates(writing, Dated(tenant_id, endpoint_id), secrets)
 
         try:

@@ -216,6 +216,6 @@ async def _promoted(claimed: Claimed, route: Route, writing: Writing) -> Claimed
     is_update = route.create is not None and claimed.operation == route.operation
     if claimed.past is None or not claimed.past.is_void or not is_update or claimed.ambiguous:
         return claimed
-    at = (claimed.tenant_id, claimed.endpoint_id)
-    created = await promote(writing.tx, at, claimed.delivery_id, route, claimed.payload, claimed.past.uid)
+    at = (claimed.tenant_id, claimed.delivery_id)
+    created = await promote(writing.tx, *at, route, claimed.payload, claimed.past)
     return claimed._replace(**created._asdict())

@@ -18,17 +18,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
-
 from server.outbox.after import Following
-from server.outbox.keys import delivery_id, idempotency_key
+from server.outbox.draft import COLUMNS, INSERT, News, Row, To, draft
 from server.outbox.lanes import Lane
 from server.outbox.lost import sent_in_lost
 from server.outbox.take_back import TakenBack, take_back
 from server.ports import Cause, Collector, Route, after_nothing
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
-from sync.clock import clamp, decode_instant, encode_instant
+from sync.clock import clamp
 from sync.judge import Accepted
 
 _BINDINGS = Statement(
@@ -36,14 +34,6 @@ _BINDINGS = Statement(
        JOIN tenants AS t ON t.tenant_id = b.tenant_id
        JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
        WHERE b.tenant_id = :tenant_id ORDER BY b.route, b.endpoint_id"""
-)
-COLUMNS = (
-    "tenant_id", "delivery_id", "endpoint_id", "route", "operation", "collection", "record_id", "sequence", "uid",
-    "payload", "idempotency_key", "correlation_id", "state", "holds", "attempts", "failures", "ambiguous",
-    "next_attempt_at", "fence", "created_at", "doubted_from", "not_after", "after",
-)  # fmt: skip
-INSERT = Statement(
-    f"INSERT INTO outbox ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
 )
 _SUPERSEDE = Statement(
     """UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now, waits_for = NULL
@@ -135,7 +125,7 @@ class _Collecting:
     def __init__(self, writing: Writing, tenant: Tenant, cause: Cause, known: Remembered) -> None:
         self._writing, self._tenant, self._cause, self._known = writing, tenant, cause, known
         self._tenant_id = tenant.tenant_id
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[Row] = []
         self._superseding: list[dict[str, Any]] = []
         self._following = Following()
         self._taking_back: list[TakenBack] = []
@@ -181,36 +171,14 @@ class _Collecting:
         row, lane = self._row(route, endpoint_id, change, compensation)
         self._taking_back.append(TakenBack(lane, route.name, compensation, row))
 
-    def _row(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> tuple[tuple[Any, ...], Lane]:
+    def _row(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> tuple[Row, Lane]:
         before = None if change.before is None else change.before.fields
         made_at, _ = clamp(change.timestamp, self._writing.now)
         doubted_from = None
         if self._known.epoch_at is not None:
             doubted_from = sent_in_lost(self._known.epoch_at, made_at, self._writing.now, self._cause)
-        key = idempotency_key(self._tenant_id, change.uid, route.name, endpoint_id, operation)
-        lane = Lane(endpoint_id, change.collection.name, change.record_id, change.after.version)
-        due = self._writing.now
-        row = (
-            *(self._tenant_id, delivery_id(change.uid, key), endpoint_id, route.name, operation, *lane[1:]),
-            *(change.uid, frozen(route.event(before, change.after.fields), made_at, change), key),
-            *(self._cause.correlation_id, "pending", True, 0, 0, doubted_from is not None, due, 0, due, doubted_from),
-            *(None if route.not_after_s is None else _later(made_at, route.not_after_s), None),
+        news = News(
+            *(change.record_id, change.after, change.uid, route.event(before, change.after.fields), made_at),
+            *(self._cause.correlation_id, doubted_from),
         )
-        return row, lane
-
-
-def _later(at: str, seconds: float) -> str:
-    return encode_instant(decode_instant(at) + int(seconds * 1000))
-
-
-def frozen(event: str, at: str, change: Accepted) -> str:
-    """The payload: the record as it stands after the change, in the wire's own form. JSON text."""
-    record = change.after
-    data = {
-        "collection": change.collection.name,
-        "record_id": change.record_id,
-        "version": record.version,
-        "deleted": record.deleted,
-        "fields": record.fields,
-    }
-    return to_json({"type": f"{change.collection.name}.{event}", "timestamp": at, "data": data}).decode()
+        return draft(To(self._tenant_id, endpoint_id, route, operation), news, self._writing.now)

@@ -26,7 +26,7 @@ from server.storage.statement import Statement
 _EARLIER = """FROM outbox AS o WHERE o.tenant_id = mine.tenant_id AND o.endpoint_id = mine.endpoint_id
          AND o.collection = mine.collection AND o.record_id = mine.record_id AND o.route = mine.route
          AND o.sequence < mine.sequence AND NOT o.holds"""
-_PAST = f"""SELECT mine.delivery_id, mine.uid,
+_PAST = f"""SELECT mine.delivery_id, mine.uid, coalesce(mine.origin_id, mine.endpoint_id),
          EXISTS (SELECT 1 {_EARLIER} AND o.state = 'delivered'),
          EXISTS (SELECT 1 {_EARLIER} AND (o.state = 'in_doubt' OR (o.state = 'dead' AND o.ambiguous))),
          EXISTS (SELECT 1 {_EARLIER}),
@@ -43,10 +43,12 @@ _PROMOTE = Statement(
 class Past(NamedTuple):
     """Of the earlier deliveries of a record by a route: whether one took effect, may have, and whether there are any.
 
-    `reference` is the provider's name for what the last effective one made.
+    `reference` is the provider's name for what the last effective one made. The claimed delivery's key follows from
+    `uid`, its mutation, and `origin_id`, the endpoint it was made for.
     """
 
     uid: str
+    origin_id: str
     effective: bool
     doubtful: bool
     known: bool
@@ -71,15 +73,15 @@ async def read_pasts(tx: Tx, tenant_id: str, ids: Sequence[str]) -> Mapping[str,
     if not ids:
         return {}
     rows = await tx.fetch(PAST, {"tenant_id": tenant_id, "ids": as_json(ids)})
-    return {row[0]: Past(row[1], bool(row[2]), bool(row[3]), bool(row[4]), row[5]) for row in rows}
+    return {row[0]: Past(row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5]), row[6]) for row in rows}
 
 
-async def promote(tx: Tx, at: tuple[str, str], delivery_id: str, route: Route, payload: str, uid: str) -> Created:
-    """Make a create of a claimed update; `at` is its tenant and endpoint."""
+async def promote(tx: Tx, tenant_id: str, delivery_id: str, route: Route, payload: str, past: Past) -> Created:
+    """Make a create of a claimed update."""
     operation = route.create or route.operation
     told = json.loads(payload)
     told["type"] = f"{route.collection}.{route.event(None, told['data']['fields'])}"
-    key = idempotency_key(at[0], uid, route.name, at[1], operation)
+    key = idempotency_key(tenant_id, past.uid, route.name, past.origin_id, operation)
     created = Created(operation, to_json(told).decode(), key)
-    await tx.execute(_PROMOTE, {"tenant_id": at[0], "delivery_id": delivery_id, **created._asdict()})
+    await tx.execute(_PROMOTE, {"tenant_id": tenant_id, "delivery_id": delivery_id, **created._asdict()})
     return created

@@ -12,7 +12,7 @@ from server.ops.accounts import Account, all_accounts
 from server.ops.exposition import expose
 from server.ops.figures import REMEMBER_MS, Watch
 from server.ops.integrations import Status, age_s, status_of
-from server.outbox.collect import COLUMNS, INSERT
+from server.outbox.draft import COLUMNS, INSERT
 from server.ports import Answer
 from server.resilience.contacts import Contacts
 from server.storage.database import Tx

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.outbox.claim import CANDIDATES, LOOKAHEAD, Claimed, Lease, Taken, Wanted, claim
-from server.outbox.collect import COLUMNS, INSERT
+from server.outbox.draft import COLUMNS, INSERT
 from server.outbox.due import DUE, Look, due_endpoints
 from server.outbox.lanes import BEHIND
 from server.storage.database import Tx

@@ -31,6 +31,7 @@ ACROSS = {
     "server.ops.alerts.rows._FORGET",
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
+    "server.outbox.backfill.OPEN",
     "server.outbox.due.DUE",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
