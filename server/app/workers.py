@@ -1,6 +1,7 @@
 """What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost.
 
-Once a day what is older than the retention is tidied away.
+Once a day what is older than the retention is tidied away. Now and then what waits for an account that nobody reaches
+is sent through its fallback.
 """
 
 import random
@@ -21,6 +22,7 @@ from server.inbox.processor import Processor, ProcessorOptions
 from server.ops.alarms import ALARMS
 from server.ops.alerts.loop import Alerting
 from server.outbound import Outbound
+from server.outbox.fallback import Fallback
 from server.outbox.relay import Relay, RelayOptions
 from server.settings import Settings
 
@@ -69,6 +71,7 @@ class Workers:
             found=self.processor.wake,
         )
 
+        self.fallback = Fallback(core.database, core.writer, {route.name: route for route in core.kinds.routes}, now_ms)
         self.tidying = Tidying(core.tidier, core.admin, _RANDOM)
 
     def wake(self) -> None:
@@ -82,6 +85,7 @@ class Workers:
         async with anyio.create_task_group() as polling:
             polling.start_soon(self.polling.run)
             polling.start_soon(self.tidying.run)
+            polling.start_soon(self.fallback.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)
