@@ -117,7 +117,7 @@ def test_the_page_has_the_files_it_speaks_of(package: Path) -> None:
     }  # fmt: skip
     code = "".join(code for name, code in _BLOCK.findall(PAGE.read_text()) if "test_" not in name)
     written = [line for line in code.splitlines() if line.strip() and not line.startswith(("from ", "import "))]
-    assert len(written) <= 120
+    assert len(written) <= 130
 
 
 def test_its_test_passes(package: Path) -> None:
