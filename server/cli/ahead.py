@@ -79,7 +79,7 @@ def _show(seen: Preview) -> None:
     for request in seen.requests:
         _show_request(request)
     said = "Nothing was sent." if seen.code == NOT_SENT else f"Nothing was sent: {seen.code}."
-    console.print(f"{said} The delivery is {seen.state}, at {seen.endpoint_id}.", highlight=False)
+    console.print(f"{said} The delivery is {seen.state}, at {seen.endpoint_id}.", highlight=False, soft_wrap=True)
 
 
 def _show_request(request: Rendered) -> None:
