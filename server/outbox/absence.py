@@ -1,6 +1,7 @@
 """Proving that a delivery which may have taken effect had none: by asking its account, where its operation can ask.
 
-The proof holds for the row as it stood (its fence): if anybody tries it meanwhile, it is worth nothing.
+The proof holds for the row as it stood (its fence): if anybody tries it meanwhile, it is worth nothing. Sooner than the
+provider's lag after the last attempt there is none to be had.
 """
 
 import anyio
@@ -8,11 +9,15 @@ import anyio
 from server.outbound import OutboundError
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed
+from server.outbox.history import Times
 from server.outbox.listing import OutboxError
 from server.outbox.preview import as_claimed
 from server.outbox.rerouting import Proof
 from server.resilience.errors import DeliveryError
 from server.storage.database import Database, Tx
+
+LEASE_MS = 60_000
+"""What bounds an attempt that left no end: its relay died under it."""
 
 
 async def prove_absent(database: Database, caller: Caller, place: tuple[str, str]) -> Proof | None:
@@ -28,6 +33,9 @@ async def prove_absent(database: Database, caller: Caller, place: tuple[str, str
     operation = caller.operation(claimed)
     if not claimed.ambiguous or operation is None or operation.look_up is None:
         return None
+    sent = await Times(database, LEASE_MS).of(claimed)
+    if caller.clock() <= sent.last_ms + int(operation.lag_s * 1000) and operation.lag_s:
+        raise OutboxError("not_provable", f"what it may have made shows there only {operation.lag_s:g} s after it")
     try:
         with anyio.fail_after(caller.deadline_s):
             found = await operation.look_up(caller.prepare(claimed))

@@ -19,6 +19,7 @@ import anyio
 import structlog
 from pydantic_core import to_json
 
+from server.outbox.epoch import NEW_EPOCH
 from server.outbox.rerouting import Lane, Way, move_lanes
 from server.ports import Route
 from server.storage.database import Database, DatabaseError, Tx
@@ -40,12 +41,13 @@ UNREACHED = (
 
 # The few accounts with a fallback, of all tenants.
 _NAMED = Statement(
-    """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.fallback_id, e.fallback_after_s, g.state,
+    f"""/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.fallback_id, e.fallback_after_s, g.state,
          (SELECT c.succeeded_at FROM contacts AS c WHERE c.tenant_id = e.tenant_id AND c.endpoint_id = e.endpoint_id)
-       FROM endpoints AS e
+       FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
        JOIN endpoints AS f ON f.tenant_id = e.tenant_id AND f.endpoint_id = e.fallback_id AND NOT f.paused
        LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id
-       WHERE e.fallback_id IS NOT NULL AND e.fallback_after_s IS NOT NULL AND NOT e.paused"""
+       WHERE e.fallback_id IS NOT NULL AND e.fallback_after_s IS NOT NULL AND NOT e.paused
+         AND ({NEW_EPOCH}) IS NULL"""  # noqa: S608  # our own text
 )
 _CODES = ", ".join(f"'{code}'" for code in UNREACHED)
 _FAILING = tuple(

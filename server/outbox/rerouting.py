@@ -8,6 +8,8 @@ Rules:
 3. What holds the same lane goes together, in its order; where one of them must stay, all do.
 4. Key, payload and id stay what they are: `origin_id` names the account that the key follows from.
 5. Rows are locked first and looked at by a second statement, for a claim may be at them (as in `claim`, rule 5).
+6. Nothing goes from an account that has yet to enter its tenant's epoch: only then is known to be doubtful what it was
+   perhaps sent in a lost history (`epoch`).
 """
 
 from collections import defaultdict
@@ -17,12 +19,16 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.outbox.epoch import NEW_EPOCH
 from server.outbox.listing import OutboxError, unknown_delivery
 from server.ports import Route
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 
-_PROVIDER = Statement("SELECT provider FROM endpoints WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id")
+_PROVIDER = Statement(
+    f"""SELECT e.provider, {NEW_EPOCH} FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
+       WHERE e.tenant_id = :tenant_id AND e.endpoint_id = :endpoint_id"""  # noqa: S608  # our own text
+)
 _WHERE = Statement(
     """SELECT endpoint_id, collection, record_id FROM outbox
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id"""
@@ -39,8 +45,8 @@ _LANES = tuple(
 )
 _MOVE = Statement(
     """UPDATE outbox SET endpoint_id = :to, origin_id = nullif(coalesce(origin_id, endpoint_id), :to),
-         state = 'pending', holds = true, ambiguous = false, failures = 0, failing_since = NULL, settled_at = NULL,
-         next_attempt_at = :now
+         state = 'pending', holds = true, ambiguous = false, doubted_from = NULL, failures = 0,
+         failing_since = NULL, settled_at = NULL, next_attempt_at = :now
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id"""
 )
 
@@ -89,7 +95,7 @@ async def redirect(
     """Send a delivery, and what waits behind it, through another account; how many went.
 
     Raises OutboxError: unknown_delivery, unknown_endpoint, another_provider, not_waiting, may_not_fall_back,
-    maybe_there.
+    maybe_there, new_epoch.
     """
     run = partial(_redirect, routes, tenant_id, delivery_id, to, proof)
     moved = await writer.submit(Job([tenant_id], run))
@@ -175,8 +181,11 @@ async def _no_way(writing: Writing, way: Way) -> OutboxError | None:
     ]
     if not there or way.endpoint_id == way.to:
         return OutboxError("unknown_endpoint", "there is no such other account here")
-    if [tuple(row) for row in here] != [tuple(row) for row in there]:
+    ((provider, new_epoch),) = here
+    if provider != there[0][0]:
         return OutboxError("another_provider", "the other account is at another provider")
+    if new_epoch is not None:
+        return OutboxError("new_epoch", "its account has not taken its deliveries up again since the restore")
     return None
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,22 @@ URL = "https://name.invalid/in"
 Run = Callable[..., tuple[int, str]]
 
 
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call in a thread of its own: a command makes its own event loop, and the tests' may be in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(function, *arguments).result()
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A command on a folder where a merchant has an account, a standby and one delivery; its exit code and output."""
     monkeypatch.setenv("RIENTRO_DATA", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("server.cli.common.set_up_logs", lambda _level: None)
-    tenant_id = anyio.run(_set_up, Settings(data=tmp_path))
+    tenant_id = alone(anyio.run, _set_up, Settings(data=tmp_path))
 
     def command(*arguments: str) -> tuple[int, str]:
-        done = CliRunner().invoke(main, [*arguments, "--tenant", tenant_id])
+        done = alone(CliRunner().invoke, main, [*arguments, "--tenant", tenant_id])
         return done.exit_code, done.output
 
     return command
@@ -51,7 +58,7 @@ async def _set_up(settings: Settings) -> str:
 
 
 async def _deliver(writing: Writing, endpoint_id: str, tenant_id: str) -> None:
-    row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"attempts": 0, "failures": 0, "fence": 0} | {
         "tenant_id": tenant_id, "delivery_id": DELIVERY, "endpoint_id": endpoint_id, "route": "sales.forward",
         "operation": "post", "collection": "sales", "record_id": RECORD, "sequence": 1, "uid": RECORD,
         "payload": '{"type":"sales.created"}', "idempotency_key": "rnt_1", "correlation_id": "corr-1",
@@ -129,5 +136,5 @@ def test_modules_with_providers_are_named_once_and_must_have_one(
         ("tests.cli.a_provider,tests.cli.a_provider", "two providers are named http"),
     ):
         monkeypatch.setenv("RIENTRO_PROVIDERS", modules)
-        done = CliRunner().invoke(main, ["provider", "kinds"])
+        done = alone(CliRunner().invoke, main, ["provider", "kinds"])
         assert (done.exit_code, says in done.output) == (1, True), done.output

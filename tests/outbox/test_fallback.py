@@ -12,7 +12,7 @@ from server.outbox.call import Caller
 from server.outbox.fallback import Fallback
 from server.outbox.listing import OutboxError
 from server.outbox.rerouting import redirect
-from server.ports import Answer, Call
+from server.ports import Answer, Call, Route
 from server.resilience.errors import TransientError
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
@@ -302,3 +302,47 @@ async def test_a_fallback_gets_nothing_of_its_own_and_does_not_chain(outlet: Out
     await outlet.sell()
     await pass_away(outlet, Town(first))
     assert await fallback(outlet).once() == 0
+
+
+async def test_after_a_restore_nothing_goes_before_it_is_doubted(outlet: Outlet) -> None:
+    """What was waiting may have been sent in the history that was lost: its account's next claim finds that out."""
+    first, standby = await named(outlet)
+    town = Town(first)
+    await outlet.sell()
+    await pass_away(outlet, town)
+    await outlet.begin_epoch()
+    (row,) = await outlet.rows()
+    assert await fallback(outlet).once() == 0
+    with pytest.raises(OutboxError, match="since the restore") as raised:
+        await by_hand(outlet, row.delivery_id, standby)
+    assert raised.value.code == "new_epoch"
+    outlet.clock.ms += 60_000
+    await outlet.relay(town).drain()
+    assert await fallback(outlet).once() == 0
+    with pytest.raises(OutboxError, match="could have two"):
+        await by_hand(outlet, row.delivery_id, standby)
+
+
+async def test_a_look_up_proves_nothing_within_the_providers_lag(outlet: Outlet) -> None:
+    """What the last attempt made may show only later."""
+    first, standby = await pair(outlet)
+    await outlet.sell()
+    await outlet.relay(Town(first, Answer(503))).drain()
+    (row,) = await outlet.rows()
+    look = Scripted(promise="lookup")
+    slow = replace(look.operations()["post"], lag_s=30)
+    look.operations = lambda: {"post": slow}  # type: ignore[method-assign]
+    with pytest.raises(OutboxError, match="30 s after") as raised:
+        await by_hand(outlet, row.delivery_id, standby, look=look)
+    assert raised.value.code == "not_provable"
+    outlet.clock.ms += 30_001
+    assert await by_hand(outlet, row.delivery_id, standby, look=look) == 1
+
+
+def test_a_route_that_needs_its_account_may_not_fall_back() -> None:
+    """Nor may one of money: said where it is declared."""
+    plain = Route("r", "sales", "http", "post", when=lambda _before, _after: True, may_fall_back=True)
+    assert not replace(plain, may_fall_back=False, money=True).may_fall_back
+    for terms in ({"money": True}, {"create": "make"}, {"after": lambda _fields: ()}):
+        with pytest.raises(TypeError):
+            replace(plain, **terms)
