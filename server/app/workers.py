@@ -1,6 +1,7 @@
 """What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost.
 
-Once a day what is older than the retention is tidied away. What a new binding owes of before is sent beside the rest.
+Once a day what is older than the retention is tidied away. What a new binding owes of before is sent beside the rest;
+now and then what waits for an account that nobody reaches is sent through its fallback.
 """
 
 import random
@@ -22,6 +23,7 @@ from server.ops.alarms import ALARMS
 from server.ops.alerts.loop import Alerting
 from server.outbound import Outbound
 from server.outbox.backfill import Backfilling
+from server.outbox.fallback import Fallback
 from server.outbox.relay import Relay, RelayOptions
 from server.settings import Settings
 
@@ -71,6 +73,7 @@ class Workers:
         )
 
         self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)
+        self.fallback = Fallback(core.database, core.writer, {route.name: route for route in core.kinds.routes}, now_ms)
         self.tidying = Tidying(core.tidier, core.admin, _RANDOM)
 
     def wake(self) -> None:
@@ -85,6 +88,7 @@ class Workers:
             polling.start_soon(self.polling.run)
             polling.start_soon(self.tidying.run)
             polling.start_soon(self.backfilling.run)
+            polling.start_soon(self.fallback.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)

@@ -1,4 +1,4 @@
-"""`rientro provider pause`, `resume`, `test`, `kinds`: how an account does now, and whether it may do anything."""
+"""`rientro provider pause`, `resume`, `fallback`, `test`, `kinds`: how an account does, and what it may do."""
 
 from typing import Annotated, Any
 
@@ -8,14 +8,18 @@ from server.adapter import Adapter
 from server.app import Core
 from server.app.core import now_ms
 from server.app.outside import open_outside
-from server.cli.common import AsJson, Data, TenantId, console, settings_for, show_rows, with_core
+from server.cli.common import AsJson, Data, TenantId, console, fail, settings_for, show_rows, with_core
 from server.cli.providers import app
 from server.credentials.endpoints import Named, pick
 from server.credentials.pausing import pause, resume
+from server.credentials.standby import fall_back, fall_back_nowhere
 from server.ops.trial import Place, Step, try_account
 from server.outbound import open_outbound
 
 __all__ = ["app"]
+
+AFTER_S = 900
+"""A quarter of an hour: what passes by itself mostly has by then."""
 
 Account = Annotated[str, typer.Argument(metavar="NAME|ID", help="The account's name or id, from `provider list`.")]
 
@@ -44,6 +48,31 @@ def resume_(account: Account, tenant: TenantId, data: Data = None) -> None:
     named, changed = with_core(data, work)
     said = "Resumed: what waited goes out, at its rate." if changed else "It was not paused."
     console.print(f"{said} {named.endpoint_id}", highlight=False)
+
+
+@app.command()
+def fallback(
+    account: Account,
+    tenant: TenantId,
+    to: Annotated[str | None, typer.Argument(metavar="NAME|ID", help="A standby at the same provider.")] = None,
+    after: Annotated[int, typer.Option(help="Seconds of waiting.", min=60, max=7 * 86_400)] = AFTER_S,
+    none: Annotated[bool, typer.Option("--none", help="Let it wait for its own account again.")] = False,
+    data: Data = None,
+) -> None:
+    """Send what waits too long for an account that nobody reaches through another one; never what may be there."""
+    if (to is None) != none:
+        fail("name the account to fall back on, or --none")
+
+    async def work(core: Core) -> None:
+        named = await pick(core.database, tenant, account)
+        if to is None:
+            await fall_back_nowhere(core.writer, tenant, named)
+        else:
+            await fall_back(core.writer, tenant, named, await pick(core.database, tenant, to), after)
+
+    with_core(data, work)
+    said = f"What waits {after} s while nobody is reached goes there." if to else "It has no fallback any more."
+    console.print(said, highlight=False)
 
 
 @app.command("test")

@@ -1,14 +1,20 @@
-"""`rientro outbox preview`: what would be sent, looked at beforehand."""
+"""`rientro outbox preview` and `redirect`: what would be sent, and sending it another way."""
+
+from typing import Annotated
 
 import typer
 
 from server.app import Core
 from server.app.core import now_ms
-from server.cli.common import AsJson, Data, TenantId, console, parse_id, plain, print_json, settings_for, with_core
+from server.app.outside import open_outside
+from server.cli.common import AsJson, Data, TenantId, console, plain, print_json, settings_for, with_core
 from server.cli.outbox import DeliveryId, app
+from server.credentials.endpoints import pick
 from server.outbound.preview import Rendered, open_preview
+from server.outbox.absence import prove_absent
 from server.outbox.call import Caller
 from server.outbox.preview import NOT_SENT, Preview, preview
+from server.outbox.rerouting import redirect
 
 __all__ = ["app"]
 
@@ -19,7 +25,7 @@ DEADLINE_S = 30
 def preview_(
     delivery: DeliveryId,
     tenant: TenantId,
-    to: str | None = typer.Option(None, parser=parse_id, metavar="ID", help="As if it went through this account."),
+    to: Annotated[str | None, typer.Option(metavar="NAME|ID", help="As if it went through this account.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -30,7 +36,8 @@ def preview_(
         async with open_preview(allow_loopback=settings.allow_loopback) as (outbound, recorder):
             adapters = {adapter.name: adapter for adapter in core.kinds.adapters(outbound, now_ms)}
             caller = Caller(adapters, core.credentials.secrets, now_ms, DEADLINE_S)
-            return await preview(core.database, caller, recorder, (tenant, delivery), to)
+            other = None if to is None else (await pick(core.database, tenant, to)).endpoint_id
+            return await preview(core.database, caller, recorder, (tenant, delivery), other)
 
     seen = with_core(data, work)
     if as_json:
@@ -41,11 +48,38 @@ def preview_(
         raise typer.Exit(1)
 
 
+@app.command("redirect")
+def redirect_(
+    delivery: DeliveryId,
+    tenant: TenantId,
+    to: Annotated[str, typer.Option(metavar="NAME|ID", help="Another account at the same provider.")],
+    data: Data = None,
+) -> None:
+    """Send a delivery through another account, if it certainly had no effect at its own; what waits behind it goes too.
+
+    One that may have taken effect is looked up first, where its provider can do that.
+    """
+    settings = settings_for(data)
+
+    async def work(core: Core) -> int:
+        routes = {route.name: route for route in core.kinds.routes}
+        other = (await pick(core.database, tenant, to)).endpoint_id
+        async with open_outside(core, settings) as outbound:
+            adapters = {adapter.name: adapter for adapter in core.kinds.adapters(outbound, now_ms)}
+            caller = Caller(adapters, core.credentials.secrets, now_ms, DEADLINE_S)
+            proof = await prove_absent(core.database, caller, (tenant, delivery))
+        return await redirect(core.writer, routes, tenant, delivery, other, proof)
+
+    console.print(
+        f"{with_core(data, work)} on their way through the other account, with the same key.", highlight=False
+    )
+
+
 def _show(seen: Preview) -> None:
     for request in seen.requests:
         _show_request(request)
     said = "Nothing was sent." if seen.code == NOT_SENT else f"Nothing was sent: {seen.code}."
-    console.print(f"{said} The delivery is {seen.state}, at {seen.endpoint_id}.", highlight=False)
+    console.print(f"{said} The delivery is {seen.state}, at {seen.endpoint_id}.", highlight=False, soft_wrap=True)
 
 
 def _show_request(request: Rendered) -> None:

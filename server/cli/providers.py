@@ -51,6 +51,7 @@ def add(
         list[str] | None,
         typer.Option("--set", help="key=value, key=@file, or key=- for standard input. Secrets: never as a value."),
     ] = None,
+    standby: Annotated[bool, typer.Option("--standby", help="Nothing of its own: for `provider fallback`.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -58,7 +59,7 @@ def add(
     values = dict(_setting(text) for text in set_ or [])
 
     async def work(core: Core) -> NewEndpoint:
-        return await core.endpoints.add(tenant, provider, name, values)
+        return await core.endpoints.add(tenant, provider, name, values, standby=standby)
 
     show_one(with_core(data, work)._asdict(), as_json=as_json)
 

@@ -115,5 +115,6 @@ ROUTES = (
         event=created_or_voided,
         write_back=forwarded,
         on_dead="skip",  # a void carries the whole sale: holding it back would leave a wrong sale standing outside
+        may_fall_back=True,  # it tells of a sale and moves no money, and each delivery carries the whole sale
     ),
 )

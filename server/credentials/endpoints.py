@@ -32,8 +32,8 @@ _CALLED = Statement(
        ORDER BY created_at, endpoint_id"""
 )
 _LIST = Statement(
-    """SELECT e.endpoint_id, e.provider, e.name, e.paused, e.created_at, e.not_before, g.state, g.failures, g.openings,
-         g.ready_ms
+    """SELECT e.endpoint_id, e.provider, e.name, e.paused, e.created_at, e.not_before, e.fallback_id,
+         g.state, g.failures, g.openings, g.ready_ms
        FROM endpoints AS e LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id
        WHERE e.tenant_id = :tenant_id ORDER BY e.created_at, e.endpoint_id"""
 )
@@ -63,7 +63,7 @@ class EndpointLine(NamedTuple):
 
     `failures`: failed calls in a row that its breaker counts, or, once it opened, how often it did without a success
     between. `not_before`: until when its breaker, its limits or the provider's `Retry-After` hold calls back, as they
-    were left; None where they never did.
+    were left; None where they never did. `fallback_id`: what cannot be delivered here goes there.
     """
 
     endpoint_id: str
@@ -75,6 +75,7 @@ class EndpointLine(NamedTuple):
     not_before: str | None
     webhook_path: str
     created_at: str
+    fallback_id: str | None
 
 
 class Endpoints:
@@ -93,8 +94,10 @@ class Endpoints:
         self._database, self._writer, self._vault = database, writer, vault
         self._forms, self._routes, self._new_id = forms, routes, new_id
 
-    async def add(self, tenant_id: str, provider: str, name: str, values: Mapping[str, str]) -> NewEndpoint:
-        """A new endpoint. Raises EndpointError."""
+    async def add(
+        self, tenant_id: str, provider: str, name: str, values: Mapping[str, str], *, standby: bool = False
+    ) -> NewEndpoint:
+        """A new endpoint; a `standby` gets nothing of its own. Raises EndpointError."""
         form = self._forms.get(provider)
         if form is None:
             raise EndpointError(f"there is no provider {provider!r}: use one of {', '.join(sorted(self._forms))}")
@@ -108,8 +111,9 @@ class Endpoints:
             "settings": to_json(settings).decode(),
             "sealed": self._vault.seal(tenant_id, provider, endpoint_id, secrets),
         }
-        bound = [(tenant_id, route.name, endpoint_id) for route in self._routes if route.provider == provider]
-        owing = {route.name for route in self._routes if route.start == "backfill"}
+        routes = () if standby else [route for route in self._routes if route.provider == provider]
+        bound = [(tenant_id, route.name, endpoint_id) for route in routes]
+        owing = {route.name for route in routes if route.start == "backfill"}
 
         async def job(writing: Writing) -> None:
             writing.tenant(tenant_id).revision += 1
@@ -158,7 +162,7 @@ def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = ""
 
 
 def _line(tenant_id: str, endpoint_id: str, provider: str, name: str, *rest: Any) -> EndpointLine:
-    paused, created_at, not_before, state, failures, openings, ready_ms = rest
+    paused, created_at, not_before, fallback_id, state, failures, openings, ready_ms = rest
     held = [at for at in (not_before, encode_instant(ready_ms) if ready_ms else None) if at]
     return EndpointLine(
         endpoint_id,
@@ -170,6 +174,7 @@ def _line(tenant_id: str, endpoint_id: str, provider: str, name: str, *rest: Any
         not_before=max(held, default=None),
         webhook_path=webhook_path(tenant_id, provider, endpoint_id),
         created_at=created_at,
+        fallback_id=fallback_id,
     )
 
 

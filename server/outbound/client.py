@@ -26,7 +26,7 @@ from server.outbound.auth import AccountAuth, Authorizing
 from server.outbound.form import NONE, Credentials, credentials_of
 from server.outbound.guard import GuardedBackend, OutboundError, check_url, reason_of
 from server.outbound.tls import CertificateError, make_context
-from server.ports import Account
+from server.ports import Account, Answer
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 100
@@ -46,6 +46,16 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is a 2xx."""
+        return self.status // 100 == 2  # noqa: PLR2004
+
+    def answer(self, reference: str | None = None, request_id: str | None = None) -> Answer:
+        """As outbox and inbox want it, with what it says of when to come again."""
+        headers = self.headers
+        return Answer(self.status, reference, request_id, headers.get("retry-after"), headers.get("date"))
 
 
 class NoTokens:

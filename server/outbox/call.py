@@ -61,14 +61,15 @@ class Caller:
         if left_s <= 0:
             return Result(_LEASE_SPENT)
         try:
-            call = self._prepare(claimed)
+            call = self.prepare(claimed)
         except Exception:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
         own_s = claimed.endpoint.limits.deadline or self.deadline_s
         return await self._within(min(own_s, self.deadline_s, left_s), _Attempt(operation, call, ask), claimed)
 
-    def _prepare(self, claimed: Claimed) -> Call:
+    def prepare(self, claimed: Claimed) -> Call:
+        """The call with its account's secrets in hand. Raises what the vault raises when they do not open."""
         endpoint = claimed.endpoint
         opened: dict[str, str] = {}
         if endpoint.sealed:

@@ -38,6 +38,7 @@ class Delivery(NamedTuple):
     """A delivery without its payload. `error` is a stable word; `holds`: later ones of its record wait for it.
 
     `waits_for`: the record, as collection/id, whose deliveries it comes after and was found waiting for.
+    `origin_id` is the endpoint it was made for, where it goes through another.
     """
 
     delivery_id: str
@@ -60,6 +61,7 @@ class Delivery(NamedTuple):
     settled_at: str | None
     not_after: str | None
     waits_for: str | None
+    origin_id: str | None
     holds: bool
 
 

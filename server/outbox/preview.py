@@ -52,7 +52,7 @@ async def preview(
     """
 
     async def work(tx: Tx) -> tuple[DeliveryState, Claimed]:
-        return await _as_claimed(tx, place, to, caller)
+        return await as_claimed(tx, place, caller, to)
 
     state, claimed = await database.read(work)
     code = await _code(claimed, caller)
@@ -78,8 +78,10 @@ def _secrets_of(claimed: Claimed, caller: Caller) -> Iterable[str]:
     return opened.values()
 
 
-async def _as_claimed(tx: Tx, place: tuple[str, str], to: str | None, caller: Caller) -> tuple[DeliveryState, Claimed]:
-    """The delivery as a relay would have it in hand, under a lease that nobody took."""
+async def as_claimed(
+    tx: Tx, place: tuple[str, str], caller: Caller, to: str | None = None
+) -> tuple[DeliveryState, Claimed]:
+    """The delivery as a relay would have it in hand, under a lease that nobody took. Raises OutboxError."""
     rows = await tx.fetch(_ROW, place)
     if not rows:
         raise unknown_delivery()

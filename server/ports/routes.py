@@ -61,7 +61,7 @@ class Route:
     cancelled, and for the rest `compensation`, an operation, is sent. `money`: a delivery is an effect that no other
     one stands for, so nothing may supersede it. `start` is what a new binding begins with.
     `may_fall_back`: a delivery that is proven to have had no effect may go through the endpoint's fallback; only where
-    each delivery says everything by itself, and never for money.
+    each delivery says everything by itself and nothing comes `after` it, and never for money.
     """
 
     name: str
@@ -89,6 +89,8 @@ class Route:
             raise TypeError("a delivery of money stands for itself: nothing may supersede it")
         if self.money and self.may_fall_back:
             raise TypeError("a delivery of money goes where it was meant to go: it may not fall back")
+        if self.may_fall_back and (self.reads_its_lane or self.after is not after_nothing):
+            raise TypeError("what depends on other deliveries at its account may not go to another one")
         if (self.cancels is None) != (self.compensation is None):
             raise TypeError("what `cancels` cannot take back any more needs a `compensation`, and the other way round")
 

@@ -10,13 +10,13 @@ from server.outbound import Reply
 
 def judge(reply: Reply, *, declared: bool) -> Health:
     """The answer of a page that was `declared` for it, or of the address of deliveries."""
-    good, said = _declared(reply.status) if declared else _undeclared(reply.status)
+    good, said = _declared(reply) if declared else _undeclared(reply.status)
     return Health(good, said, reply.status)
 
 
-def _declared(status: int) -> tuple[bool, str]:
-    good = 200 <= status < 300  # noqa: PLR2004
-    return good, "it says that it works" if good else f"its health_url answers {status}, not 2xx"
+def _declared(reply: Reply) -> tuple[bool, str]:
+    said = "it says that it works" if reply.is_success else f"its health_url answers {reply.status}, not 2xx"
+    return reply.is_success, said
 
 
 def _undeclared(status: int) -> tuple[bool, str]:

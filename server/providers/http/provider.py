@@ -148,15 +148,8 @@ def _settings(account: Account) -> HttpSettings:
 
 
 def _answer(reply: Reply) -> Answer:
-    headers = reply.headers
-    request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-    return Answer(
-        reply.status,
-        reference=_reference(reply.body),
-        request_id=request_id,
-        retry_after=headers.get("retry-after"),
-        date=headers.get("date"),
-    )
+    request_id = next((reply.headers[name] for name in _REQUEST_ID_HEADERS if name in reply.headers), None)
+    return reply.answer(_reference(reply.body), request_id)
 
 
 def _reference(body: bytes | None) -> str | None:

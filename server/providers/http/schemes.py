@@ -12,7 +12,6 @@ from pydantic_core import from_json
 from server.outbound import Outbound
 from server.ports import (
     Account,
-    Answer,
     Fetched,
     Reading,
     Received,
@@ -75,8 +74,7 @@ class HintScheme:
         reply = await self._outbound.get(url, {}, TIMEOUT_S, MAX_OBJECT_BYTES, account)
         if reply.body is None:
             raise PermanentError("answer_too_large")
-        answer = Answer(reply.status, retry_after=reply.headers.get("retry-after"), date=reply.headers.get("date"))
-        return Fetched(answer, reply.body)
+        return Fetched(reply.answer(), reply.body)
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
         """News of a record of ours. Raises UnusableEventError."""

@@ -83,37 +83,32 @@ class InvoicetronicApi:
         """A received invoice's file. Raises OutboundError; PermanentError, UnknownError for answers without use."""
         reply = await self._get(account, f"/receive/{resource}", {"include_payload": "true"}, MAX_FILE_ANSWER)
         if reply.status != OK:
-            return Fetched(_answer(reply))
+            return Fetched(reply.answer())
         try:
             invoice = Invoice.model_validate_json(_body(reply))
         except ValidationError:
             raise UnknownError("unreadable_answer") from None
         if not invoice.payload:
             raise UnknownError("no_payload")
-        return Fetched(_answer(reply), _content(invoice.payload, invoice.encoding), _facts(invoice, resource))
+        return Fetched(reply.answer(), _content(invoice.payload, invoice.encoding), _facts(invoice, resource))
 
     async def page(self, account: Account, query: Mapping[str, str]) -> Page:
         """A page of the list. Raises as `file` does."""
         reply = await self._get(account, "/receive", {**query, "include_payload": "false"}, MAX_LIST_ANSWER)
         if reply.status != OK:
-            return Page(_answer(reply))
+            return Page(reply.answer())
         try:
             items = _LIST.validate_json(_body(reply))
         except ValidationError:
             raise UnknownError("unreadable_answer") from None
         total = reply.headers.get(TOTAL_HEADER, "")
-        return Page(_answer(reply), items, int(total) if total.isascii() and total.isdecimal() else None)
+        return Page(reply.answer(), items, int(total) if total.isascii() and total.isdecimal() else None)
 
     async def _get(self, account: Account, path: str, query: Mapping[str, str], limit: int) -> Reply:
         key = account.secrets.get("api_key", "")
         credentials = base64.b64encode(f"{key}:".encode()).decode()
         url = f"{str(account.settings['base_url']).rstrip('/')}{path}?{urlencode(query)}"
         return await self._outbound.get(url, {"Authorization": f"Basic {credentials}"}, TIMEOUT_S, limit)
-
-
-def _answer(reply: Reply) -> Answer:
-    headers = reply.headers
-    return Answer(reply.status, retry_after=headers.get("retry-after"), date=headers.get("date"))
 
 
 def _body(reply: Reply) -> bytes:

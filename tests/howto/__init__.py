@@ -1,0 +1,1 @@
+"""Pages that tell how to do something, done as they say."""
