@@ -4,7 +4,7 @@ It is the oracle's memory of what was accepted. Where the server's history is se
 what was answered in a history that never happened binds nobody, but the mutations were made and must come again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -54,7 +54,8 @@ class Ledger:
 
     `late` had to wait for their record. `lost` went with a device that was set back. `refused` were rejected in
     whatever history: their author has them in "Da controllare" and does not send them again. `forgotten` and `let_go`
-    are the verdicts and the losing values that were older than the retention.
+    are the verdicts and the losing values that were older than the retention. `lift` gives a mutation in the words of
+    the server that judges it.
     """
 
     made: dict[str, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Ledger:
     forgotten: set[str] = field(default_factory=set)
     let_go: list[Lost] = field(default_factory=list)
     epoch: str = ""
+    lift: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
     def copy(self) -> dict[str, Told]:
         """What was answered up to now: it goes with a copy of the server's file."""
@@ -114,6 +116,6 @@ class Ledger:
             self.refused.add(uid)
         first = self.told.pop(uid)
         base = first.mutation.get("base_version", 0) if first.mutation.get("epoch") == self.epoch else 1
-        mutation = {**first.mutation, "base_version": max(1, base), "epoch": self.epoch}
+        mutation = self.lift({**first.mutation, "base_version": max(1, base), "epoch": self.epoch})
         self.told[uid] = Told(first.author, mutation, verdict, at.limit, self.epoch)
         self.late.add(uid)

@@ -24,6 +24,7 @@ class Network:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        world.ledger.lift = self._lifted
         self.up: list[Exchange] = []
         self.down: list[tuple[Exchange, Reply]] = []
 
@@ -114,7 +115,7 @@ class Network:
         """What an old app meant, in today's words; the later server understands it so."""
         fields = mutation.get("fields", {})
         if self._world.server.grown and mutation["schema"] < GROWN and "title" in fields:
-            fields["title"] = fields["title"].rstrip("!")
+            return {**mutation, "fields": {**fields, "title": fields["title"].rstrip("!")}}
         return mutation
 
     def _moment(self, epoch: str | None, asked_in: str | None = None) -> Moment:
