@@ -13,8 +13,9 @@ from server.credentials.endpoints import pick
 from server.outbound.preview import Rendered, open_preview
 from server.outbox.absence import prove_absent
 from server.outbox.call import Caller
-from server.outbox.preview import NOT_SENT, Preview, preview
+from server.outbox.preview import NOT_SENT, Preview, Previewer
 from server.outbox.rerouting import redirect
+from server.ports import Route
 
 __all__ = ["app"]
 
@@ -37,7 +38,7 @@ def preview_(
             adapters = {adapter.name: adapter for adapter in core.kinds.adapters(outbound, now_ms)}
             caller = Caller(adapters, core.credentials.secrets, now_ms, DEADLINE_S)
             other = None if to is None else (await pick(core.database, tenant, to)).endpoint_id
-            return await preview(core.database, caller, recorder, (tenant, delivery), other)
+            return await Previewer(core.database, _routes(core), caller, recorder).preview(tenant, delivery, other)
 
     seen = with_core(data, work)
     if as_json:
@@ -62,17 +63,20 @@ def redirect_(
     settings = settings_for(data)
 
     async def work(core: Core) -> int:
-        routes = {route.name: route for route in core.kinds.routes}
         other = (await pick(core.database, tenant, to)).endpoint_id
         async with open_outside(core, settings) as outbound:
             adapters = {adapter.name: adapter for adapter in core.kinds.adapters(outbound, now_ms)}
             caller = Caller(adapters, core.credentials.secrets, now_ms, DEADLINE_S)
             proof = await prove_absent(core.database, caller, (tenant, delivery))
-        return await redirect(core.writer, routes, tenant, delivery, other, proof)
+        return await redirect(core.writer, _routes(core), tenant, delivery, other, proof)
 
     console.print(
         f"{with_core(data, work)} on their way through the other account, with the same key.", highlight=False
     )
+
+
+def _routes(core: Core) -> dict[str, Route]:
+    return {route.name: route for route in core.kinds.routes}
 
 
 def _show(seen: Preview) -> None:

@@ -9,15 +9,12 @@ import anyio
 from server.outbound import OutboundError
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed
-from server.outbox.history import Times
+from server.outbox.history import LEASE_MS, Times
 from server.outbox.listing import OutboxError
 from server.outbox.preview import as_claimed
 from server.outbox.rerouting import Proof
 from server.resilience.errors import DeliveryError
 from server.storage.database import Database, Tx
-
-LEASE_MS = 60_000
-"""What bounds an attempt that left no end: its relay died under it."""
 
 
 async def prove_absent(database: Database, caller: Caller, place: tuple[str, str]) -> Proof | None:

@@ -11,6 +11,9 @@ from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from sync.clock import decode_instant
 
+LEASE_MS = 60_000
+"""What bounds an attempt that left no end, for whoever holds no lease himself."""
+
 _TIMES = Statement(
     """SELECT min(a.started_at), max(a.ended_at), max(CASE WHEN a.ended_at IS NULL THEN a.started_at END),
          max(o.doubted_from), max(t.epoch_at), max(o.created_at)

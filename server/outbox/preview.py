@@ -1,19 +1,22 @@
 """What a delivery would send if it were due now: rendered by the very code that sends, and not sent.
 
 Nothing is claimed and nothing written. Where a provider needs several requests one after the other, the first is shown:
-the next depends on its answer. Of a delivery that may have taken effect, what is shown is the look-up before it.
+the next depends on its answer. Of a delivery that may have taken effect, what is shown is the look-up before it. An
+update that becomes a create when it is claimed is shown as the update that it still is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.outbound.preview import Recorder, Rendered
-from server.outbox.before import SEND, Ask, End, Step, before_call
+from server.outbox.before import SEND, Ask, End, Step, before_call, wants_times
 from server.outbox.call import Caller
 from server.outbox.claim import Claimed, Endpoint
+from server.outbox.history import LEASE_MS, Times
 from server.outbox.listing import unknown_delivery
 from server.outbox.past import read_pasts
-from server.ports import DeliveryState
+from server.ports import DeliveryState, Route
 from server.resilience.limits import Limits
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
@@ -43,31 +46,45 @@ class Preview(NamedTuple):
     code: str
 
 
-async def preview(
-    database: Database, caller: Caller, recorder: Recorder, place: tuple[str, str], to: str | None = None
-) -> Preview:
-    """What (tenant, delivery) would send, or would send through another endpoint.
+@dataclass(frozen=True)
+class Previewer:
+    """Looks ahead; `caller` calls by the way out that `recorder` watches."""
 
-    `caller` calls by the way out that `recorder` watches. Raises OutboxError (unknown_delivery).
-    """
+    database: Database
+    routes: Mapping[str, Route]
+    caller: Caller
+    recorder: Recorder
 
-    async def work(tx: Tx) -> tuple[DeliveryState, Claimed]:
-        return await as_claimed(tx, place, caller, to)
+    async def preview(self, tenant_id: str, delivery_id: str, to: str | None = None) -> Preview:
+        """What a delivery would send, or would send through another endpoint. Raises OutboxError (unknown_delivery)."""
 
-    state, claimed = await database.read(work)
-    code = await _code(claimed, caller)
-    rendered = recorder.rendered(_secrets_of(claimed, caller)) if recorder.noted else []
-    return Preview(claimed.delivery_id, state, claimed.endpoint_id, rendered, code)
+        async def work(tx: Tx) -> tuple[DeliveryState, Claimed]:
+            return await as_claimed(tx, (tenant_id, delivery_id), self.caller, to)
 
+        state, claimed = await self.database.read(work)
+        route = self.routes.get(claimed.route)
+        if route is None or not route.reads_its_lane:  # then the relay does not know it either
+            claimed = claimed._replace(past=None)
+        code = await self._code(claimed)
+        rendered = self.recorder.rendered(_secrets_of(claimed, self.caller)) if self.recorder.noted else []
+        return Preview(claimed.delivery_id, state, claimed.endpoint_id, rendered, code)
 
-async def _code(claimed: Claimed, caller: Caller) -> str:
-    """How far it comes: to the network, or why not."""
-    operation = caller.operation(claimed)
-    step: Step = SEND if operation is None else before_call(claimed, operation, None, None, caller.clock())
-    if isinstance(step, End):
-        return step.classified.code
-    result = await caller.call(claimed, step) if isinstance(step, Ask) else None
-    return "later" if result is None else result.classified.code
+    async def _code(self, claimed: Claimed) -> str:
+        """How far it comes: to the network, or why not."""
+        step = await self._step(claimed)
+        if isinstance(step, End):
+            return step.classified.code
+        result = await self.caller.call(claimed, step) if isinstance(step, Ask) else None
+        return "later" if result is None else result.classified.code
+
+    async def _step(self, claimed: Claimed) -> Step:
+        """What the relay would do about it."""
+        operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)
+        if operation is None:
+            return SEND
+        wanted = wants_times(operation, claimed)
+        sent = await Times(self.database, LEASE_MS).of(claimed) if wanted else None
+        return before_call(claimed, operation, route.compensation if route else None, sent, self.caller.clock())
 
 
 def _secrets_of(claimed: Claimed, caller: Caller) -> Iterable[str]:

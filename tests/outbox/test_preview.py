@@ -11,7 +11,7 @@ from server.outbound import open_outbound
 from server.outbound.preview import MASK, open_preview
 from server.outbox.call import Caller
 from server.outbox.listing import OutboxError
-from server.outbox.preview import Preview, preview
+from server.outbox.preview import Preview, Previewer
 from server.ports import Answer, Call, Provider
 from server.providers.http.provider import HttpProvider
 from tests.outbox.outlet import OpenSecrets, Outlet, Scripted
@@ -40,7 +40,8 @@ async def looked_at(
     async with open_preview(allow_loopback=True) as (outbound, recorder):
         adapter = provider or HttpProvider(outbound, outlet.clock)
         caller = Caller({"http": adapter}, OpenSecrets(), outlet.clock, 30)
-        return await preview(outlet.database, caller, recorder, (outlet.tenant_id, delivery_id), to)
+        routes = {route.name: route for route in outlet.routes}
+        return await Previewer(outlet.database, routes, caller, recorder).preview(outlet.tenant_id, delivery_id, to)
 
 
 async def test_what_is_shown_is_what_is_sent(outlet: Outlet, receiver: Receiver) -> None:
