@@ -52,6 +52,11 @@ class Caller:
         provider = self.providers.get(claimed.endpoint.provider)
         return None if provider is None else provider.operations().get(claimed.operation)
 
+    def is_long(self, claimed: Claimed) -> bool:
+        """Whether its operation was declared to take longer than a lease is sure to last: it has to be renewed."""
+        operation = self.operation(claimed)
+        return operation is not None and (operation.deadline_s or 0) > self.deadline_s
+
     async def call(self, claimed: Claimed, ask: Ask = SEND) -> Result | None:
         """Do one attempt; None where nothing was sent, for the endpoint asked meanwhile to be left alone."""
         operation = self.operation(claimed)
@@ -65,8 +70,11 @@ class Caller:
         except Exception:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
-        own_s = claimed.endpoint.limits.deadline or self.deadline_s
-        return await self._within(min(own_s, self.deadline_s, left_s), _Attempt(operation, call, ask), claimed)
+        allowed_s = operation.deadline_s or self.deadline_s
+        seconds = min(claimed.endpoint.limits.deadline or allowed_s, allowed_s)
+        if not self.is_long(claimed):
+            seconds = min(seconds, left_s)
+        return await self._within(seconds, _Attempt(operation, call, ask), claimed)
 
     def prepare(self, claimed: Claimed) -> Call:
         """The call with its account's secrets in hand. Raises what the vault raises when they do not open."""

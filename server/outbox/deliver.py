@@ -6,6 +6,7 @@ answer that cannot be written back does not make the provider be called again.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import structlog
@@ -16,6 +17,7 @@ from server.outbox.call import Caller
 from server.outbox.claim import Claimed
 from server.outbox.decide import Chance, Result, Settlement, Terms, decide
 from server.outbox.history import Times
+from server.outbox.renew import Renewer
 from server.outbox.settle import LeaseLostError, Settler
 from server.ports import Route
 from server.storage.database import DatabaseError
@@ -37,6 +39,7 @@ class Deliverer:
     routes: Mapping[str, Route]
     chance: Chance
     times: Times
+    renewer: Renewer
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
 
@@ -62,7 +65,7 @@ class Deliverer:
 
     async def _attempt(self, claimed: Claimed) -> None:
         began_ms = self.clock()
-        result = await self._result(claimed, began_ms)
+        claimed, result = await self._result(claimed, began_ms)
         if isinstance(result, Later):
             await self._release(claimed, result.due_ms, sent=False)
             return
@@ -72,15 +75,19 @@ class Deliverer:
         _tell(claimed, result, settlement, ended_ms - began_ms)
         await self._settle(claimed, settlement, result)
 
-    async def _result(self, claimed: Claimed, now_ms: int) -> Result | Later:
-        """What came of asking, or when to come back where nothing was sent."""
+    async def _result(self, claimed: Claimed, now_ms: int) -> tuple[Claimed, Result | Later]:
+        """The delivery as it is then, and what came of asking, or when to come back where nothing was sent."""
         step = await self._step(claimed, now_ms)
         if isinstance(step, Later):
-            return step
+            return claimed, step
         if not isinstance(step, Ask):
-            return Result(step.classified, ending=step.state)
-        result = await self.caller.call(claimed, step)
-        return Later(self.caller.left_alone.until_ms(claimed.endpoint_id)) if result is None else result
+            return claimed, Result(step.classified, ending=step.state)
+        call = partial(self.caller.call, claimed, step)
+        if self.caller.is_long(claimed):
+            claimed, result = await self.renewer.during(claimed, call)
+        else:
+            result = await call()
+        return claimed, result or Later(self.caller.left_alone.until_ms(claimed.endpoint_id))
 
     async def _step(self, claimed: Claimed, now_ms: int) -> Step:
         operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)

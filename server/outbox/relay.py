@@ -28,6 +28,7 @@ from server.outbox.decide import Chance
 from server.outbox.deliver import Deliverer
 from server.outbox.due import Due, Look, due_endpoints
 from server.outbox.history import Times
+from server.outbox.renew import Renewer
 from server.outbox.settle import Settler
 from server.ports import Applying, Observing, Provider, Route, Secrets, Unobserved
 from server.resilience.backoff import Schedules
@@ -95,16 +96,18 @@ class Relay:
         """Nothing runs yet."""
         self._routes = {route.name: route for route in self.routes}
         self._providers = {provider.name: provider for provider in self.providers}
+        lease_ms = int(self.options.lease_s * 1000)
         self._deliverer = Deliverer(
             Caller(self._providers, self.secrets, self.clock, self.options.deadline_s, self.left_alone),
             Settler(self.writer, self._routes, self.applying, self.random, observing=self.observing),
             self._routes,
             Chance(self.options.schedules, self.random),
-            Times(self.database, int(self.options.lease_s * 1000)),
+            Times(self.database, lease_ms),
+            Renewer(self.writer, lease_ms, self.clock, self.sleep),
             self.clock,
             self.sleep,
         )
-        self._lease = Lease(self.owner, int(self.options.lease_s * 1000))
+        self._lease = Lease(self.owner, lease_ms)
         self._forms = {provider.name: provider.settings for provider in self.providers}
         self._busy: Counter[str] = Counter()
         self._places: dict[str, int] = {}

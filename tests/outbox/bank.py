@@ -4,7 +4,7 @@ A stand-in, where what matters is when: keys and what look-ups show grow old by 
 takes its place in `test_promised.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,6 +52,7 @@ class Bank:
         self.effects: list[Effect] = []
         self.calls: list[tuple[str, Call]] = []
         self.looks: list[tuple[str, Call]] = []
+        self.during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
         self.trouble: list[str] = []
         """What goes wrong with the next calls: `lost` takes effect and says nothing, `down` and `refused` do not."""
 
@@ -79,8 +80,8 @@ class Bank:
         )
 
     async def _send(self, name: str, habits: Habits, call: Call) -> Answer:
-        await anyio.lowlevel.checkpoint()
         self.calls.append((name, call))
+        await self.during()
         trouble = self.trouble.pop(0) if self.trouble else None
         if trouble == "down":
             raise TransientError("connect_failed")

@@ -186,6 +186,9 @@ async def _run(port: int, keeper: Keeper) -> None:
             made = keeper.objects[step["id"]]
             made |= step.get("changes", {})
             return Response(200, {"status": await keeper.tell(step, made)})
+        if target.startswith("/find/"):
+            found = [one for one in keeper.objects.values() if one["record_id"] == target.removeprefix("/find/")]
+            return Response(200 if found else 404, found[0] if found else {})
         if target.startswith("/objects/"):
             made = keeper.objects.get(target.removeprefix("/objects/"), {})
             known = headers.get("authorization") == f"Bearer {API_KEY}"
