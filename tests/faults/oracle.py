@@ -15,6 +15,9 @@ from tests.faults.line import FAULTS, RETRY_AFTER_S
 from tests.faults.people import KIOSK, REFUSED, STUCK, UNUSABLE
 from tests.faults.stage import STOCK
 
+PROVOKED = "provoked: "
+"""How clauses begin that say what was meant to go wrong did; a quiet run would prove nothing."""
+
 _BAD = {"mismatch", "forged"}
 
 
@@ -146,13 +149,15 @@ def _poisoned(evidence: Evidence) -> Iterator[Clause]:
 
 
 def _trouble(evidence: Evidence) -> Iterator[Clause]:
-    """What was meant to go wrong did; a quiet run would prove nothing."""
-    yield some_of("killed (SIGKILL), held still", evidence.killed, KILLS)
-    yield none_of("ended by themselves", sum(evidence.killed.values()), evidence.crashed)
-    for name, line in (("faults towards the provider", evidence.outgoing), ("faults on the way in", evidence.incoming)):
-        yield some_of(name, Counter(str(passage.fate) for passage in line if passage.fate in FAULTS), FAULTS)
+    """What was meant to go wrong did, and nothing else."""
+    yield none_of("no process ends by itself", sum(evidence.killed.values()), evidence.crashed)
+    yield some_of(f"{PROVOKED}killed (SIGKILL), held still", evidence.killed, KILLS)
+    for name, line in (("towards the provider", evidence.outgoing), ("on the way in", evidence.incoming)):
+        yield some_of(
+            f"{PROVOKED}{name}", Counter(str(passage.fate) for passage in line if passage.fate in FAULTS), FAULTS
+        )
     again = Counter(one["did"] for one in evidence.arrivals if one["did"] == "again")
-    yield some_of("taken once though it came again", again, ["again"])
+    yield some_of(f"{PROVOKED}taken once though it came again", again, ["again"])
 
 
 def _noted(evidence: Evidence, note: str) -> set[str]:

@@ -23,7 +23,7 @@ from tests.support.shop import product_fields
 SALES = 40
 RATE = 40
 BURST = 4
-FAILURES = 3
+FAILURES = 10
 PLACES = 8
 """How many calls a process has under way at one endpoint."""
 
@@ -36,9 +36,12 @@ _GATE = Statement("SELECT state, fence FROM gates WHERE tenant_id = :tenant_id")
 
 @dataclass
 class Watched:
-    """A breaker as it was seen, look by look: its states and how many probes it has let through."""
+    """A breaker as it was seen, look by look: its states and how many probes it has let through.
 
-    states: list[str] = field(default_factory=list)
+    One that nobody has noted anything of is closed.
+    """
+
+    states: list[str] = field(default_factory=lambda: ["closed"])
     probes: int = 0
 
     @property
@@ -63,6 +66,7 @@ async def outage(stage: Stage) -> list[Clause]:
                 await anyio.sleep(_LOOK_S)
         await line.go_up()
         await _settle(stage, tenant_id)
+        await _look(stage, tenant_id, watched)
         tasks.cancel_scope.cancel()
     rows, tried = await deliveries(stage.core.database, tenant_id), await attempts(stage.core.database, tenant_id)
     kept = [one["key"] for one in stage.provider.arrivals()[before:] if one["did"] == "kept"]
@@ -79,10 +83,14 @@ async def _sell(stage: Stage, tenant_id: str) -> None:
 
 async def _watch(stage: Stage, tenant_id: str, watched: Watched) -> None:
     while True:
-        for state, fence in await fetch(stage.core.database, _GATE, (tenant_id,)):
-            watched.states.append(state)
-            watched.probes = fence
+        await _look(stage, tenant_id, watched)
         await anyio.sleep(_LOOK_S)
+
+
+async def _look(stage: Stage, tenant_id: str, watched: Watched) -> None:
+    for state, fence in await fetch(stage.core.database, _GATE, (tenant_id,)):
+        watched.states.append(state)
+        watched.probes = fence
 
 
 async def _settle(stage: Stage, tenant_id: str) -> None:
