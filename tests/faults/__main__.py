@@ -33,7 +33,7 @@ KINDS: Mapping[str, Sequence[DatabaseKind]] = {
     "both": ("sqlite", "postgres"),
 }
 _PLANTED_S = 12
-_PLANTED_PATIENCE_S = 10
+_PLANTED_PATIENCE_S = 30
 
 
 def arguments() -> argparse.Namespace:
