@@ -14,9 +14,10 @@ from server.storage.statement import Parameters, Statement
 from server.storage.writer import Job, Writer, Writing
 
 _TENANT = Statement(
-    """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at, handle)
-       VALUES (:tenant_id, :name, 0, :epoch, 0, :created_at, :handle)"""
+    """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at)
+       VALUES (:tenant_id, :name, 0, :epoch, 0, :created_at)"""
 )
+_CALL = Statement("UPDATE tenants SET handle = :handle WHERE tenant_id = :tenant_id")
 _FIRST_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, 0, :nonce, :at)")
 _DEVICE = Statement(
     """INSERT INTO devices (tenant_id, device_id, name, role, shop, created_at)
@@ -63,17 +64,15 @@ class Admin:
     async def add_tenant(self, name: str, handle: str | None = None) -> str:
         """A new tenant's id; people sign in under its handle. Raises AccessError (bad_handle, handle_taken)."""
         tenant_id = self._new_id()
-        row = {
-            "tenant_id": tenant_id,
-            "name": checked_name(name),
-            "epoch": self._new_id(),
-            "handle": None if handle is None else checked_handle(handle),
-        }
+        row = {"tenant_id": tenant_id, "name": checked_name(name), "epoch": self._new_id()}
+        checked = None if handle is None else checked_handle(handle)
 
         async def job(writing: Writing) -> None:
-            if row["handle"] is not None and await writing.tx.fetch(_WITH_HANDLE, (row["handle"],)):
+            if checked is not None and await writing.tx.fetch(_WITH_HANDLE, (checked,)):
                 raise AccessError("handle_taken", "Another merchant here has this handle: choose another.", status=409)
             await writing.tx.execute(_TENANT, {**row, "created_at": writing.now})
+            if checked is not None:
+                await writing.tx.execute(_CALL, {"tenant_id": tenant_id, "handle": checked})
             mark = {"tenant_id": tenant_id, "nonce": self._new_id().replace("-", ""), "at": writing.now}
             await writing.tx.execute(_FIRST_MARK, mark)
 

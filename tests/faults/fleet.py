@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,8 @@ _ROOT = Path(__file__).parents[2]
 _KILLED = -signal.SIGKILL
 _LOOK_S = 0.05
 _KILL_EVERY_S = (0.6, 1.8)
-_STANDS_STILL = 0.2
-_STILL_S = LEASE_S + 1.5
+_STANDS_STILL = 0.5
+_STILL_S = LEASE_S + 2
 """A process that stands still for longer than its leases last finds that others have taken over."""
 
 
@@ -46,7 +46,11 @@ class Member:
 
 @dataclass
 class Fleet:
-    """All of them. `risk` is that of dying around a write, `plant` what is wrong with them on purpose."""
+    """All of them. `risk` is that of dying around a write, `plant` what is wrong with them on purpose.
+
+    One is held still only in the middle of a call, or its leases would not matter: `calling` gives the ports that late
+    calls come from.
+    """
 
     starter: "subprocess.Popen[str]"
     folder: Path
@@ -57,6 +61,7 @@ class Fleet:
     plant: str | None = None
     killed: Counter[str] = field(default_factory=Counter)
     crashed: list[str] = field(default_factory=list)
+    calling: Callable[[], Collection[int]] = frozenset
 
     @property
     def urls(self) -> list[str]:
@@ -97,11 +102,12 @@ class Fleet:
             tasks.start_soon(self._watch)
             while True:
                 await anyio.sleep(self.dice.uniform(*_KILL_EVERY_S))
-                member = self.dice.choice(self.members)
-                if self.dice.random() >= _STANDS_STILL:
-                    self._kill(member)
-                elif not any(one.still for one in self.members):
-                    tasks.start_soon(self._hold, member)
+                moving = [member for member in self.members if not member.still]
+                calling = [member for member in moving if owns_a_socket(member.pid, self.calling())]
+                if len(moving) == len(self.members) and calling and self.dice.random() < _STANDS_STILL:
+                    tasks.start_soon(self._hold, self.dice.choice(calling))
+                else:
+                    self._kill(self.dice.choice(moving))
 
     def bury(self) -> None:
         """Start again whoever ended unasked."""
@@ -145,6 +151,22 @@ class Fleet:
         self.starter.stdin.write(json.dumps(order) + "\n")
         self.starter.stdin.flush()
         return json.loads(self.starter.stdout.readline())
+
+
+def owns_a_socket(pid: int, ports: Collection[int]) -> bool:
+    """Whether a process has a TCP socket with one of these local ports (Linux; False elsewhere)."""
+    with suppress(OSError):  # it has just ended, or this is no Linux
+        connections = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        sockets = {f"socket:[{one[9]}]" for one in connections if int(one[1].rpartition(":")[2], 16) in ports}
+        return any(_link(file) in sockets for file in [*Path(f"/proc/{pid}/fd").iterdir()])
+    return False
+
+
+def _link(file: Path) -> str:
+    try:
+        return str(file.readlink())
+    except OSError:
+        return ""  # closed meanwhile
 
 
 @contextmanager

@@ -38,7 +38,7 @@ RETRY_AFTER_S = 1
 _SLAMMED_S = 0.1
 _NAME = "webhook-id"
 _ANSWERED = ("content-type", "retry-after", "date")
-_HOP = frozenset(("host", "connection", "content-length", "transfer-encoding", ":connection"))
+_HOP = frozenset(("host", "connection", "content-length", "transfer-encoding"))
 _CUT = Response(0, {})
 _UNSEEN: Mapping[Fate, Response] = {
     "refuse": _CUT,
@@ -69,7 +69,8 @@ class Line:
     """A line to `targets`, one of which is drawn for each request. `late_s` is longer than any caller waits.
 
     Nothing befalls `passes` requests of a deck, beside one for each fault. `poison` gives the status that some bodies
-    are answered with, whatever was drawn, unseen by the other side.
+    are answered with, whatever was drawn, unseen by the other side. `late` are the callers'
+    ports of those that are late just now.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Line:
         """Nothing listens yet; it is smooth at first."""
         self.passed: list[Passage] = []
         self.rough = False
+        self.late: set[int] = set()
         self.poison = poison
         self._targets, self._late_s, self._passes, self._dice = targets, late_s, passes, random.Random(seed)
         self._deck: list[Fate] = []
@@ -144,7 +146,8 @@ class Line:
         self.passed.append(Passage(time.time(), headers.get(_NAME, ""), fate))
         if status is not None:
             return Response(status, {})
-        request = _Request(self._http, self._dice.choice(self._targets) + target, headers, body)
+        port = int(headers[":port"])
+        request = _Request(self._http, port, self._dice.choice(self._targets) + target, headers, body)
         return await self._befall(fate, request)
 
     async def _befall(self, fate: Fate, request: "_Request") -> Response:
@@ -153,11 +156,18 @@ class Line:
         if fate in _UNSEEN:
             return _UNSEEN[fate]
         if fate == "late_request":
-            await asyncio.sleep(self._late_s)
+            await self._dawdle(request)
         answer = await self._hand_over(fate, request)
         if fate == "late_answer":
-            await asyncio.sleep(self._late_s)
+            await self._dawdle(request)
         return _INSTEAD.get(fate, answer)
+
+    async def _dawdle(self, request: "_Request") -> None:
+        self.late.add(request.port)
+        try:
+            await asyncio.sleep(self._late_s)
+        finally:
+            self.late.discard(request.port)
 
     async def _hand_over(self, fate: Fate, request: "_Request") -> Response:
         """Once, or twice: the last answer."""
@@ -186,16 +196,17 @@ class Line:
 
 
 class _Request(NamedTuple):
-    """A request on its way."""
+    """A request on its way; `port` is the one it came from."""
 
     http: httpx.AsyncClient
+    port: int
     url: str
     headers: Mapping[str, str]
     body: bytes
 
     async def send(self) -> Response:
         """Hand it to the other side; its answer, or a cut where it gave none."""
-        headers = {name: value for name, value in self.headers.items() if name not in _HOP}
+        headers = {name: value for name, value in self.headers.items() if name not in _HOP and not name.startswith(":")}
         try:
             reply = await self.http.post(self.url, content=self.body, headers=headers)
         except httpx.TransportError:

@@ -92,6 +92,7 @@ async def open_stage(plan: Plan, folder: Path) -> AsyncIterator[Stage]:
         core = await opened.enter_async_context(open_core(settings))
         provider = await opened.enter_async_context(receiver_process(folder))
         outgoing = Line([provider.process.url], plan.seed, _LATE_S, passes=24, poison=poison)
+        fleet.calling = lambda: outgoing.late
         incoming = Line(fleet.urls, plan.seed + 1, _LATE_S, passes=8)
         for one in (outgoing, incoming):
             await opened.enter_async_context(one.open())

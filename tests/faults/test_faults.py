@@ -77,8 +77,8 @@ DOCTORED: Mapping[str, tuple[str, Doctor]] = {
         "what is behind a stuck one waits",
         lambda one: replace(one, parked=one.parked._replace(tried=1)),
     ),
-    "nobody was killed": ("killed (SIGKILL), held still", lambda one: replace(one, killed=Counter())),
-    "a process crashed": ("ended by themselves", lambda one: replace(one, crashed=["serve-1 ended with 1"])),
+    "nobody was killed": ("provoked: killed (SIGKILL), held still", lambda one: replace(one, killed=Counter())),
+    "a process crashed": ("no process ends by itself", lambda one: replace(one, crashed=["serve-1 ended with 1"])),
 }
 
 

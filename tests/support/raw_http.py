@@ -20,7 +20,10 @@ class Response(NamedTuple):
 
 
 Answering = Callable[[str, Mapping[str, str], bytes], Awaitable[Response]]
-"""(target, headers in lower case, body) → response. The header `:connection` numbers the connection it came by."""
+"""(target, headers in lower case, body) → response.
+
+Of the headers, `:connection` numbers the connection it came by, and `:port` is the port at its other end.
+"""
 
 _NUMBERS = itertools.count(1)
 
@@ -53,7 +56,7 @@ class _Connection:
     def __init__(self, answer: Answering, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._answer, self._reader, self._writer = answer, reader, writer
         self._http = h11.Connection(h11.SERVER)
-        self._number = str(next(_NUMBERS))
+        self._connection = {":connection": str(next(_NUMBERS)), ":port": str(writer.get_extra_info("peername")[1])}
 
     async def serve(self) -> None:
         while True:
@@ -82,7 +85,7 @@ class _Connection:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 headers = {name.decode(): value.decode() for name, value in head.headers}
-                return head.target.decode(), {**headers, ":connection": self._number}, body
+                return head.target.decode(), headers | self._connection, body
             else:
                 return None
 
