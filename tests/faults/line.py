@@ -34,6 +34,9 @@ Fault = Literal[
 Fate = Literal["pass", "poison"] | Fault
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
+BROKEN = (httpx.TransportError, AttributeError)
+"""What httpx raises where there is no answer; on uvloop the latter, where a connection is cut as soon as it is made."""
+
 RETRY_AFTER_S = 1
 _SLAMMED_S = 0.1
 _NAME = "webhook-id"
@@ -209,7 +212,7 @@ class _Request(NamedTuple):
         headers = {name: value for name, value in self.headers.items() if name not in _HOP and not name.startswith(":")}
         try:
             reply = await self.http.post(self.url, content=self.body, headers=headers)
-        except httpx.TransportError:
+        except BROKEN:
             return _CUT
         return Response(
             reply.status_code, reply.json(), {name: reply.headers[name] for name in _ANSWERED if name in reply.headers}

@@ -11,6 +11,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from sync.client import SyncClient
+from tests.faults.line import BROKEN
 from tests.support.shop import line, sale_fields
 
 STUCK = "stuck"
@@ -121,7 +122,7 @@ class Kiosk:
         }
         try:
             return (await http.post(self.url, content=body, headers=headers)).is_success
-        except httpx.TransportError:
+        except BROKEN:
             return False
 
     def _sale(self, number: int) -> dict[str, Any]:
