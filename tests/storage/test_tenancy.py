@@ -32,6 +32,7 @@ ACROSS = {
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
     "server.outbox.backfill.OPEN",
+    "server.ops.figures._CONFLICTS",
     "server.outbox.due.DUE",
     "server.outbox.fallback._NAMED",
 }
