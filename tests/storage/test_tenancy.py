@@ -31,8 +31,8 @@ ACROSS = {
     "server.ops.alerts.rows._FORGET",
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
-    "server.outbox.backfill.OPEN",
     "server.ops.figures._CONFLICTS",
+    "server.outbox.backfill.OPEN",
     "server.outbox.due.DUE",
     "server.outbox.fallback._NAMED",
 }
