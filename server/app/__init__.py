@@ -11,6 +11,9 @@ import anyio
 from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
@@ -32,10 +35,11 @@ from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.problem import HANDLERS
 from server.routes.state import Services, State, Watching
+from server.routes.watching import tell_metrics
 from server.settings import Settings
 from sync.cursor import CursorKeys
 
-__all__ = ["Core", "create_app", "open_core", "run_workers"]
+__all__ = ["Core", "create_app", "create_relay", "open_core", "run_workers"]
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
@@ -73,13 +77,36 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
 
 async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
+    async with working(settings):
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                break
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Core]:
+    """Forward and take in what waits, until the block ends."""
     async with open_core(settings) as core, open_outside(core, settings) as outbound:
         workers = Workers(core, core.kinds.adapters(outbound, now_ms), settings.lease_s)
         watched = watching(core, lambda _tenant: workers.wake())
         async with watched, workers.running(), alerting(core, outbound, settings):
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    break
+            yield core
+
+
+def create_relay(settings: Settings) -> Starlette:
+    """The workers alone, as an application that tells `/metrics` and nothing else: for the metrics token, or here."""
+    opened: list[Watching] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with working(settings) as core:
+            opened.append(_watching(core, settings))
+            yield
+
+    async def metrics(request: Request[Any]) -> Response:
+        return await tell_metrics(request, opened[-1])
+
+    return Starlette(routes=[Route("/metrics", metrics)], lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 def _changed(pokes: Pokes, workers: Workers | None) -> Callable[[str | None], None]:
@@ -120,10 +147,14 @@ def _services(
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
-        watching=Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms),
+        watching=_watching(core, settings),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         openapi=document,
     )
+
+
+def _watching(core: Core, settings: Settings) -> Watching:
+    return Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms)
 
 
 def _nobody() -> None:

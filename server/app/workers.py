@@ -25,6 +25,7 @@ from server.outbound import Outbound
 from server.outbox.backfill import Backfilling
 from server.outbox.fallback import Fallback
 from server.outbox.relay import Relay, RelayOptions
+from server.resilience.retry_after import LeftAlone
 from server.settings import Settings
 
 _RANDOM = random.SystemRandom().random
@@ -35,6 +36,7 @@ class Workers:
 
     def __init__(self, core: Core, adapters: Sequence[Adapter], lease_s: float) -> None:
         """Nothing runs yet."""
+        left_alone, forms = LeftAlone(), {one.name: one.settings for one in adapters}
         self.processor = Processor(
             database=core.database,
             writer=core.writer,
@@ -46,6 +48,9 @@ class Workers:
             clock=now_ms,
             random=_RANDOM,
             options=ProcessorOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
+            forms=forms,
+            left_alone=left_alone,
+            opened=self.wake,
         )
         self.relay = Relay(
             database=core.database,
@@ -60,6 +65,8 @@ class Workers:
             observing=Observer(self.processor.wake),
             polls=partial(is_polled, {source.name: source for source in adapters}),
             options=RelayOptions(watch=False, lease_s=lease_s, deadline_s=lease_s / 2),
+            left_alone=left_alone,
+            opened=self.wake,
         )
         self.polling = Polling(
             database=core.database,
@@ -70,6 +77,9 @@ class Workers:
             random=_RANDOM,
             new_id=uuid7,
             found=self.processor.wake,
+            forms=forms,
+            left_alone=left_alone,
+            opened=self.wake,
         )
 
         self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)

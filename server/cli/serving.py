@@ -1,13 +1,13 @@
 """`rientro serve`, `rientro relay`, `rientro migrate`."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import typer
 import uvicorn
 
-from server.app import create_app, run_workers
+from server.app import create_app, create_relay, run_workers
 from server.cli.common import Data, console, plainly, settings_for
 from server.cli.demo import announce
 from server.ops.logs import set_up_logs
@@ -32,8 +32,12 @@ def serve(
     set_up_logs(settings.log_level)
     if demo:
         plainly(lambda: anyio.run(announce, settings, host, port))
+    _run(create_app(settings), host, port)
+
+
+def _run(app: Any, host: str, port: int) -> None:
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         log_config=None,
@@ -46,11 +50,20 @@ def serve(
         uvicorn.Server(config).run()
 
 
-def relay(data: Data = None) -> None:
+def relay(
+    metrics_host: Annotated[str, typer.Option(help="Address to tell /metrics on.")] = "127.0.0.1",
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port to tell /metrics on, and nothing else; without it, nowhere.", max=65535)
+    ] = None,
+    data: Data = None,
+) -> None:
     """Forward and take in what waits, without serving clients; several may run at once."""
     settings = settings_for(data)
     set_up_logs(settings.log_level)
-    plainly(lambda: anyio.run(run_workers, settings, backend_options={"use_uvloop": True}))
+    if metrics_port is None:
+        plainly(lambda: anyio.run(run_workers, settings, backend_options={"use_uvloop": True}))
+    else:
+        _run(create_relay(settings), metrics_host, metrics_port)
 
 
 def migrate(data: Data = None) -> None:

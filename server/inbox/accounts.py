@@ -79,5 +79,13 @@ def is_polled(sources: Mapping[str, Source], provider: str, settings: Mapping[st
     return source is not None and poller_of(source, settings) is not None
 
 
+def may_fetch(source: Source, settings: Mapping[str, Any]) -> bool:
+    """Whether this account's events may have to be fetched."""
+    try:
+        return scheme_of(source, settings).fetches
+    except UnknownSchemeError:
+        return False
+
+
 def _name(schemes: Mapping[str, WebhookScheme], settings: Mapping[str, Any]) -> str:
     return str(settings.get("scheme") or next(iter(schemes), ""))

@@ -10,9 +10,10 @@ Rules:
 3. A draft that is refused is no reason to lose the others of its event, nor to count as applied: the job raises with
    the refused ones, and is run again without them, to end in quarantine.
 4. What is older than what is here is left out; an event with nothing else in it ends as `stale`.
+5. What a fetch came to is told to its endpoint's gate in that transaction too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -27,7 +28,10 @@ from server.inbox.handle import Result
 from server.inbox.identities import Identified, remember
 from server.inbox.observe import Observed, Place, WaitsError, observe
 from server.ports import Applying, Cause, Draft, UnusableEventError
+from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
+from server.resilience.entry import leave_alone, nobody, told
+from server.resilience.gate_sql import GateKey
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
@@ -41,12 +45,8 @@ _END = Statement(
        ended_at = :ended_at, lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608  # our own text
 )
 _RELEASE = Statement(
-    f"""UPDATE inbox SET state = 'pending', next_attempt_at = :now, attempts = attempts - 1, unended = unended - 1,
-       lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608
-)
-_LEAVE_ALONE = Statement(
-    """UPDATE endpoints SET not_before = :not_before WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND (not_before IS NULL OR not_before < :not_before)"""
+    f"""UPDATE inbox SET state = 'pending', next_attempt_at = :next_attempt_at, attempts = attempts - 1,
+       unended = unended - 1, lease_owner = NULL, leased_until = NULL {_FENCED}"""  # noqa: S608
 )
 
 
@@ -65,11 +65,13 @@ class DraftsRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Ender:
-    """Ends attempts."""
+    """Ends attempts. `random` gives [0, 1); `opened` is called when an endpoint's breaker closed."""
 
     writer: Writer
     registry: Registry
     applying: Applying
+    random: Callable[[], float]
+    opened: Callable[[], None] = nobody
     contacts: Contacts = field(default_factory=Contacts)
 
     async def end(self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft]) -> Ending:
@@ -79,15 +81,19 @@ class Ender:
         raised.
         """
         run = partial(self._end, claimed, ending, result, drafts)
-        return await self.writer.submit(Job([claimed.tenant_id], run, weight=max(1, len(drafts))))
+        ending, closed = await self.writer.submit(Job([claimed.tenant_id], run, weight=max(1, len(drafts))))
+        if closed:
+            self.opened()
+        return ending
 
-    async def release(self, claimed: Claimed) -> None:
+    async def release(self, claimed: Claimed, due_ms: int) -> None:
         """Give a lease back as if it had not been taken. Raises DatabaseError."""
-        await self.writer.submit(Job([claimed.tenant_id], partial(_release, claimed)))
+        await self.writer.submit(Job([claimed.tenant_id], partial(_release, claimed, due_ms)))
 
     async def _end(
         self, claimed: Claimed, ending: Ending, result: Result, drafts: Sequence[Draft], writing: Writing
-    ) -> Ending:
+    ) -> tuple[Ending, bool]:
+        """The end as it was written, and whether the endpoint's breaker closed."""
         observed = await observe(writing.tx, Place(claimed.tenant_id, claimed.endpoint_id), drafts)
         if observed.refused:
             raise DraftsRefusedError(observed.refused)
@@ -95,16 +101,23 @@ class Ender:
         identified = [*observed.fresh, *observed.stale]
         if not await writing.tx.execute(_END, _ended(claimed, ending, result, identified, writing.now)):
             raise LeaseLostError
-        if result.called is not None:
-            called = result.called.classified
-            await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, called)
-        if result.not_before_ms is not None:
-            until = encode_instant(result.not_before_ms)
-            row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
-            await writing.tx.execute(_LEAVE_ALONE, row)
+        closed = await self._report(claimed, result, writing)
         if observed.fresh:
             await self._apply(claimed, observed.fresh, writing)
-        return ending
+        return ending, closed
+
+    async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> bool:
+        """What a fetch came to, as health, gate and endpoint are told of it; whether the breaker closed."""
+        key, called, closed = _gate_of(claimed), result.called, False
+        if called is not None:
+            await self.contacts.note(writing, *key, called.classified)
+        if claimed.passed is not None:
+            sign = called and sign_of(called.classified, called.status)
+            closed = await told(writing, key, claimed.passed, sign, self.random())
+        if closed:
+            writing.tenant(claimed.tenant_id).revision += 1  # tells processes elsewhere, who wait for the probe's lease
+        await leave_alone(writing, key, result.not_before_ms)
+        return closed
 
     async def _apply(self, claimed: Claimed, identified: Sequence[Identified], writing: Writing) -> None:
         parsed = [self.registry.parse_mutation(_mutation(claimed, one)) for one in identified]
@@ -143,14 +156,14 @@ def _told_stale(ending: Ending, observed: Observed) -> Ending:
 
 def _mutation(claimed: Claimed, identified: Identified) -> dict[str, Any]:
     draft, record_id, is_new, _ = identified
-    told = draft.version or claimed.event_id
+    version = draft.version or claimed.event_id
     if not draft.version and claimed.contradicts:  # another body under a known id: told apart from what came before
-        told = f"{told} {sha256(claimed.body).hexdigest()}"
+        version = f"{version} {sha256(claimed.body).hexdigest()}"
     if draft.mapping > 1:  # read anew by another mapping, the same event says something else
-        told = f"{told} mapping:{draft.mapping}"
+        version = f"{version} mapping:{draft.mapping}"
     return {
         "mutation_id": 1,
-        "uid": derived("told", claimed.endpoint.provider, claimed.endpoint_id, told, draft.collection, draft.key),
+        "uid": derived("told", claimed.endpoint.provider, claimed.endpoint_id, version, draft.collection, draft.key),
         "op": "create" if is_new else "update",
         "collection": draft.collection,
         "record_id": record_id,
@@ -182,11 +195,16 @@ def _ended(
     }
 
 
-async def _release(claimed: Claimed, writing: Writing) -> None:
+def _gate_of(claimed: Claimed) -> GateKey:
+    return GateKey(claimed.tenant_id, claimed.endpoint_id)
+
+
+async def _release(claimed: Claimed, due_ms: int, writing: Writing) -> None:
     named = {
         "tenant_id": claimed.tenant_id,
         "receipt_id": claimed.receipt_id,
         "fence": claimed.fence,
-        "now": writing.now,
+        "next_attempt_at": encode_instant(due_ms),
     }
-    await writing.tx.execute(_RELEASE, named)
+    if await writing.tx.execute(_RELEASE, named) and claimed.passed is not None:
+        await told(writing, _gate_of(claimed), claimed.passed, None, 0)

@@ -78,7 +78,8 @@ class Handler:
         except Exception:
             log.exception("secrets_do_not_open", endpoint_id=claimed.endpoint_id, alarm=True)
             return Result(_NO_SECRETS)
-        return await self._within(min(self.deadline_s, left_s), scheme, event, claimed)
+        own_s = None if claimed.passed is None else claimed.passed.limits.deadline
+        return await self._within(min(own_s or self.deadline_s, self.deadline_s, left_s), scheme, event, claimed)
 
     def _prepare(self, claimed: Claimed) -> tuple[WebhookScheme, WebhookEvent]:
         endpoint = claimed.endpoint

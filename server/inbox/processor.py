@@ -12,24 +12,29 @@ Rules:
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
 import anyio.abc
 import structlog
+from pydantic import BaseModel
 
-from server.inbox.claim import Claimed, Due, Lapsed, Lease, Wanted, claim, claim_lapsed, due_endpoints, lapsed_leases
+from server.inbox.accounts import may_fetch
+from server.inbox.claim import Claimed, Lease, Outlook, Wanted, claim, claim_lapsed
 from server.inbox.decide import Chance
+from server.inbox.due import Due, Lapsed, due_endpoints, lapsed_leases
 from server.inbox.end import Ender
 from server.inbox.handle import Handler
 from server.inbox.work import Worker
 from server.ports import Applying, Secrets, Source
 from server.resilience.backoff import Schedules
+from server.resilience.entry import Look, nobody
+from server.resilience.limits import read_limits
+from server.resilience.retry_after import LeftAlone
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.writer import Job, Writer
-from sync.clock import decode_instant, encode_instant
 from sync.protocol import Registry
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -39,6 +44,7 @@ CONTENDED_S = 0.05
 BLOCKED_S = 1.0
 """How long to rest where what is due waits for its object, which is in hand: its end wakes who has it anyway."""
 TROUBLE_S = 1.0
+_REST_S: Mapping[Outlook, float] = {"noted": 0, "contended": CONTENDED_S, "blocked": BLOCKED_S}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,11 @@ class ProcessorOptions:
 
 @dataclass(kw_only=True)
 class Processor:
-    """Processes events. `owner` is new for each process; `clock` gives milliseconds, `random` [0, 1)."""
+    """Processes events. `owner` is new for each process; `clock` gives milliseconds, `random` [0, 1).
+
+    `forms` say what settings declare by default, by provider. `opened` is called when a fetch showed that an endpoint
+    works again.
+    """
 
     database: Database
     writer: Writer
@@ -78,16 +88,20 @@ class Processor:
     random: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     options: ProcessorOptions = field(default_factory=ProcessorOptions)
+    forms: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
+    opened: Callable[[], None] = nobody
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
         self._sources = {source.name: source for source in self.sources}
         self._worker = Worker(
             Handler(self._sources, self.secrets, self.clock, self.options.deadline_s),
-            Ender(self.writer, self.registry, self.applying),
+            Ender(self.writer, self.registry, self.applying, self.random, self.opened),
             Chance(self.options.schedules, self.random),
             self.clock,
             self.sleep,
+            self.left_alone,
         )
         self._lease = Lease(self.owner, int(self.options.lease_s * 1000), self.options.most_unended)
         self._busy: Counter[str] = Counter()
@@ -120,7 +134,7 @@ class Processor:
             while True:
                 self._woken = anyio.Event()
                 rest_s = await self._round(working)
-                if rest_s == 0:
+                if rest_s == 0 or self._woken.is_set():
                     continue
                 if not self._busy.total():
                     return
@@ -155,8 +169,9 @@ class Processor:
         if self._alone:
             return None
         now_ms = self.clock()
-        due, lapsed = await self.database.read(partial(_look, now=encode_instant(now_ms)))
-        lapsed = [one for one in lapsed if one.provider in self._sources]
+        look = Look(now_ms, self._lease.length_ms, self.forms)
+        due, lapsed = await self.database.read(partial(_look, look=look))
+        lapsed = [one for one in lapsed if one.due.provider in self._sources and self._due_ms(one.due) <= now_ms]
         if lapsed:
             return None if self._busy.total() else await self._take_alone(lapsed[0], working)
         wanted, next_ms = self._plan(due, now_ms)
@@ -165,16 +180,15 @@ class Processor:
         taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease)))
         for one in taken.events:
             self._start(one, working)
-        if taken.events:
-            return 0
-        return CONTENDED_S if taken.contended else BLOCKED_S
+        return 0 if taken.events else _REST_S[taken.outlook]
 
     async def _take_alone(self, lapsed: Lapsed, working: anyio.abc.TaskGroup) -> float:
-        taken = await self.writer.submit(Job([], partial(claim_lapsed, lapsed, self._lease)))
+        run = partial(claim_lapsed, self._wanted(lapsed.due, 1), lapsed.receipt_id, self._lease)
+        taken = await self.writer.submit(Job([], run))
         if taken is None:
             return CONTENDED_S
         if taken == "isolated":
-            log.error("event_isolated", tenant_id=lapsed.tenant_id, receipt_id=lapsed.receipt_id, alarm=True)
+            log.error("event_isolated", tenant_id=lapsed.due.tenant_id, receipt_id=lapsed.receipt_id, alarm=True)
             return 0
         self._alone = True
         self._start(taken, working)
@@ -188,14 +202,27 @@ class Processor:
         for one in due:
             if one.provider not in self._sources:
                 continue
-            due_ms = max(decode_instant(one.due_at), self._worker.not_before_ms(one.endpoint_id))
-            room = min(free, self.options.per_endpoint - self._busy[one.endpoint_id])
+            due_ms, one_wanted = self._due_ms(one), self._wanted(one, free)
             if due_ms > now_ms:
                 later.append(due_ms)
-            elif room > 0:
-                free -= room
-                wanted.append(Wanted(one.tenant_id, one.endpoint_id, room))
+            elif one_wanted.limit > 0:
+                free -= one_wanted.limit
+                wanted.append(one_wanted)
         return wanted, min(later, default=None)
+
+    def _due_ms(self, due: Due) -> int:
+        """From when on something of an endpoint may be taken: where it may have to be asked, not before it may be."""
+        if not may_fetch(self._sources[due.provider], due.settings):
+            return due.due_ms
+        return max(due.due_ms, due.open_ms, self.left_alone.until_ms(due.endpoint_id))
+
+    def _wanted(self, due: Due, free: int) -> Wanted:
+        form, places = self.forms.get(due.provider), self.options.per_endpoint
+        fetches = may_fetch(self._sources[due.provider], due.settings)
+        if fetches:
+            places = min(places, read_limits(due.settings, form).concurrency or places)
+        room = min(free, places - self._busy[due.endpoint_id])
+        return Wanted(due.tenant_id, due.endpoint_id, room, fetches, form)
 
     def _start(self, claimed: Claimed, working: anyio.abc.TaskGroup) -> None:
         self._busy[claimed.endpoint_id] += 1
@@ -210,5 +237,5 @@ class Processor:
             self.wake()
 
 
-async def _look(tx: Tx, now: str) -> tuple[list[Due], list[Lapsed]]:
-    return await due_endpoints(tx), await lapsed_leases(tx, now)
+async def _look(tx: Tx, look: Look) -> tuple[list[Due], list[Lapsed]]:
+    return await due_endpoints(tx, look), await lapsed_leases(tx, look)

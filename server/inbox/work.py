@@ -5,7 +5,7 @@ cannot be stored for a reason nobody foresaw is tried again later, never lost.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import anyio
@@ -18,6 +18,7 @@ from server.inbox.end import DraftsRefusedError, Ender, LeaseLostError
 from server.inbox.handle import Handler, Result
 from server.inbox.observe import WaitsError
 from server.ports import Draft, Reading, UnusableEventError
+from server.resilience.retry_after import LeftAlone
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 
@@ -46,11 +47,7 @@ class Worker:
     chance: Chance
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
-    _not_before: dict[str, int] = field(default_factory=dict)
-
-    def not_before_ms(self, endpoint_id: str) -> int:
-        """Until when the other side asked to be left alone, as far as this process heard; 0 where it did not."""
-        return self._not_before.get(endpoint_id, 0)
+    left_alone: LeftAlone
 
     async def process(self, claimed: Claimed) -> None:
         """Bring one event to its end, or to its next attempt. Cancelled, it gives the lease back."""
@@ -67,17 +64,19 @@ class Worker:
             await self._attempt(claimed)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(RELEASE_S, shield=True):
-                await self._release(claimed)
+                await self._release(claimed, self.clock())
             raise
         except Exception:
             log.exception("event_left_to_its_lease", receipt_id=claimed.receipt_id, alarm=True)
 
     async def _attempt(self, claimed: Claimed) -> None:
         began_ms = self.clock()
+        until_ms = 0 if claimed.passed is None else self.left_alone.until_ms(claimed.endpoint_id)
+        if until_ms > began_ms:
+            await self._release(claimed, until_ms)
+            return
         result = await self.handler.handle(claimed)
-        if result.not_before_ms is not None:  # known here before it is stored: the next round must not miss it
-            known = self.not_before_ms(claimed.endpoint_id)
-            self._not_before[claimed.endpoint_id] = max(known, result.not_before_ms)
+        self.left_alone.heard(claimed.endpoint_id, result.not_before_ms)
         ending = decide(claimed, result, self.clock(), self.chance)
         ended = await self._end(claimed, _Attempt(ending, result, result.reading.drafts))
         if ended is not None:
@@ -111,9 +110,9 @@ class Worker:
         failed = failed_unforeseen(claimed, self.clock(), self.chance)
         return _Attempt(failed, _unread(attempt.result), ())
 
-    async def _release(self, claimed: Claimed) -> None:
+    async def _release(self, claimed: Claimed, due_ms: int) -> None:
         try:
-            await self.ender.release(claimed)
+            await self.ender.release(claimed, due_ms)
         except DatabaseError as error:
             log.warning("release_failed", receipt_id=claimed.receipt_id, error=str(error))
 

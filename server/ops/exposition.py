@@ -52,11 +52,13 @@ def expose(figures: Figures, down_after_ms: int) -> bytes:
 
 def _families(figures: Figures, down_after_ms: int) -> list[Metric]:
     backed_up = [] if figures.backed_up_at is None else [decode_instant(figures.backed_up_at) / 1000]
+    conflicts = [] if figures.conflicts_open is None else [figures.conflicts_open]
     free = [] if figures.disk_free_bytes is None else [figures.disk_free_bytes]
     return [
         _gauge("database_up", "Whether the database answers.", [float(figures.is_up)]),
         _gauge("disk_free_bytes", "Left on the disk of the data folder.", free),
         _gauge("integrations_left_out", "Accounts beyond those told here.", [figures.left_out]),
+        _gauge("conflicts_open", "Fields two people decided differently: for a person. Bounded.", conflicts),
         _gauge("last_backup_timestamp_seconds", "Of the merchant whose last backup is the oldest.", backed_up),
         *_accounts(figures.accounts, figures.at_ms),
         *_contacts(figures.accounts),

@@ -21,6 +21,11 @@ from sync.clock import encode_instant
 
 REMEMBER_MS = 5_000
 
+MOST_CONFLICTS = 10_000
+_CONFLICTS = Statement(
+    f"""/* across tenants */ SELECT count(*) FROM (SELECT 1 FROM conflicts WHERE status = 'open' AND NOT deleted
+       LIMIT {MOST_CONFLICTS}) AS counted"""  # noqa: S608  # a number of ours
+)
 _BACKED_UP = Statement("/* across tenants */ SELECT min(backed_up_at) FROM tenants WHERE backed_up_at IS NOT NULL")
 
 
@@ -28,6 +33,7 @@ class Figures(NamedTuple):
     """What is known at an instant; without `is_up` the database did not answer, and what it holds is unknown.
 
     `left_out`: accounts beyond the bound. `backed_up_at`: of the tenant whose last backup is the oldest.
+    `conflicts_open` counts what waits for a person's decision, up to a bound.
     """
 
     at_ms: int
@@ -37,6 +43,7 @@ class Figures(NamedTuple):
     backed_up_at: str | None
     disk_free_bytes: int | None
     endings: Sequence[Ending] = ()
+    conflicts_open: int | None = None
 
 
 @dataclass
@@ -61,16 +68,17 @@ class Watch:
         at_ms, free = self.clock(), _free_bytes(self.folder)
         try:
             look = partial(_look, encode_instant(at_ms + SOON_MS))
-            accounts, left_out, backed_up_at, endings = await self.database.read(look)
+            accounts, left_out, backed_up_at, endings, conflicts = await self.database.read(look)
         except DatabaseError:
             return Figures(at_ms, False, [], 0, None, free)  # noqa: FBT003  # a field
-        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings)  # noqa: FBT003
+        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings, conflicts)  # noqa: FBT003
 
 
-async def _look(until: str, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending]]:
+async def _look(until: str, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending], int]:
     accounts, left_out = await all_accounts(tx)
     ((backed_up_at,),) = await tx.fetch(_BACKED_UP)
-    return accounts, left_out, backed_up_at, await all_endings(tx, until)
+    ((conflicts,),) = await tx.fetch(_CONFLICTS)
+    return accounts, left_out, backed_up_at, await all_endings(tx, until), conflicts
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -11,7 +11,6 @@ Rules:
 5. Two statements, on purpose: on PostgreSQL the second sees what was committed while the first waited for its locks.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,8 +20,9 @@ from server.outbox.epoch import HELD_SINCE, NEW_EPOCH, Renewal, enter
 from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, as_json, park_waiting
 from server.outbox.past import Past, promote, read_pasts
 from server.ports import Route
-from server.resilience.gate_sql import GateKey, Held, try_gate
-from server.resilience.limits import Limits, read_limits
+from server.resilience.entry import Entry, Found
+from server.resilience.gate_sql import Asking, GateKey
+from server.resilience.limits import Limits
 from server.storage.statement import Statement
 from server.storage.writer import Writing
 from sync.clock import encode_instant
@@ -145,55 +145,47 @@ async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing, *, rou
 
 
 async def _claim_one(wanted: Wanted, lease: Lease, routes: Routes, writing: Writing) -> Taken:
-    opened = await _open_endpoint(wanted, lease, writing)
-    if opened is None:
+    entry = await _enter(wanted, lease, writing)
+    if entry is None:
         return _NOBODYS
-    endpoint, held = opened
-    most = min(wanted.limit, endpoint.limits.concurrency or wanted.limit)
-    if held is not None:
-        most = held.allowed(writing, most)
-        if not most:
-            await held.take(writing, 0, lease.length_ms)
-            return Taken([], 1)
+    most = entry.allowed(writing, wanted.limit)
+    if not most:
+        return Taken([], 1) if await entry.turn_away(writing) else _NOBODYS
     named = {"tenant_id": wanted.tenant_id, "endpoint_id": wanted.endpoint_id}
-    limits = {"now": writing.now, "most": most + LOOKAHEAD}
-    candidates = [Candidate(*row) for row in await writing.tx.fetch(CANDIDATES, {**named, **limits})]
+    bounds = {"now": writing.now, "most": most + LOOKAHEAD}
+    candidates = [Candidate(*row) for row in await writing.tx.fetch(CANDIDATES, {**named, **bounds})]
     if not candidates:
         return _NOBODYS
     waiting = await park_waiting(wanted.tenant_id, wanted.endpoint_id, candidates, writing)
     chosen = [one.delivery_id for one in candidates if one.delivery_id not in waiting][:most]
-    if held is not None and chosen:
-        endpoint = endpoint._replace(probe=await held.take(writing, len(chosen), lease.length_ms))
+    if not chosen:
+        return Taken([], len(candidates))
+    limits, quiet, probe = await entry.take(writing, len(chosen))
+    endpoint = Endpoint(entry.provider, entry.settings, entry.sealed, limits, quiet, probe)
     deliveries = await _lease(wanted.tenant_id, chosen, lease, endpoint, writing)
     return Taken(await _read_pasts(deliveries, routes, writing), len(candidates))
 
 
-async def _open_endpoint(wanted: Wanted, lease: Lease, writing: Writing) -> tuple[Endpoint, Held | None] | None:
-    """The endpoint, and its gate where that has something to say.
+async def _enter(wanted: Wanted, lease: Lease, writing: Writing) -> Entry | None:
+    """The endpoint, entered.
 
     None where it is paused, asked to be left alone, waits for its polls, or its gate is in another's hands.
     """
-    for provider, settings, sealed, paused, not_before, state, failed, *epoch in await writing.tx.fetch(
-        _ENDPOINT, wanted[:2]
-    ):
-        if paused or (not_before is not None and not_before > writing.now):
+    asking = Asking(GateKey(*wanted[:2]), "deliver", lease.length_ms)
+    for *row, new_epoch, epoch_at, held_since in await writing.tx.fetch(_ENDPOINT, asking.key):
+        found = Found(*row)
+        if not found.is_open(writing.now):
             continue
-        if epoch[0] is not None and not await enter(writing, Renewal(*wanted[:2], *epoch), wanted.patience_ms):
+        renewal = Renewal(*asking.key, new_epoch, epoch_at, held_since)
+        if new_epoch is not None and not await enter(writing, renewal, wanted.patience_ms):
             continue
-        limits = read_limits(json.loads(settings), wanted.form)
-        endpoint = Endpoint(provider, settings, sealed, limits, quiet=not failed)
-        if not limits.throttles and state in {None, "closed"}:
-            return endpoint, None
-        held = await try_gate(writing, GateKey(*wanted[:2]), limits, lease.length_ms, exists=state is not None)
-        return None if held is None else (endpoint, held)
+        return await found.enter(writing, asking, wanted.form)
     return None
 
 
 async def _lease(
     tenant_id: str, chosen: Sequence[str], lease: Lease, endpoint: Endpoint, writing: Writing
 ) -> list[Claimed]:
-    if not chosen:
-        return []
     until_ms = writing.now_ms + lease.length_ms
     named = {"tenant_id": tenant_id, "ids": as_json(chosen), "owner": lease.owner, "until": encode_instant(until_ms)}
     rows = await writing.tx.fetch(_LEASE, named)

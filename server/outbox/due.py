@@ -8,11 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-
 from server.outbox.epoch import HELD_SINCE
-from server.resilience.gate import believed_ms
-from server.resilience.limits import read_limits
+from server.resilience.entry import Look
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from sync.clock import decode_instant, encode_instant
@@ -51,22 +48,6 @@ def no_patience(_provider: str, _settings: Mapping[str, Any]) -> int:
     return 0
 
 
-class Look(NamedTuple):
-    """When somebody looks for what is due, the leases it gives, and what settings declare by default, by provider."""
-
-    now_ms: int
-    lease_ms: int
-    forms: Mapping[str, type[BaseModel]] = {}
-    patience: Patience = no_patience
-
-    def believed_ms(self, ready_ms: int, provider: str, settings: str) -> int:
-        """When a gate is ready; now, where it cannot be that long until then."""
-        if ready_ms <= self.now_ms:
-            return ready_ms
-        limits = read_limits(json.loads(settings), self.forms.get(provider))
-        return believed_ms(ready_ms, limits, self.now_ms, self.lease_ms)
-
-
 class Due(NamedTuple):
     """An endpoint with something to send, and from when; `patience_ms` where a new epoch's polls are yet to end."""
 
@@ -77,12 +58,12 @@ class Due(NamedTuple):
     patience_ms: int = 0
 
 
-async def due_endpoints(tx: Tx, look: Look) -> list[Due]:
+async def due_endpoints(tx: Tx, look: Look, patience: Patience = no_patience) -> list[Due]:
     """Every endpoint with unsettled deliveries that is not paused, and when it is due next; the longest due first."""
     found: list[Due] = []
     for tenant_id, endpoint_id, provider, due_at, not_before, ready_ms, settings, held_since in await tx.fetch(DUE):
         ready_at = encode_instant(look.believed_ms(ready_ms or 0, provider, settings))
-        patience_ms = 0 if held_since is None else look.patience(provider, json.loads(settings))
+        patience_ms = 0 if held_since is None else patience(provider, json.loads(settings))
         held_until = encode_instant(decode_instant(held_since) + patience_ms) if patience_ms else ""
         from_when = max(due_at, not_before or "", ready_at, held_until)
         found.append(Due(tenant_id, endpoint_id, provider, from_when, patience_ms))

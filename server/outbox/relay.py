@@ -26,12 +26,13 @@ from server.outbox.call import Caller
 from server.outbox.claim import Claimed, Lease, Wanted, claim
 from server.outbox.decide import Chance
 from server.outbox.deliver import Deliverer
-from server.outbox.due import Due, Look, due_endpoints
+from server.outbox.due import Due, due_endpoints
 from server.outbox.history import Times
 from server.outbox.renew import Renewer
 from server.outbox.settle import Settler
 from server.ports import Applying, Observing, Provider, Route, Secrets, Unobserved
 from server.resilience.backoff import Schedules
+from server.resilience.entry import Look, nobody
 from server.resilience.retry_after import LeftAlone
 from server.storage.database import Database, DatabaseError
 from server.storage.writer import Job, Writer
@@ -91,6 +92,7 @@ class Relay:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     options: RelayOptions = field(default_factory=RelayOptions)
     left_alone: LeftAlone = field(default_factory=LeftAlone)
+    opened: Callable[[], None] = nobody
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
@@ -99,7 +101,9 @@ class Relay:
         lease_ms = int(self.options.lease_s * 1000)
         self._deliverer = Deliverer(
             Caller(self._providers, self.secrets, self.clock, self.options.deadline_s, self.left_alone),
-            Settler(self.writer, self._routes, self.applying, self.random, observing=self.observing),
+            Settler(
+                self.writer, self._routes, self.applying, self.random, observing=self.observing, opened=self.opened
+            ),
             self._routes,
             Chance(self.options.schedules, self.random),
             Times(self.database, lease_ms),
@@ -177,8 +181,9 @@ class Relay:
     async def _round(self, sending: anyio.abc.TaskGroup) -> float | None:
         """Take and start what is due. How many seconds to rest: none at all, or None for until woken."""
         now_ms = self.clock()
-        look = Look(now_ms, self._lease.length_ms, self._forms, self._patience_ms)
-        wanted, next_ms = self._plan(await self.database.read(partial(due_endpoints, look=look)), now_ms)
+        look = Look(now_ms, self._lease.length_ms, self._forms)
+        due = await self.database.read(partial(due_endpoints, look=look, patience=self._patience_ms))
+        wanted, next_ms = self._plan(due, now_ms)
         if not wanted:
             return None if next_ms is None else max(next_ms - now_ms, 1) / 1000
         taken = await self.writer.submit(Job([], partial(claim, wanted, self._lease, routes=self._routes)))

@@ -27,6 +27,7 @@ from server.outbox.lanes import bring_next
 from server.ports import Answered, Applying, Cause, DeliveryState, Observing, Route, Unobserved
 from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
+from server.resilience.entry import leave_alone, nobody
 from server.resilience.gate_sql import GateKey, Told, give_up, report
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -52,10 +53,6 @@ _END_ATTEMPT = Statement(
 )
 _UNTRY = Statement(
     "DELETE FROM attempts WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND attempt = :attempt"
-)
-_LEAVE_ALONE = Statement(
-    """UPDATE endpoints SET not_before = :not_before WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND (not_before IS NULL OR not_before < :not_before)"""
 )
 _LANE = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection AND record_id = :record_id"
 _NEWER = Statement(
@@ -87,7 +84,7 @@ def lane_of(claimed: Claimed) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settler:
-    """Ends attempts. `random` gives [0, 1)."""
+    """Ends attempts. `random` gives [0, 1); `opened` is called when an endpoint's breaker closed."""
 
     writer: Writer
     routes: Mapping[str, Route]
@@ -95,6 +92,7 @@ class Settler:
     random: Callable[[], float]
     contacts: Contacts = field(default_factory=Contacts)
     observing: Observing = field(default_factory=Unobserved)
+    opened: Callable[[], None] = nobody
 
     async def settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, *, write_back: bool = True
@@ -104,7 +102,8 @@ class Settler:
         Raises LeaseLostError, DatabaseError, and what writing back or noting the answer raised.
         """
         run = partial(self._settle, claimed, settlement, result, write_back=write_back)
-        await self.writer.submit(Job([claimed.tenant_id], run))
+        if await self.writer.submit(Job([claimed.tenant_id], run)):
+            self.opened()
         self.observing.settled()
 
     async def release(self, claimed: Claimed, due_ms: int, *, sent: bool) -> None:
@@ -113,7 +112,8 @@ class Settler:
 
     async def _settle(
         self, claimed: Claimed, settlement: Settlement, result: Result, writing: Writing, *, write_back: bool
-    ) -> None:
+    ) -> bool:
+        """Whether the endpoint's breaker closed."""
         route = self.routes.get(claimed.route)
         if settlement.state == "dead" and route is not None and route.on_dead == "supersede":
             newer = await writing.tx.fetch(_NEWER, {**lane_of(claimed), "route": claimed.route})
@@ -121,25 +121,25 @@ class Settler:
         if not await writing.tx.execute(_SETTLE, _settled(claimed, settlement, result, writing.now)):
             raise LeaseLostError
         await _end_attempt(claimed, result, writing)
-        await self._report(claimed, result, writing)
+        closed = await self._report(claimed, result, writing)
         await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, result.classified)
-        if result.not_before_ms is not None:
-            until = encode_instant(result.not_before_ms)
-            row = {"tenant_id": claimed.tenant_id, "endpoint_id": claimed.endpoint_id, "not_before": until}
-            await writing.tx.execute(_LEAVE_ALONE, row)
+        await leave_alone(writing, _gate_of(claimed), result.not_before_ms)
         if settlement.state != "pending":
             await self._after(claimed, settlement, route, writing)
         if write_back and settlement.state != "pending":
             await self.observing.answered(writing, _answered(claimed, result))
         if write_back and route is not None and settlement.state in _TOLD:
             await self._write_back(claimed, settlement.state, route, result.reference, writing)
+        return closed
 
-    async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> None:
+    async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> bool:
         endpoint = claimed.endpoint
         sign = sign_of(result.classified, result.status)
         told = Told(sign, endpoint.probe, endpoint.quiet, self.random())
-        if await report(writing, _gate_of(claimed), endpoint.limits, told):
+        closed = await report(writing, _gate_of(claimed), endpoint.limits, told)
+        if closed:
             writing.tenant(claimed.tenant_id).revision += 1  # tells relays elsewhere, who wait for the probe's lease
+        return closed
 
     async def _after(self, claimed: Claimed, settlement: Settlement, route: Route | None, writing: Writing) -> None:
         if not settlement.holds:

@@ -152,6 +152,10 @@ class WebhookScheme(Protocol):
         """What its webhooks are worth."""
 
     @property
+    def fetches(self) -> bool:
+        """Whether events may point at something: such calls take from the endpoint's gate, with the event's claim."""
+
+    @property
     def kept_headers(self) -> frozenset[str]:
         """Headers of its own that may be stored as they are, in lower case."""
 

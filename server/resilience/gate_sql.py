@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from server.resilience.breaker import Breaker, Sign
-from server.resilience.gate import Gate, allowed, believed, ready_ms, take
+from server.resilience.gate import Gate, Kind, allowed, believed, ready_ms, served, take, turned_away
 from server.resilience.limits import Limits
 from server.storage.statement import Statement
 from server.storage.writer import Writing
@@ -23,17 +23,17 @@ from server.storage.writer import Writing
 _STATE = Breaker._fields
 _NEW = Breaker()
 _ENSURE = Statement(
-    f"""INSERT INTO gates (tenant_id, endpoint_id, {", ".join(_STATE)}, full_us, spent, ready_ms)
-       VALUES (:tenant_id, :endpoint_id, {", ".join(f":{name}" for name in _STATE)}, 0, '[]', 0)
+    f"""INSERT INTO gates (tenant_id, endpoint_id, {", ".join(_STATE)}, full_us, spent, turns, ready_ms)
+       VALUES (:tenant_id, :endpoint_id, {", ".join(f":{name}" for name in _STATE)}, 0, '[]', '[]', 0)
        ON CONFLICT (tenant_id, endpoint_id) DO NOTHING"""  # noqa: S608  # our own text
 )
-_LOAD_TEXT = f"""SELECT {", ".join(_STATE)}, full_us, spent FROM gates
+_LOAD_TEXT = f"""SELECT {", ".join(_STATE)}, full_us, spent, turns FROM gates
        WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""  # noqa: S608
 _TRY = Statement(_LOAD_TEXT, postgresql=_LOAD_TEXT + " FOR UPDATE SKIP LOCKED")
 _LOCK = Statement(_LOAD_TEXT, postgresql=_LOAD_TEXT + " FOR UPDATE")
 _STORE = Statement(
     f"""UPDATE gates SET {", ".join(f"{name} = :{name}" for name in _STATE)}, full_us = :full_us, spent = :spent,
-       ready_ms = :ready_ms WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""  # noqa: S608
+       turns = :turns, ready_ms = :ready_ms WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id"""  # noqa: S608
 )
 
 
@@ -44,45 +44,46 @@ class GateKey(NamedTuple):
     endpoint_id: str
 
 
+class Asking(NamedTuple):
+    """Whose gate, who wants to pass, and how long a probe of its may take."""
+
+    key: GateKey
+    kind: Kind
+    lease_ms: int
+
+
 class Held(NamedTuple):
     """A gate under our lock, until the transaction ends."""
 
-    key: GateKey
+    asking: Asking
     limits: Limits
     gate: Gate
 
     def allowed(self, writing: Writing, wanted: int) -> int:
         """How many of `wanted` may pass now."""
-        return allowed(self.gate, self.limits, writing.now_ms, wanted)
+        return allowed(self.gate, self.limits, writing.now_ms, wanted, self.asking.kind)
 
-    async def take(self, writing: Writing, count: int, lease_ms: int) -> int | None:
-        """Let `count` pass, none to note only when to come back; the fence where the one that passes is a probe."""
-        gate = take(self.gate, self.limits, writing.now_ms, count, lease_ms)
-        await self._store(writing, gate)
+    async def take(self, writing: Writing, count: int) -> int | None:
+        """Let `count` pass; the fence where the one that passes is a probe."""
+        gate = take(self.gate, self.limits, writing.now_ms, count, self.asking.lease_ms)
+        await _store(writing, self.asking.key, self.limits, served(gate, self.asking.kind))
         return gate.breaker.fence if gate.breaker.fence != self.gate.breaker.fence else None
 
-    async def change(self, writing: Writing, breaker: Breaker) -> None:
-        """Store another state of its breaker."""
-        if breaker != self.gate.breaker:
-            await self._store(writing, self.gate._replace(breaker=breaker))
-
-    async def _store(self, writing: Writing, gate: Gate) -> None:
-        row = {
-            **self.key._asdict(),
-            **gate.breaker._asdict(),
-            "full_us": gate.full_us,
-            "spent": to_json(gate.spent).decode(),
-            "ready_ms": ready_ms(gate, self.limits, writing.now_ms),
-        }
-        await writing.tx.execute(_STORE, row)
+    async def turn_away(self, writing: Writing) -> bool:
+        """Note who comes next, and when; False where it could be at once, but for one whose turn it is."""
+        gate = take(self.gate, self.limits, writing.now_ms, 0, self.asking.lease_ms)
+        gate = turned_away(gate, self.limits, writing.now_ms, self.asking.kind)
+        await _store(writing, self.asking.key, self.limits, gate)
+        return ready_ms(gate, self.limits, writing.now_ms) > writing.now_ms
 
 
-async def try_gate(writing: Writing, key: GateKey, limits: Limits, lease_ms: int, *, exists: bool) -> Held | None:
-    """The gate, made where there was none; None where another transaction has it. A probe's lease is `lease_ms`."""
+async def try_gate(writing: Writing, asking: Asking, limits: Limits, *, exists: bool) -> Held | None:
+    """The gate, made where there was none; None where another transaction has it."""
     if not exists:
-        await writing.tx.execute(_ENSURE, {**key._asdict(), **_NEW._asdict()})
-    held = _held(key, limits, await writing.tx.fetch(_TRY, key))
-    return held and held._replace(gate=believed(held.gate, limits, writing.now_ms, lease_ms))
+        await writing.tx.execute(_ENSURE, {**asking.key._asdict(), **_NEW._asdict()})
+    for row in await writing.tx.fetch(_TRY, asking.key):
+        return Held(asking, limits, believed(_gate(row), limits, writing.now_ms, asking.lease_ms))
+    return None
 
 
 async def report(writing: Writing, key: GateKey, limits: Limits, told: "Told") -> bool:
@@ -91,16 +92,16 @@ async def report(writing: Writing, key: GateKey, limits: Limits, told: "Told") -
         told.fence is None and (told.sign == "nothing" or (told.sign == "worked" and told.quiet))
     ):
         return False
-    held = await _lock(writing, key, limits)
-    breaker = held.gate.breaker.report(told.sign, told.fence, limits, writing.now_ms, told.dice)
-    await held.change(writing, breaker)
-    return held.gate.breaker.state != "closed" and breaker.state == "closed"
+    before = await _lock(writing, key)
+    after = before.breaker.report(told.sign, told.fence, limits, writing.now_ms, told.dice)
+    await _change(writing, key, limits, before, after)
+    return before.breaker.state != "closed" and after.state == "closed"
 
 
 async def give_up(writing: Writing, key: GateKey, limits: Limits, fence: int) -> None:
     """A probe was not sent after all."""
-    held = await _lock(writing, key, limits)
-    await held.change(writing, held.gate.breaker.give_up(fence, writing.now_ms))
+    before = await _lock(writing, key)
+    await _change(writing, key, limits, before, before.breaker.give_up(fence, writing.now_ms))
 
 
 class Told(NamedTuple):
@@ -115,18 +116,36 @@ class Told(NamedTuple):
     dice: float
 
 
-async def _lock(writing: Writing, key: GateKey, limits: Limits) -> Held:
-    held = _held(key, limits, await writing.tx.fetch(_LOCK, key))
-    if held is None:
+async def _lock(writing: Writing, key: GateKey) -> Gate:
+    rows = await writing.tx.fetch(_LOCK, key)
+    if not rows:
         await writing.tx.execute(_ENSURE, {**key._asdict(), **_NEW._asdict()})
-        held = _held(key, limits, await writing.tx.fetch(_LOCK, key))
-    if held is None:
-        raise LookupError("a gate that was just made is gone")
-    return held
+        rows = await writing.tx.fetch(_LOCK, key)
+    return _gate(rows[0])
 
 
-def _held(key: GateKey, limits: Limits, rows: Any) -> Held | None:
-    for row in rows:
-        spent = tuple((at, count) for at, count in json.loads(row[-1]))
-        return Held(key, limits, Gate(Breaker(*row[:-2]), row[-2], spent))
-    return None
+async def _change(writing: Writing, key: GateKey, limits: Limits, before: Gate, breaker: Breaker) -> None:
+    if breaker != before.breaker:
+        await _store(writing, key, limits, before._replace(breaker=breaker))
+
+
+async def _store(writing: Writing, key: GateKey, limits: Limits, gate: Gate) -> None:
+    row = {
+        **key._asdict(),
+        **gate.breaker._asdict(),
+        "full_us": gate.full_us,
+        "spent": to_json(gate.spent).decode(),
+        "turns": to_json(gate.turns).decode(),
+        "ready_ms": ready_ms(gate, limits, writing.now_ms),
+    }
+    await writing.tx.execute(_STORE, row)
+
+
+def _gate(row: Any) -> Gate:
+    *breaker, full_us, spent, turns = row
+    return Gate(
+        Breaker(*breaker),
+        full_us,
+        tuple((at, count) for at, count in json.loads(spent)),
+        tuple((kind, until_ms) for kind, until_ms in json.loads(turns)),
+    )

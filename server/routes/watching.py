@@ -20,7 +20,7 @@ from server.ops.integrations import describe, worst
 from server.routes.openapi import Operation
 from server.routes.operator import check_operator, has_token
 from server.routes.parameters import Parameter, parse_parameters
-from server.routes.state import State, signed_in
+from server.routes.state import State, Watching, signed_in
 from sync.clock import encode_instant
 
 _STATUS = {"type": "string", "enum": ["ok", "degraded", "down", "paused", "unknown"]}
@@ -47,7 +47,11 @@ _NAME = Parameter("name", str, "The provider's name.", place="path")
 
 async def metrics(request: Request[State]) -> Response:
     """Everything that is counted."""
-    watching = request.state["services"].watching
+    return await tell_metrics(request, request.state["services"].watching)
+
+
+async def tell_metrics(request: Request[Any], watching: Watching) -> Response:
+    """The same of a process that has nothing else to tell. Raises UnauthenticatedError."""
     check_operator(request, watching.token)
     parse_parameters(request, ())
     figures = await watching.watch.figures()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from server.app import create_app, open_core
+from server.app import create_app, create_relay, open_core
 from server.settings import Settings
 from tests.http.conftest import Api
 from tests.support.serving import in_process
@@ -50,6 +50,16 @@ async def test_the_token_lets_a_scraper_in_from_anywhere(watched: httpx.AsyncCli
     assert (await watched.get("/metrics", headers=BEARER)).status_code == 200
     assert (await watched.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}x"})).status_code == 401
     assert (await watched.get("/metrics", headers={"Authorization": f"Basic {TOKEN}"})).status_code == 401
+
+
+async def test_a_relay_tells_its_own_counts_and_nothing_else(settings: Settings) -> None:
+    """To the same people: it has counters of its own, and serves no client."""
+    known = settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
+    async with in_process(create_relay(known), raise_app_exceptions=False) as http:
+        told = await http.get("/metrics", headers=BEARER)
+        asked = [await http.get("/metrics"), await http.get("/metrics", headers=HERE), await http.get("/openapi.json")]
+    assert (told.status_code, "rientro_database_up 1.0" in told.text) == (200, True)
+    assert [answer.status_code for answer in asked] == [401, 200, 404]
 
 
 async def test_what_waits_is_told_by_opaque_ids(api: Api, settings: Settings, watched: httpx.AsyncClient) -> None:

@@ -37,6 +37,7 @@ class Scripted:
 
     name = "scripted"
     kind: SchemeKind = "signed"
+    fetches = True
     kept_headers = frozenset(("x-event",))
 
     def __init__(self, fetch: Fetching | None = None, read: Reader | None = None) -> None:

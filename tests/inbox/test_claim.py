@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from server.inbox.claim import CANDIDATES, DUE, LAPSED, Lease, Wanted
+from server.inbox.claim import CANDIDATES, Lease, Wanted
+from server.inbox.due import DUE, LAPSED
 from server.inbox.store import WAITING
 from server.storage.database import Tx
 from server.storage.open import open_database

@@ -33,6 +33,13 @@ _LOST = Statement(
        VALUES (:tenant_id, :endpoint_id, '', :expires_at, :refresh_at, 1, false, true, 1, :stored_at)"""
 )
 
+_CONFLICT = Statement(
+    """INSERT INTO conflicts (tenant_id, id, seq, version, audience, deleted, stamp, author, collection, record_id,
+         field, status, current, candidates, opened_at)
+       VALUES (:tenant_id, :id, :seq, 1, 'tenant', false, :now, 'system:test', 'products', :id, 'price', :status,
+         'null', '[]', :now)"""
+)
+
 
 @pytest.fixture
 async def outlet(database_url: str) -> AsyncIterator[Outlet]:
@@ -214,6 +221,18 @@ async def test_while_the_database_is_away_only_that_is_told(outlet: Outlet, tmp_
     await database.close()
     assert (figures.is_up, figures.accounts, "rientro_database_up 0.0" in text) == (False, [], True)
     assert "rientro_outbox_waiting{" not in text
+
+
+async def test_conflicts_that_wait_for_a_person_are_counted(outlet: Outlet) -> None:
+    """Of all merchants; decided ones are over."""
+
+    async def quarrel(writing: Writing) -> None:
+        for place, status in enumerate(("open", "open", "decided"), 1):
+            row = {"tenant_id": outlet.tenant_id, "id": outlet.new_id(), "seq": place, "now": writing.now}
+            await writing.tx.execute(_CONFLICT, {**row, "status": status})
+
+    await outlet.writer.submit(Job([outlet.tenant_id], quarrel))
+    assert "rientro_conflicts_open 2.0" in expose(await _watch(outlet).figures(), DOWN_AFTER_MS).decode()
 
 
 async def test_what_comes_to_its_end_is_told_before_it_ends(outlet: Outlet) -> None:

@@ -15,6 +15,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from server import meters
 from server.ops.exposition import expose
 from server.ops.figures import Watch
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
+from sync.clock import encode_instant
 from tests.outbox.outlet import Outlet, Scripted, open_outlet
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +31,15 @@ _LABELS = re.compile(r"^(rientro_\w+)\{(.*?)\} ", re.MULTILINE)
 _SELECTOR = re.compile(r"\b(rientro_\w+|up)\b(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 
+_ENDING = Statement(
+    """INSERT INTO secret_dates (tenant_id, endpoint_id, name, set_at, expires_at)
+       VALUES (:tenant_id, :endpoint_id, 'client_certificate', :now, :now)"""
+)
+
 
 @pytest.fixture
 async def text(sqlite_url: str) -> AsyncIterator[str]:
-    """What a server tells that has one account, and reached it."""
+    """What a server tells that has one account, reached it, and has a certificate for it that ends."""
     async with open_outlet(sqlite_url) as outlet:
         await _reach(outlet)
         yield expose(await Watch(outlet.database, outlet.clock, Path()).figures(), 1000).decode()
@@ -52,9 +60,15 @@ async def known(text: str) -> dict[str, set[str]]:
 
 
 async def _reach(outlet: Outlet) -> None:
-    await outlet.bind()
+    endpoint_id = await outlet.bind()
     await outlet.sell()
     await outlet.relay(Scripted()).drain()
+    row = {"tenant_id": outlet.tenant_id, "endpoint_id": endpoint_id, "now": encode_instant(outlet.clock())}
+
+    async def date(writing: Writing) -> None:
+        await writing.tx.execute(_ENDING, row)
+
+    await outlet.writer.submit(Job([], date))
 
 
 def _series(instrument: Any) -> Iterator[str]:
@@ -120,6 +134,15 @@ async def test_promtool_accepts_rules_and_metrics(text: str) -> None:
     for arguments, given in ((["check", "rules", str(RULES)], ""), (["check", "metrics"], text)):
         checked = await anyio.run_process(["promtool", *arguments], input=given.encode(), check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
+async def test_the_rules_say_over_time_what_they_should() -> None:
+    """Played by Prometheus' own tool: when they fire, for whom, and when they keep quiet."""
+    checked = await anyio.run_process(
+        ["promtool", "test", "rules", str(ROOT / "tests/ops/alerts_test.yml")], check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_runbook_names_every_alarm() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from server.outbox.claim import CANDIDATES, LOOKAHEAD, Claimed, Lease, Taken, Wanted, claim
 from server.outbox.draft import COLUMNS, INSERT
-from server.outbox.due import DUE, Look, due_endpoints
+from server.outbox.due import DUE, due_endpoints
 from server.outbox.lanes import BEHIND
+from server.resilience.entry import Look
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing

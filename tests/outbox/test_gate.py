@@ -8,8 +8,9 @@ import pytest
 from server.credentials.endpoints import Endpoints
 from server.credentials.vault import Vault
 from server.outbox.claim import Claimed, Lease, Wanted, claim
-from server.outbox.due import Look, due_endpoints
+from server.outbox.due import due_endpoints
 from server.ports import Answer
+from server.resilience.entry import Look
 from server.storage.writer import Job
 from sync.clock import decode_instant, encode_instant
 from tests.outbox.outlet import Outlet, Scripted

@@ -116,7 +116,7 @@ async def polled(shop: Outlet, *, failing: bool = False) -> None:
     turn = Turn(address, account, "http", poller, claimed.fence, claimed.failures, "corr", claimed.is_first)
     due_ms = shop.clock() + 3_600_000
     classified = Classified("transient", "server_error") if failing else SUCCESS
-    await finish_turn(shop.writer, turn, TurnEnd(classified, int(failing), due_ms), Contacts())
+    await finish_turn(shop.writer, turn, TurnEnd(classified, int(failing), due_ms), Contacts(), dice=0)
 
 
 class _Never:

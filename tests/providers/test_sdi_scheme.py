@@ -15,6 +15,7 @@ from server.providers.sdi.fatturapa import parse_file
 from server.providers.sdi.invoicetronic import InvoicetronicScheme, parse_told
 from server.providers.sdi.mapping import invoice_drafts
 from server.providers.sdi.model import UnreadableInvoiceError
+from server.resilience.limits import read_limits
 from sync.protocol import Unusable
 from tests.support import fatture
 from tests.support.fatture import Fattura, Riepilogo, Riga
@@ -163,3 +164,10 @@ def test_settings_that_cannot_work_are_refused_without_being_quoted(settings: di
 def test_any_body_is_understood_or_not(body: bytes) -> None:
     """Never an error."""
     assert parse_told(body) is None
+
+
+def test_an_account_has_the_rate_that_the_intermediary_allows() -> None:
+    """Unless it says otherwise; also one that was stored before limits were known."""
+    limits = read_limits({"base_url": "https://x.example"}, SdiSettings)
+    assert (limits.rate, limits.burst) == (1, 200)
+    assert read_limits({"rate": 0.5}, SdiSettings).rate == 0.5

@@ -21,8 +21,8 @@ DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
     "server.auth.admin._TENANTS",
     "server.auth.admin._WITH_HANDLE",
-    "server.inbox.claim.DUE",
-    "server.inbox.claim.LAPSED",
+    "server.inbox.due.DUE",
+    "server.inbox.due.LAPSED",
     "server.inbox.poll._DUE",
     "server.ops.backup.copies._TENANTS",
     "server.ops.accounts._ALL",
@@ -31,6 +31,7 @@ ACROSS = {
     "server.ops.alerts.rows._FORGET",
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
+    "server.ops.figures._CONFLICTS",
     "server.outbox.backfill.OPEN",
     "server.outbox.due.DUE",
     "server.outbox.fallback._NAMED",

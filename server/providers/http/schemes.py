@@ -34,6 +34,7 @@ class SignedScheme:
     """`standard`: the object comes with the webhook, signed by the Standard Webhooks specification."""
 
     kind: SchemeKind = "signed"
+    fetches = False
     kept_headers = HEADERS
 
     def verify(self, account: Account, received: Received) -> Recognised:
@@ -54,6 +55,7 @@ class HintScheme:
     """`hint`: an object's name, from anybody who knows the address."""
 
     kind: SchemeKind = "hint"
+    fetches = True
     kept_headers = frozenset[str]()
 
     def __init__(self, outbound: Outbound) -> None:

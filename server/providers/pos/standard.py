@@ -30,6 +30,7 @@ class StandardScheme:
     """Generic points of sale."""
 
     kind: SchemeKind = "signed"
+    fetches = False
     kept_headers = HEADERS
 
     def __init__(self, mapping: PayloadMapping[SaleV1, Sale] = SALE) -> None:

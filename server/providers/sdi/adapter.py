@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from server.adapter import Health
 from server.mapping import PayloadMapping
@@ -13,12 +13,13 @@ from server.providers.sdi.api import OK, InvoicetronicApi
 from server.providers.sdi.invoicetronic import InvoicetronicScheme
 from server.providers.sdi.mapping import INVOICE
 from server.providers.sdi.poller import InvoicetronicPoller
+from server.resilience.limits import Limits
 
 SHORTEST_SECRET = 16
 
 
-class SdiSettings(BaseModel):
-    """An endpoint's settings.
+class SdiSettings(Limits):
+    """An endpoint's settings, its limits among them: the rate is what the intermediary allows, 60 a minute after 200.
 
     `api_key` fetches, `webhook_secret` verifies; during a rotation `previous_webhook_secret` is accepted beside it.
     `company_id` picks one company of an account that has several. `backfill_days`: how far the first poll looks back;
@@ -28,6 +29,8 @@ class SdiSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    rate: Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)] | None = 1
+    burst: Annotated[int, Field(ge=1, le=1000)] | None = 200
     base_url: Annotated[str, Field(max_length=2000)] = "https://api.invoicetronic.com/v1"
     api_key: SecretStr
     webhook_secret: SecretStr

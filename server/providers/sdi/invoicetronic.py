@@ -92,6 +92,7 @@ class InvoicetronicScheme:
     """Invoices received, by intermediary."""
 
     kind: SchemeKind = "signed"
+    fetches = True
     kept_headers = frozenset[str]()
 
     def __init__(self, api: InvoicetronicApi) -> None:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from server.storage.tables.columns import instant, integer, json_text, text, uuid
+from server.storage.types import JsonType
 
 
 class EndpointRow(SQLModel, table=True):
@@ -97,7 +98,8 @@ class GateRow(SQLModel, table=True):
 
     Times are milliseconds since 1970, `full_us` microseconds, for they are calculated with and never shown as they are.
     `ready_ms` is when the gate next lets a call through. What the others mean say `server.resilience.breaker`
-    (`state` to `failed_before`) and `.limiter` (`full_us`, and `spent`: pairs of a moment and how many calls).
+    (`state` to `failed_before`), `.limiter` (`full_us`, and `spent`: pairs of a moment and how many calls) and `.gate`
+    (`turns`: pairs of who was turned away, and until when its turn is kept).
     """
 
     __tablename__ = "gates"
@@ -115,6 +117,7 @@ class GateRow(SQLModel, table=True):
     failed_before: int = Field(sa_type=sa.Integer)
     full_us: int = integer()
     spent: str = json_text()
+    turns: str = Field(default="[]", sa_type=JsonType, sa_column_kwargs={"server_default": "[]"})
     ready_ms: int = integer()
 
 

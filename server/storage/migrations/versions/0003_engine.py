@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server.storage.types import InstantType, UuidType
+from server.storage.types import InstantType, JsonType, UuidType
 
 revision = "0003"
 down_revision = "0002"
@@ -85,6 +85,9 @@ def upgrade() -> None:
 
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.add_column(sa.Column("origin_id", UuidType(), nullable=True))
+
+    with op.batch_alter_table("gates", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("turns", JsonType(), server_default="[]", nullable=False))
 
 
 def downgrade() -> None:
