@@ -112,6 +112,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            except AttributeError:  # cut off while it was made: it has no peer by then, which anyio asks it for
+                failure = httpcore.ConnectError()
         raise failure
 
     async def connect_unix_socket(

@@ -13,7 +13,7 @@ import httpx
 from sync.client.backoff import Backoff
 from sync.client.options import Options
 from sync.client.runtime import Runtime
-from sync.client.transport import Transport
+from sync.client.transport import BROKEN, Transport
 
 
 class LiveEvent(NamedTuple):
@@ -72,7 +72,7 @@ class Live:
     async def listen(self) -> None:
         """Listen for ever, connecting again after every loss."""
         while True:
-            with suppress(httpx.RequestError):  # the loop's own requests tell how the network is
+            with suppress(*BROKEN):  # the loop's own requests tell how the network is
                 await self._connection()
             await self._runtime.sleep(self._backoff.next_s(None))
 

@@ -38,6 +38,10 @@ _NUMBERING = {"client_forked": ForkedError, "mutation_gap": GapError}
 _HELD: Mapping[int, type[ClientError]] = {401: SignedOutError, 403: RefusedError, 410: TenantGoneError}
 
 
+BROKEN = (httpx.RequestError, AttributeError)
+"""What a request ends with that brought no answer. A connection that is cut off while it is made has no peer on uvloop."""
+
+
 class Transport:
     """Speaks to one server with one token."""
 
@@ -55,7 +59,7 @@ class Transport:
             headers["Content-Encoding"] = "gzip"
         try:
             response = await self._http.post(f"{self._url}/v1/sync", content=body, headers=headers)
-        except httpx.RequestError as error:
+        except BROKEN as error:
             raise UnreachableError(f"no answer ({type(error).__name__})") from error
         if response.status_code != httpx.codes.OK:
             raise refusal(response, self._runtime.clock_ms)

@@ -2,7 +2,15 @@
 
 import re
 
+import httpx
+import pytest
+
 from sync.client import errors
+from sync.client.options import Options
+from sync.client.runtime import Runtime
+from sync.client.taking import Outgoing
+from sync.client.transport import Transport
+from tests.support.cutting import cutting_peer
 
 TREE = re.compile(r"^[ │├└─]*?(\w+Error)\b", re.MULTILINE)
 
@@ -26,3 +34,15 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_an_error_speaks_for_itself() -> None:
     """Its docstring is its message where nothing else is said."""
     assert str(errors.SignedOutError()) == errors.SignedOutError.__doc__
+
+
+async def test_a_connection_that_is_cut_off_while_it_is_made_is_no_network() -> None:
+    """A thousand times: the loop backs off and goes on, whatever the libraries below say of it."""
+    async with httpx.AsyncClient() as http:
+        with cutting_peer() as port:
+            transport = Transport(http, f"http://127.0.0.1:{port}", Options(), Runtime())
+            for _ in range(1000):
+                with pytest.raises(errors.UnreachableError):
+                    await transport.sync(
+                        Outgoing("0192f0c1-0000-7000-8000-000000000001", None, None, [], starts_round=True)
+                    )

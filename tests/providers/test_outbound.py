@@ -9,6 +9,7 @@ import httpcore
 import pytest
 
 from server.outbound import GuardedBackend, Outbound, OutboundError, check_url, open_outbound
+from tests.support.cutting import cutting_peer
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,18 @@ async def test_nobody_is_waited_for_long_who_does_not_take_the_connection(
     monkeypatch.setattr("server.outbound.client.CONNECT_S", 0.02)
     with anyio.fail_after(20), pytest.raises(OutboundError, match="connect_timeout"):
         await careful.post("https://slow.example/", b"{}", {}, 600)
+
+
+async def test_a_connection_that_is_cut_off_while_it_is_made_brought_no_answer() -> None:
+    """Whatever the libraries below say of it, a thousand times: never a defect of ours, which waits for a person."""
+    reasons = set()
+    async with open_outbound(allow_loopback=True) as client:
+        with cutting_peer() as port:
+            for _ in range(1000):
+                with pytest.raises(OutboundError) as failure:
+                    await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, 5)
+                reasons.add(failure.value.reason)
+    assert reasons <= {"connect", "read", "write"}
 
 
 async def test_a_public_name_that_leads_here_reaches_nobody(careful: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
