@@ -56,4 +56,8 @@ POLLS = Counter("rientro_polls", "Polls of providers.", ("provider", "outcome"),
 
 STREAMS = Gauge("rientro_live_streams", "Streams open to be poked.", registry=REGISTRY)
 POKES = Counter("rientro_pokes", "Pokes: somebody committed something.", registry=REGISTRY)
+POKE_SECONDS = Histogram(
+    "rientro_poke_seconds", "From the first poke not told yet until all of a tenant's streams here know.",
+    buckets=_QUICK_S, registry=REGISTRY,
+)  # fmt: skip
 ALARMS = Counter("rientro_alarms", "Log lines that want a person.", ("event",), registry=REGISTRY)

@@ -110,9 +110,16 @@ class _Channel:
         self._quiet_until = anyio.current_time() + heartbeat_s
         self.listeners: dict[Listener, None] = {}  # in the order they came, so that none is passed over
         self.standing: Standing | None = None
+        self.poked_at: float | None = None
         self.news = anyio.Event()
         self.news.set()
         self.scope = anyio.CancelScope()
+
+    def poke(self) -> None:
+        """There may be news."""
+        if self.poked_at is None:
+            self.poked_at = anyio.current_time()
+        self.news.set()
 
     async def due(self) -> Literal["poke", "heartbeat"]:
         """Wait until there is something to tell."""
@@ -127,14 +134,18 @@ class _Channel:
         """Tell all, unless a poke says what all of them know, and no heartbeat is due."""
         if told == ("poke", self.standing):
             if anyio.current_time() < self._quiet_until:
+                self.poked_at = None
                 return
             told = told._replace(kind="heartbeat")
+        poked_at, self.poked_at = self.poked_at, None
         self.standing = told.standing
         self._quiet_until = anyio.current_time() + self._heartbeat_s
         for count, listener in enumerate(list(self.listeners), 1):
             listener.tell(told)
             if count % AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
+        if poked_at is not None:
+            meters.POKE_SECONDS.observe(anyio.current_time() - poked_at)
 
     def end(self) -> None:
         """Tell all that it is over."""
@@ -171,9 +182,9 @@ class Pokes:
         meters.POKES.inc()
         if tenant_id is None:
             for channel in self._channels.values():
-                channel.news.set()
+                channel.poke()
         elif tenant_id in self._channels:
-            self._channels[tenant_id].news.set()
+            self._channels[tenant_id].poke()
 
     def revision(self, tenant_id: str) -> int | None:
         """The revision that a tenant's streams were told last, if it has any: what held then is found out soon."""

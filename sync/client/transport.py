@@ -39,7 +39,7 @@ _HELD: Mapping[int, type[ClientError]] = {401: SignedOutError, 403: RefusedError
 
 
 BROKEN = (httpx.RequestError, AttributeError)
-"""What a request ends with that brought no answer. A connection that is cut off while it is made has no peer on uvloop."""
+"""What ends a request that brought no answer. A connection that is cut off while it is made has no peer on uvloop."""
 
 
 class Transport:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from server import meters
 from server.engine.live import AT_ONCE, REST_S, TROUBLE_S, Listener, Pokes, Standing, Told
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
@@ -94,6 +95,27 @@ async def _settled() -> None:
     """Everything that can go on without time passing has gone on: nothing here takes more turns of the loop."""
     for _ in range(20):
         await anyio.lowlevel.checkpoint()
+
+
+async def test_how_long_a_poke_takes_is_counted_once_it_is_told(tenant: Tenant, hearing: tuple[Pokes, Hearing]) -> None:
+    """Many pokes that are told as one are one; what brought no news, and a heartbeat, are none."""
+    pokes, _ = hearing
+    before = _poke_count()
+    tenant.time.pass_by()
+    await _settled()
+    pokes.poke("t")
+    await _settled()
+    assert _poke_count() == before
+    tenant.head += 1
+    for _ in range(3):
+        pokes.poke("t")
+    tenant.time.pass_by()
+    await _settled()
+    assert _poke_count() == before + 1
+
+
+def _poke_count() -> float:
+    return meters.REGISTRY.get_sample_value("rientro_poke_seconds_count") or 0
 
 
 async def test_a_hundred_commits_a_second_are_four_pokes(tenant: Tenant, hearing: tuple[Pokes, Hearing]) -> None:
