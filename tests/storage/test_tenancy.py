@@ -19,8 +19,11 @@ from server.storage.statement import DialectName, Statement
 MARK = "/* across tenants */"
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
+    "server.auth.admin._ONLY",
     "server.auth.admin._TENANTS",
     "server.auth.admin._WITH_HANDLE",
+    "server.auth.pairing._LIVE",
+    "server.auth.pairing._TENANT_OF",
     "server.inbox.claim.DUE",
     "server.inbox.claim.LAPSED",
     "server.inbox.poll._DUE",
