@@ -9,14 +9,9 @@ from dataclasses import dataclass
 
 import anyio
 
+from server.app.access import Means, make_access
 from server.app.providers import Kinds, load_kinds
 from server.auth.admin import Admin
-from server.auth.guard import Guard
-from server.auth.keys import Keys as ApiKeys
-from server.auth.people import People
-from server.auth.sessions import Sessions
-from server.auth.signer import Signer
-from server.auth.tokens import RefreshTokens
 from server.collections import registry as described
 from server.credentials.consents import Consents
 from server.credentials.dates import Dates
@@ -26,7 +21,7 @@ from server.credentials.keys import Keys
 from server.credentials.rotation import Rotation
 from server.credentials.schedule import EndpointSecrets
 from server.credentials.tokens import TokenStore
-from server.credentials.vault import REFRESH, Vault
+from server.credentials.vault import Vault
 from server.engine.apply import Applier
 from server.engine.kept import Kept
 from server.engine.records import Records
@@ -110,7 +105,7 @@ def _core(settings: Settings, database: Database) -> Core:
     registry, kinds = described(), load_kinds(settings.provider_modules)
     records, forwarder = Records(registry), Forwarder(kinds.routes)
     applier = Applier(records, forwarder)
-    access = _access(settings, database, writer, vault)
+    access = make_access(settings.public_url, Means(database, writer, vault, now_ms))
     return Core(
         kinds=kinds,
         database=database,
@@ -122,26 +117,12 @@ def _core(settings: Settings, database: Database) -> Core:
         kept=Kept(database, records),
         resender=Resender(writer, registry, applier),
         vault=vault,
-        admin=Admin(database, writer, access.keys, uuid7),
+        admin=access.admin,
         access=access,
         endpoints=Endpoints(database, writer, vault, kinds.forms, kinds.routes, uuid7),
         credentials=_keeping(database, writer, vault, ring, kinds),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
-    )
-
-
-def _access(settings: Settings, database: Database, writer: Writer, vault: Vault) -> Access:
-    signer = Signer(vault.derive, settings.public_url or "rientro", now_ms)
-    api_keys = ApiKeys(database, writer, uuid7, now_ms)
-    tokens = RefreshTokens(lambda: vault.derive(REFRESH))
-    sessions = Sessions(writer, signer, tokens, uuid7)
-    return Access(
-        signer=signer,
-        keys=api_keys,
-        sessions=sessions,
-        guard=Guard(database, signer, api_keys, now_ms),
-        people=People(database, writer, sessions, uuid7),
     )
 
 

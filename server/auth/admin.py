@@ -27,9 +27,14 @@ _WITH_HANDLE = Statement("/* across tenants */ SELECT tenant_id FROM tenants WHE
 _TENANTS = Statement(
     "/* across tenants */ SELECT tenant_id, name, created_at FROM tenants ORDER BY created_at, tenant_id"
 )
+_ONLY = Statement("/* across tenants */ SELECT tenant_id FROM tenants LIMIT 2")
 _DEVICES = Statement(
-    """SELECT device_id, name, role, shop, created_at, revoked_at FROM devices WHERE tenant_id = :tenant_id
-       ORDER BY created_at, device_id"""
+    """SELECT d.device_id, d.name, d.role, d.shop, d.created_at, d.revoked_at,
+       (SELECT max(u.at) FROM (
+          SELECT k.last_used_at AS at FROM keys AS k WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id
+          UNION ALL
+          SELECT s.rotated_at FROM sessions AS s WHERE s.tenant_id = d.tenant_id AND s.device_id = d.device_id) AS u)
+       FROM devices AS d WHERE d.tenant_id = :tenant_id ORDER BY d.created_at, d.device_id"""
 )
 _REVOKE = Statement(
     """UPDATE devices SET revoked_at = :now
@@ -44,6 +49,18 @@ class Device(NamedTuple):
     name: str
     role: str
     shop: str
+
+
+class DeviceRow(NamedTuple):
+    """A device as it is listed. `last_used_at`: of its keys to the hour, of its sessions to the last refresh."""
+
+    device_id: str
+    name: str
+    role: str
+    shop: str
+    created_at: str
+    revoked_at: str | None
+    last_used_at: str | None
 
 
 class NewDevice(NamedTuple):
@@ -82,7 +99,7 @@ class Admin:
     async def find_tenant(self, named: str | None) -> str | None:
         """The tenant of this id or handle; without a name, the only one there is."""
         if named is None:
-            known = await self.tenants()
+            known = await self._read(_ONLY, ())
             return known[0][0] if len(known) == 1 else None
         plain = named.strip().lower()
         rows = await self._read(_WITH_HANDLE, (plain,))
@@ -92,9 +109,9 @@ class Admin:
         """Id, name and birth of every tenant: the operator's own list, across tenants."""
         return await self._read(_TENANTS, ())
 
-    async def devices(self, tenant_id: str) -> list[tuple[str | None, ...]]:
-        """A tenant's devices: id, name, role, shop, made at, revoked at."""
-        return await self._read(_DEVICES, (tenant_id,))
+    async def devices(self, tenant_id: str) -> list[DeviceRow]:
+        """A tenant's devices, those that were revoked too."""
+        return [DeviceRow(*row) for row in await self._read(_DEVICES, (tenant_id,))]
 
     async def revoke_device(self, tenant_id: str, device_id: str, actor: Actor = OPERATOR) -> None:
         """Let a device in no more, at once. Raises AccessError where there is none to revoke."""

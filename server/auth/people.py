@@ -7,7 +7,7 @@ Rules:
    Somebody can come in who has a password, a passkey or an OpenID provider; an invitation that nobody took does not
    count.
 3. Who is disabled, or moved to another role or shop, is out at once where they no longer belong: sessions end with the
-   first, and any change moves the tenant's revision.
+   first, and any change moves the tenant's revision. Links for them, and all codes that pair devices, are void then.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,6 +53,10 @@ _DISABLE = Statement(
     postgresql="""UPDATE people SET disabled_at =
        CASE WHEN CAST(:disabled AS boolean) THEN coalesce(disabled_at, CAST(:now AS timestamptz)) END
        WHERE tenant_id = :tenant_id AND person_id = :person_id""",
+)
+_VOID = Statement(
+    """DELETE FROM invites WHERE tenant_id = :tenant_id AND used_at IS NULL
+       AND (person_id = :person_id OR kind = 'pair')"""
 )
 
 
@@ -143,24 +147,32 @@ class People:
         """Another name, role, shop or login. Raises AccessError (no_such_person, last_owner, login_taken, …)."""
 
         async def job(writing: Writing) -> Person:
-            person = await one(writing.tx, tenant_id, person_id)
-            if change.role not in {None, "owner"}:
-                await _refuse_last_owner(writing.tx, tenant_id, person)
-            login = person.login if change.login is None else checked_login(change.login)
-            if login is not None and login != person.login:
-                await _free_login(writing.tx, tenant_id, login)
-            changed = person._replace(
-                name=checked_name(change.name or person.name),
-                role=checked_role(change.role or person.role),
-                shop=await put_shop(writing, tenant_id, change.shop or person.shop),
-                login=login,
-            )
-            writing.tenant(tenant_id).revision += 1
-            await writing.tx.execute(_UPDATE, {"tenant_id": tenant_id, **changed._asdict()})
-            await note(writing, tenant_id, Entry("person.change", actor, "person", person_id))
-            return changed
+            return await self.put_change(writing, tenant_id, person_id, change, actor)
 
         return await submit(self._writer, tenant_id, job)
+
+    async def put_change(
+        self, writing: Writing, tenant_id: str, person_id: str, change: Change, actor: Actor
+    ) -> Person:
+        """The same, in the transaction that gives the reason."""
+        person = await one(writing.tx, tenant_id, person_id)
+        if change.role not in {None, "owner"}:
+            await _refuse_last_owner(writing.tx, tenant_id, person)
+        login = person.login if change.login is None else checked_login(change.login)
+        if login is not None and login != person.login:
+            await _free_login(writing.tx, tenant_id, login)
+        changed = person._replace(
+            name=checked_name(change.name or person.name),
+            role=checked_role(change.role or person.role),
+            shop=await put_shop(writing, tenant_id, change.shop or person.shop),
+            login=login,
+        )
+        if (changed.role, changed.shop) != (person.role, person.shop):
+            await writing.tx.execute(_VOID, (tenant_id, person_id))
+        writing.tenant(tenant_id).revision += 1
+        await writing.tx.execute(_UPDATE, {"tenant_id": tenant_id, **changed._asdict()})
+        await note(writing, tenant_id, Entry("person.change", actor, "person", person_id))
+        return changed
 
     async def disable(self, tenant_id: str, person_id: str, actor: Actor) -> None:
         """Let a person in no more, at once and everywhere. Raises AccessError (no_such_person, last_owner)."""
@@ -169,6 +181,7 @@ class People:
             person = await one(writing.tx, tenant_id, person_id)
             await _refuse_last_owner(writing.tx, tenant_id, person)
             await self._sessions.end_for_person(writing, tenant_id, person_id, "disabled")
+            await writing.tx.execute(_VOID, (tenant_id, person_id))
             await self._set_disabled(writing, tenant_id, person_id, disabled=True)
             await note(writing, tenant_id, Entry("person.disable", actor, "person", person_id))
 

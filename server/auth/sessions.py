@@ -46,8 +46,9 @@ _END = Statement(
 )
 _END_PERSONS = Statement(
     """UPDATE sessions SET ended_at = :now, ended_why = :why WHERE tenant_id = :tenant_id AND person_id = :person_id
-       AND ended_at IS NULL"""
+       AND session_id <> :but AND ended_at IS NULL"""
 )
+_NONE = "00000000-0000-0000-0000-000000000000"
 
 
 class Issued(NamedTuple):
@@ -120,9 +121,14 @@ class Sessions:
         except UnknownTenantError:
             return False
 
-    async def end_for_person(self, writing: Writing, tenant_id: str, person_id: str, why: str) -> None:
-        """Sign a person out everywhere, in the transaction that gives the reason. The caller moves the revision."""
-        named = {"tenant_id": tenant_id, "person_id": person_id, "why": why, "now": writing.now}
+    async def end_for_person(
+        self, writing: Writing, tenant_id: str, person_id: str, why: str, *, but: str | None = None
+    ) -> None:
+        """Sign a person out everywhere `but` in one session, in the transaction that gives the reason.
+
+        The caller moves the revision.
+        """
+        named = {"tenant_id": tenant_id, "person_id": person_id, "why": why, "now": writing.now, "but": but or _NONE}
         await writing.tx.execute(_END_PERSONS, named)
 
     async def _spend(self, writing: Writing, refresh: Refresh, attempt: str, actor: Actor) -> Issued | AccessError:

@@ -1,12 +1,28 @@
 """The command line `rientro`: set up, serve, and look after what waits. Every list speaks `--json`."""
 
-from server.cli import accounts, ahead, backup, devices, holes, inbox, kept, secrets, serving, tenants, tidy, trace
+from server.cli import (
+    accounts,
+    ahead,
+    backup,
+    devices,
+    holes,
+    inbox,
+    kept,
+    people,
+    secrets,
+    serving,
+    tenants,
+    tidy,
+    trace,
+)
 from server.cli.common import app
 
 main = app
 
 main.add_typer(tenants.app, name="tenant")
 main.add_typer(devices.app, name="device")
+main.add_typer(people.app, name="person")
+main.command("setup")(people.setup)
 main.add_typer(accounts.app, name="provider")
 main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from server.app import Core
-from server.auth.admin import NewDevice
+from server.auth.admin import DeviceRow, NewDevice
 from server.cli.common import AsJson, Data, TenantId, console, parse_id, show_one, show_rows, with_core
 
 app = typer.Typer(no_args_is_help=True, help="Tills and phones.")
@@ -30,13 +30,12 @@ def add(
 
 @app.command("list")
 def list_(tenant: TenantId, as_json: AsJson = False, data: Data = None) -> None:
-    """List a merchant's devices; tokens are not kept and cannot be shown."""
+    """List a merchant's devices and when each was last used; tokens are not kept and cannot be shown."""
 
-    async def work(core: Core) -> list[tuple[str | None, ...]]:
+    async def work(core: Core) -> list[DeviceRow]:
         return await core.admin.devices(tenant)
 
-    columns = ("device_id", "name", "role", "shop", "created_at", "revoked_at")
-    show_rows("Devices", columns, with_core(data, work), as_json=as_json)
+    show_rows("Devices", DeviceRow._fields, with_core(data, work), as_json=as_json)
 
 
 @app.command()

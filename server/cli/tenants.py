@@ -12,12 +12,15 @@ app = typer.Typer(no_args_is_help=True, help="Merchants.")
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="The merchant's name.")], as_json: AsJson = False, data: Data = None
+    name: Annotated[str, typer.Argument(help="The merchant's name.")],
+    handle: Annotated[str | None, typer.Option(help="A short name that people sign in under: bar-centrale.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
 ) -> None:
     """Add a merchant."""
 
     async def work(core: Core) -> str:
-        return await core.admin.add_tenant(name)
+        return await core.admin.add_tenant(name, handle)
 
     show_one({"tenant_id": with_core(data, work)}, as_json=as_json)
 

@@ -66,8 +66,9 @@ async def read_form(request: Request[State], form: type[FormT]) -> FormT:
     try:
         return form.model_validate_json(body or b"{}")
     except ValidationError as error:
-        wrong = sorted({".".join(str(part) for part in one["loc"]) or "body" for one in error.errors()})
-        raise MalformedError(f"not of the form of this request: {', '.join(wrong)[:200]}") from None
+        named = {str(one["loc"][0]) if one["loc"] else "body" for one in error.errors()}
+        wrong = sorted(name if name in form.model_fields else "something not asked for" for name in named - {"body"})
+        raise MalformedError(f"not of the form of this request: {', '.join(wrong) or 'body'}") from None
 
 
 def actor_of(request: Request[State], kind: Any = "nobody", actor_id: str | None = None) -> Actor:

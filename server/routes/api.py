@@ -10,6 +10,9 @@ from server.routes.access import access_operations
 from server.routes.kept import kept_operations
 from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
+from server.routes.passkeys import passkey_operations
+from server.routes.people import people_operations
+from server.routes.sign_in import sign_in_operations
 from server.routes.watching import watching_operations
 from server.routes.webhooks import webhook_operation
 from sync.protocol import Registry, Verdict
@@ -75,6 +78,9 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
             errors=(503,),
         ),
         *access_operations(),
+        *sign_in_operations(),
+        *passkey_operations(),
+        *people_operations(),
         *kept_operations(),
         webhook_operation(),
         callback_operation(),

@@ -3,8 +3,8 @@
 Rules:
 
 1. The cookie is HttpOnly and SameSite=Strict. By HTTPS it is `__Host-…`: no subdomain can set another one.
-2. A request that is carried by the cookie must say in a header that it was meant (`X-Rientro`: another site cannot set
-   it without asking first), and a browser must say that it comes from this very origin.
+2. A request that is carried by the cookie, or that asks for one, must say in a header that it was meant (`X-Rientro`:
+   another site cannot set it without asking first), and a browser must say that it comes from this very origin.
 """
 
 from urllib.parse import urlsplit
@@ -50,9 +50,14 @@ def refresh_of(request: Request[State]) -> str | None:
     token = request.cookies.get(cookie_name(request))
     if token is None:
         return None
+    check_meant(request)
+    return token
+
+
+def check_meant(request: Request[State]) -> None:
+    """A cookie is to be set or used: see that our own page asks. Raises AccessError (cross_site)."""
     if request.headers.get(_MEANT) is None or not _is_own(request):
         raise AccessError("cross_site", "A page of another site asked for this: nothing was done.", status=403)
-    return token
 
 
 def _is_own(request: Request[State]) -> bool:

@@ -8,10 +8,17 @@ from asgi_correlation_id import correlation_id
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from server.auth.admin import Admin
+from server.auth.directory import Directory
+from server.auth.entrance import Entrance
 from server.auth.guard import Guard, Known
+from server.auth.invites import Invites
 from server.auth.keys import Keys
+from server.auth.pairing import Pairing
+from server.auth.passkeys import Passkeys
 from server.auth.people import People
 from server.auth.sessions import Sessions
+from server.auth.sign_in import SignIn
 from server.auth.signer import Signer
 from server.engine.exchange import Exchange
 from server.engine.kept import Kept
@@ -43,7 +50,16 @@ class Access:
     keys: Keys
     sessions: Sessions
     guard: Guard
+    admin: Admin
     people: People
+    entrance: Entrance
+    sign_in: SignIn
+    invites: Invites
+    pairing: Pairing
+    passkeys: Passkeys
+    directory: Directory
+    public_url: str | None
+    clock: Callable[[], int]
 
 
 @dataclass(frozen=True)

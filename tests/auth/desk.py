@@ -2,19 +2,26 @@
 
 from dataclasses import dataclass
 
+from argon2 import PasswordHasher
+
+from server.app.access import Means, make_access
 from server.audit import Actor
+from server.auth.entrance import Place
 from server.auth.guard import Guard
+from server.auth.invites import Taking
 from server.auth.keys import Keys
-from server.auth.people import People
+from server.auth.passwords import Passwords
+from server.auth.people import NewPerson, People
 from server.auth.sessions import Issued, Sessions
 from server.auth.signer import Signer
-from server.auth.tokens import RefreshTokens
-from server.credentials.vault import REFRESH, Vault
+from server.credentials.vault import Vault
+from server.routes.state import Access
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
 from tests.support.shop import Shop
 
+PASSWORD = "un caffè lungo"
 NOBODY = Actor("nobody", origin="192.0.2.0/24")
 _AUDIT = Statement("SELECT action, outcome, reason FROM audit WHERE tenant_id = :tenant_id ORDER BY at, entry_id")
 
@@ -25,6 +32,7 @@ class Desk:
 
     shop: Shop
     vault: Vault
+    access: Access
     signer: Signer
     keys: Keys
     sessions: Sessions
@@ -38,6 +46,17 @@ class Desk:
             return await self.sessions.open(writing, self.shop.tenant_id, device_id, person_id)
 
         return await self.shop.writer.submit(Job([self.shop.tenant_id], job))
+
+    async def person(
+        self, name: str, role: str = "clerk", shop: str = "centro", password: str | None = PASSWORD
+    ) -> str:
+        """Somebody with a login of their name and a password, unless None."""
+        person_id = await self.people.add(self.shop.tenant_id, NewPerson(name, role, shop, name.lower()), NOBODY)
+        if password is not None:
+            invite = await self.access.invites.make(self.shop.tenant_id, person_id, NOBODY)
+            taking = Taking(password=password)
+            await self.access.invites.take(token_of(invite.link), taking, Place(f"{name} al banco"), NOBODY)
+        return person_id
 
     async def is_let_in(self, bearer: str) -> bool:
         """Whether it is, as it is stored now."""
@@ -53,17 +72,23 @@ class Desk:
 
 
 def desk_of(shop: Shop, master: bytes = b"m" * 32) -> Desk:
-    """A process's own; another master key is another installation."""
+    """A process's own; another master key is another installation. Passwords are hashed as cheaply as can be."""
     vault = Vault.of(master)
-    signer = Signer(vault.derive, "https://shop.example", shop.clock)
-    keys = Keys(shop.database, shop.writer, shop.new_id, shop.clock)
-    sessions = Sessions(shop.writer, signer, RefreshTokens(lambda: vault.derive(REFRESH)), shop.new_id)
+    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    means = Means(shop.database, shop.writer, vault, shop.clock, shop.new_id, passwords)
+    access = make_access("https://shop.example", means)
     return Desk(
         shop=shop,
         vault=vault,
-        signer=signer,
-        keys=keys,
-        sessions=sessions,
-        guard=Guard(shop.database, signer, keys, shop.clock),
-        people=People(shop.database, shop.writer, sessions, shop.new_id),
+        access=access,
+        signer=access.signer,
+        keys=access.keys,
+        sessions=access.sessions,
+        guard=access.guard,
+        people=access.people,
     )
+
+
+def token_of(link: str) -> str:
+    """What a link of the application carries."""
+    return link.partition("=")[2]

@@ -4,25 +4,10 @@ import pytest
 
 from server.auth.errors import AccessError
 from server.auth.people import Change, NewPerson, Person
-from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
 from tests.auth.desk import NOBODY, Desk
 
 ISSUER = "https://id.example"
-_WITH_PASSWORD = Statement("UPDATE people SET password = 'x' WHERE tenant_id = :tenant_id AND person_id = :person_id")
-
-
-async def add(desk: Desk, name: str, role: str = "clerk", *, can_come_in: bool = True) -> str:
-    """A person with a login of their name."""
-    new = NewPerson(name, role, "centro", name.lower())
-    person_id = await desk.people.add(desk.shop.tenant_id, new, NOBODY)
-
-    async def job(writing: Writing) -> None:
-        await writing.tx.execute(_WITH_PASSWORD, (desk.shop.tenant_id, person_id))
-
-    if can_come_in:
-        await desk.shop.writer.submit(Job([desk.shop.tenant_id], job))
-    return person_id
 
 
 async def external(desk: Desk, subject: str, role: str = "clerk") -> Person:
@@ -37,7 +22,7 @@ async def external(desk: Desk, subject: str, role: str = "clerk") -> Person:
 
 async def test_who_was_added_is_listed_and_found_by_login(desk: Desk) -> None:
     """However the login is typed."""
-    person_id = await add(desk, "Anna", can_come_in=False)
+    person_id = await desk.person("Anna", password=None)
     (listed,) = await desk.people.list(desk.shop.tenant_id)
     found = await desk.people.find_by_login(desk.shop.tenant_id, " ANNA ")
     assert found == listed == await desk.people.find(desk.shop.tenant_id, person_id)
@@ -57,7 +42,7 @@ async def test_who_was_added_is_listed_and_found_by_login(desk: Desk) -> None:
 )
 async def test_what_cannot_be_is_refused_by_name(desk: Desk, new: NewPerson, code: str) -> None:
     """A login is one person's, and looks like no other one."""
-    await add(desk, "Anna")
+    await desk.person("Anna")
     with pytest.raises(AccessError) as refusal:
         await desk.people.add(desk.shop.tenant_id, new, NOBODY)
     assert refusal.value.code == code
@@ -67,15 +52,15 @@ async def test_what_cannot_be_is_refused_by_name(desk: Desk, new: NewPerson, cod
 async def test_the_last_owner_who_can_come_in_stays_one(desk: Desk) -> None:
     """One who was only invited does not count, nor one who is disabled; a second one who can come in does."""
     tenant_id = desk.shop.tenant_id
-    anna = await add(desk, "Anna", "owner")
-    await add(desk, "Bruno", "owner", can_come_in=False)
+    anna = await desk.person("Anna", "owner")
+    await desk.person("Bruno", "owner", password=None)
     for ask in (
         lambda: desk.people.disable(tenant_id, anna, NOBODY),
         lambda: desk.people.change(tenant_id, anna, Change(role="clerk"), NOBODY),
     ):
         with pytest.raises(AccessError, match="as an owner"):
             await ask()
-    carla = await add(desk, "Carla", "owner")
+    carla = await desk.person("Carla", "owner")
     await desk.people.disable(tenant_id, carla, NOBODY)
     with pytest.raises(AccessError, match="as an owner"):
         await desk.people.disable(tenant_id, anna, NOBODY)
@@ -86,7 +71,7 @@ async def test_the_last_owner_who_can_come_in_stays_one(desk: Desk) -> None:
 
 async def test_who_is_disabled_is_out_everywhere_at_once(desk: Desk) -> None:
     """And comes back by signing in anew, not by what was left open."""
-    tenant_id, person_id = desk.shop.tenant_id, await add(desk, "Anna")
+    tenant_id, person_id = desk.shop.tenant_id, await desk.person("Anna")
     till = await desk.shop.admin.add_device(tenant_id, "Cassa", "terminal", "centro")
     issued = [await desk.sign_in(till.device_id, person_id) for _ in range(2)]
     assert [await desk.is_let_in(one.access_token) for one in issued] == [True, True]
@@ -98,8 +83,8 @@ async def test_who_is_disabled_is_out_everywhere_at_once(desk: Desk) -> None:
 
 async def test_a_change_of_role_or_shop_holds_at_the_very_next_request(desk: Desk) -> None:
     """Open sessions included: a clerk of another shop is out on this one's till."""
-    tenant_id, person_id = desk.shop.tenant_id, await add(desk, "Anna")
-    await add(desk, "Carla", "owner")
+    tenant_id, person_id = desk.shop.tenant_id, await desk.person("Anna")
+    await desk.person("Carla", "owner")
     till = await desk.shop.admin.add_device(tenant_id, "Cassa", "terminal", "centro")
     issued = await desk.sign_in(till.device_id, person_id)
     await desk.people.change(tenant_id, person_id, Change(role="owner", name="Anna B."), NOBODY)
@@ -124,7 +109,7 @@ async def test_a_person_of_a_provider_is_made_once(desk: Desk) -> None:
 
 async def test_another_merchants_people_are_nobody_here(desk: Desk) -> None:
     """They are not found, changed or disabled; a login may be the same."""
-    other, person_id = await desk.shop.admin.add_tenant("Un altro"), await add(desk, "Anna")
+    other, person_id = await desk.shop.admin.add_tenant("Un altro"), await desk.person("Anna")
     await desk.people.add(other, NewPerson("Anna", "clerk", "centro", "anna"), NOBODY)
     assert await desk.people.find(other, person_id) is None
     with pytest.raises(AccessError, match="no such person"):

@@ -169,6 +169,40 @@ def _with_tokens(path: str) -> Callable[[Walker], Awaitable[None]]:
     return walk
 
 
+async def _walk_passwords(walker: Walker) -> None:
+    """A name that is somebody's is answered like one that is nobody's, in the right merchant and in none."""
+    answers = set()
+    for merchant in (walker.world.tenant_id, walker.world.new_id()):
+        for login in ("canary-login", "nobody"):
+            form = {"merchant": merchant, "login": login, "password": "a guess of mine"}
+            answers.add(await walker.call("POST", "/v1/auth/password", json=form))
+    assert len(answers) == 1
+
+
+def _with_form(path: str, **form: Any) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        await walker.call("POST", path, json=form)
+
+    return walk
+
+
+def _on_somebody(method: str, path: str, *forms: dict[str, Any]) -> Callable[[Walker], Awaitable[None]]:
+    """What is done to somebody else's is answered like what is done to nobody's."""
+
+    async def walk(walker: Walker) -> None:
+        world, answers = walker.world, set()
+        for foreign in (True, False):
+            person, session, device = (
+                (world.person, world.session, world.device) if foreign else [world.new_id() for _ in range(3)]
+            )
+            filled = path.format(person_id=person, session_id=session, device_id=device, credential_id="AAAA")
+            for form in forms or ({},):
+                answers.add(await walker.call(method, filled, json=form))
+        assert len(answers) == 1, (walker.name, method, path)
+
+    return walk
+
+
 async def _walk_webhooks(walker: Walker) -> None:
     for path in (walker.world.address, walker.world.address[:-4] + "0000", "/v1/webhooks/pos/x.y"):
         await walker.call("POST", path, json={"type": "sale.created"})
@@ -205,6 +239,28 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/v1/oauth/callback"): _walk_consents,
     ("POST", "/v1/auth/refresh"): _with_tokens("/v1/auth/refresh"),
     ("POST", "/v1/auth/sign-out"): _with_tokens("/v1/auth/sign-out"),
+    ("POST", "/v1/auth/password"): _walk_passwords,
+    ("POST", "/v1/auth/password/change"): _with_form("/v1/auth/password/change", old="x", new="y"),
+    ("POST", "/v1/auth/setup"): _with_form("/v1/auth/setup", token=f"{'0' * 32}_{'0' * 64}"),
+    ("POST", "/v1/auth/pairings"): _with_form("/v1/auth/pairings", role="terminal", shop="porto", person="me"),
+    ("POST", "/v1/auth/pair"): _with_form("/v1/auth/pair", code="0000-0000"),
+    ("GET", "/v1/auth/me"): _plainly("GET", "/v1/auth/me"),
+    ("POST", "/v1/auth/passkeys/options"): _with_form("/v1/auth/passkeys/options"),
+    ("POST", "/v1/auth/passkeys"): _with_form("/v1/auth/passkeys", name="x", credential={}),
+    ("GET", "/v1/auth/passkeys"): _plainly("GET", "/v1/auth/passkeys"),
+    ("DELETE", "/v1/auth/passkeys/{credential_id}"): _on_somebody("DELETE", "/v1/auth/passkeys/{credential_id}"),
+    ("POST", "/v1/auth/passkey/options"): _with_form("/v1/auth/passkey/options"),
+    ("POST", "/v1/auth/passkey/sign-in"): _with_form("/v1/auth/passkey/sign-in", credential={}),
+    ("GET", "/v1/people"): _plainly("GET", "/v1/people"),
+    ("POST", "/v1/people"): _with_form("/v1/people", name="x", role="king", shop="centro"),
+    ("PATCH", "/v1/people/{person_id}"): _on_somebody("PATCH", "/v1/people/{person_id}", {"disabled": True}),
+    ("POST", "/v1/people/{person_id}/invite"): _on_somebody("POST", "/v1/people/{person_id}/invite"),
+    ("GET", "/v1/people/{person_id}/sessions"): _on_somebody("GET", "/v1/people/{person_id}/sessions"),
+    ("DELETE", "/v1/people/{person_id}/sessions/{session_id}"): _on_somebody(
+        "DELETE", "/v1/people/{person_id}/sessions/{session_id}"
+    ),
+    ("GET", "/v1/devices"): _plainly("GET", "/v1/devices"),
+    ("DELETE", "/v1/devices/{device_id}"): _on_somebody("DELETE", "/v1/devices/{device_id}"),
     ("GET", "/.well-known/jwks.json"): _plainly("GET", "/.well-known/jwks.json"),
     **{
         ("GET", path): _plainly("GET", path)

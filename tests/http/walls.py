@@ -16,6 +16,10 @@ import httpx
 from standardwebhooks import Webhook
 
 from server.app import Core, create_app, open_core
+from server.audit import OPERATOR
+from server.auth.entrance import Place
+from server.auth.invites import Taking
+from server.auth.people import NewPerson
 from server.collections import registry
 from server.ports import Cause
 from server.settings import Settings
@@ -58,7 +62,7 @@ class World:
 
     `tokens` by the device's name, `ids` by who may see them, `records` a foreign record of each collection, `cursors`
     those of others. `client` and `uid` are the foreign till's, `late` is of its mutation that had to wait, `address` is
-    where its point of sale sends webhooks.
+    where its point of sale sends webhooks. `person` is signed in by `session` on `device`, in the other shop.
     """
 
     http: httpx.AsyncClient
@@ -71,6 +75,9 @@ class World:
     client: str = ""
     uid: str = ""
     late: str = ""
+    person: str = ""
+    session: str = ""
+    device: str = ""
     address: str = ""
     cursors: list[str] = field(default_factory=list)
 
@@ -138,7 +145,7 @@ async def open_world(settings: Settings) -> AsyncIterator[World]:
 
 
 async def _devices(world: World) -> str:
-    ours, theirs = [await world.core.admin.add_tenant(name) for name in ("CANARY-OPERATOR", "Bar Sport")]
+    ours, theirs = [await world.core.admin.add_tenant(name) for name in ("CANARY-TENANT", "Bar Sport")]
     wanted = [
         (ours, "owner", "owner", "centro"),
         (ours, "clerk", "clerk", "centro"),
@@ -151,7 +158,20 @@ async def _devices(world: World) -> str:
         world.tokens[name] = device.token
         world.ids["porto" if shop == "porto" else "tenant"] |= {device.device_id} if tenant_id == ours else set()
     world.ids["tenant"].add(ours)
+    await _people(world, ours)
     return ours
+
+
+async def _people(world: World, tenant_id: str) -> None:
+    """Somebody with a login, signed in on a device of the other shop."""
+    access, name = world.core.access, "CANARY-OPERATOR"
+    new = NewPerson(name, "clerk", "porto", "canary-login")
+    world.person = await access.people.add(tenant_id, new, OPERATOR)
+    invite = await access.invites.make(tenant_id, world.person, OPERATOR)
+    taking = Taking(password="CANARY-PASSWORD")
+    issued = await access.invites.take(invite.link.partition("=")[2], taking, Place(name), OPERATOR)
+    world.ids["porto"] |= {world.person, issued.device_id, issued.session_id}
+    world.session, world.device = issued.session_id, issued.device_id
 
 
 async def _endpoints(world: World, tenant_id: str) -> None:

@@ -19,10 +19,13 @@ from server.storage.statement import DialectName, Statement
 MARK = "/* across tenants */"
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgresql")
 ACROSS = {
+    "server.auth.admin._ONLY",
     "server.auth.admin._TENANTS",
     "server.auth.admin._WITH_HANDLE",
     "server.inbox.due.DUE",
     "server.inbox.due.LAPSED",
+    "server.auth.pairing._LIVE",
+    "server.auth.pairing._TENANT_OF",
     "server.inbox.poll._DUE",
     "server.ops.backup.copies._TENANTS",
     "server.ops.accounts._ALL",

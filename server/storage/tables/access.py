@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from server.storage.tables.columns import instant, integer, json_text, partial_index, text, uuid
+from server.storage.types import InstantType
 
 
 class PersonRow(SQLModel, table=True):
@@ -109,6 +110,7 @@ class InviteRow(SQLModel, table=True):
     """
 
     __tablename__ = "invites"
+    __table_args__: ClassVar[Any] = (sa.Index("ix_invites_code", "code_hash"),)
     tenant_id: str = uuid(key=True)
     code_hash: str = text(64, key=True)
     kind: str = text(16)
@@ -120,6 +122,19 @@ class InviteRow(SQLModel, table=True):
     created_at: str = instant()
     expires_at: str = instant()
     used_at: str | None = instant(nullable=True)
+
+
+class GuessRow(SQLModel, table=True):
+    """How many pairing codes were tried in a stretch of time, from one address or from all.
+
+    A code names no tenant: `tenant_id` is the id that is nobody's.
+    """
+
+    __tablename__ = "guesses"
+    tenant_id: str = uuid(key=True)
+    origin: str = text(64, key=True)
+    stretch: str = Field(sa_type=InstantType, primary_key=True)
+    times: int = integer()
 
 
 class SpentRow(SQLModel, table=True):

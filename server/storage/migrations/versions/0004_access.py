@@ -122,6 +122,15 @@ def upgrade() -> None:
         sa.Column("used_at", InstantType(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "code_hash", name=op.f("pk_invites")),
     )
+    op.create_index("ix_invites_code", "invites", ["code_hash"], unique=False)
+    op.create_table(
+        "guesses",
+        sa.Column("tenant_id", UuidType(), nullable=False),
+        sa.Column("origin", sa.String(length=64), nullable=False),
+        sa.Column("stretch", InstantType(), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "origin", "stretch", name=op.f("pk_guesses")),
+    )
     op.create_table(
         "spent",
         sa.Column("tenant_id", UuidType(), nullable=False),
