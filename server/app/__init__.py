@@ -54,6 +54,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             services = _services(core, outbound, adapters, workers, openapi(api), settings)
             await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
+            await opened.enter_async_context(core.refusals.running())
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
             if workers is not None:
                 await opened.enter_async_context(workers.running())
@@ -120,6 +121,8 @@ def _services(
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
+        audit=core.audit,
+        refusals=core.refusals,
         watching=Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         openapi=document,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import anyio
 
 from server.app.providers import Kinds, load_kinds
+from server.audit.listing import Audit
+from server.audit.refusals import Refusals
 from server.auth.admin import Admin
 from server.auth.guard import Guard
 from server.auth.keys import Keys as ApiKeys
@@ -63,6 +65,8 @@ class Core:
     applier: Applier
     kept: Kept
     resender: Resender
+    audit: Audit
+    refusals: Refusals
     vault: Vault
     admin: Admin
     access: Access
@@ -120,6 +124,8 @@ def _core(settings: Settings, database: Database) -> Core:
         applier=applier,
         kept=Kept(database, records),
         resender=Resender(writer, registry, applier),
+        audit=Audit(database),
+        refusals=Refusals(writer),
         vault=vault,
         admin=Admin(database, writer, access.keys, uuid7),
         access=access,

@@ -1,6 +1,20 @@
 """The command line `rientro`: set up, serve, and look after what waits. Every list speaks `--json`."""
 
-from server.cli import accounts, ahead, backup, devices, holes, inbox, kept, secrets, serving, tenants, tidy, trace
+from server.cli import (
+    accounts,
+    ahead,
+    audit,
+    backup,
+    devices,
+    holes,
+    inbox,
+    kept,
+    secrets,
+    serving,
+    tenants,
+    tidy,
+    trace,
+)
 from server.cli.common import app
 
 main = app
@@ -11,6 +25,7 @@ main.add_typer(accounts.app, name="provider")
 main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
+main.add_typer(audit.app, name="audit")
 main.command("tidy")(tidy.tidy)
 main.add_typer(holes.app, name="holes")
 main.command("trace")(trace.trace)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_json
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.credentials.dates import Dated, put_dates
 from server.credentials.vault import Vault
 from server.ports import Route
@@ -89,7 +90,9 @@ class Endpoints:
         self._database, self._writer, self._vault = database, writer, vault
         self._forms, self._routes, self._new_id = forms, routes, new_id
 
-    async def add(self, tenant_id: str, provider: str, name: str, values: Mapping[str, str]) -> NewEndpoint:
+    async def add(
+        self, tenant_id: str, provider: str, name: str, values: Mapping[str, str], actor: Actor = OPERATOR
+    ) -> NewEndpoint:
         """A new endpoint. Raises EndpointError."""
         form = self._forms.get(provider)
         if form is None:
@@ -111,6 +114,9 @@ class Endpoints:
             await writing.tx.execute(_ADD, {**row, "created_at": writing.now})
             await writing.tx.many(_BIND, bound)
             await put_dates(writing, Dated(tenant_id, endpoint_id), secrets)
+            await note(writing, tenant_id, Entry("endpoint.add", actor, "endpoint", endpoint_id))
+            for _, route, _ in bound:
+                await note(writing, tenant_id, Entry("binding.add", actor, "endpoint", endpoint_id, reason=route))
 
         try:
             await self._writer.submit(Job([tenant_id], job))

@@ -17,7 +17,8 @@ Rules:
 7. Deliveries that ended go with their attempts, once that is older than the retention: what a provider tells of
    them later is found by its own name for the record. What is dead or in doubt waits for a person, and what still holds
    its lane keeps later ones in order.
-8. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
+8. The audit is kept for a year, whatever the retention: the database lets nothing younger go.
+9. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
 """
 
@@ -38,6 +39,8 @@ from sync.clock import encode_instant
 
 BATCH = 500
 TOLD_DAYS = 30
+NOTED_DAYS = 366
+"""A day more than the database insists on: its clock is another one."""
 _DAY_MS = 24 * 60 * 60 * 1000
 _FIRST_UID = "00000000-0000-0000-0000-000000000000"
 
@@ -70,6 +73,7 @@ LEFTOVERS = (
         order="settled_at",
         beside="attempts",
     ),
+    Leftover("audit", "entry_id < :noted_bound", key="entry_id", kind="uuid"),
     Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
     Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq <= :cutoff)"),
     Leftover(
@@ -89,7 +93,7 @@ class Reach(NamedTuple):
 
     `bound`: no uid made before the retention is greater. Uids begin with their time, so the search for mutations ends
     there; what a clock running ahead made is found later. `told_before` and `told_bound` are the same for what
-    providers told.
+    providers told, `noted_bound` for the audit.
     """
 
     tenant_id: str
@@ -99,6 +103,7 @@ class Reach(NamedTuple):
     bound: str
     told_before: str
     told_bound: str
+    noted_bound: str
 
 
 class Tidier:
@@ -121,7 +126,11 @@ class Tidier:
             raise UnknownTenantError
         epoch, horizon, oldest = found[0]
         told_ms = min(before_ms, self._clock() - TOLD_DAYS * _DAY_MS)
-        told = (encode_instant(told_ms), _first_uid_at(told_ms + _DAY_MS))
+        told = (
+            encode_instant(told_ms),
+            _first_uid_at(told_ms + _DAY_MS),
+            _first_uid_at(self._clock() - NOTED_DAYS * _DAY_MS),
+        )
         reach = Reach(tenant_id, epoch, max(horizon, oldest or 0), before, _first_uid_at(before_ms + _DAY_MS), *told)
 
         async def job(writing: Writing) -> int:

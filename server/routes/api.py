@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from server.routes import health, sync
 from server.routes.access import access_operations
+from server.routes.audit import audit_operation
 from server.routes.kept import kept_operations
 from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
@@ -76,6 +77,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         ),
         *access_operations(),
         *kept_operations(),
+        audit_operation(),
         webhook_operation(),
         callback_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import anyio
 from sqlalchemy.engine import make_url
 
+from server.audit import OPERATOR, Entry, note
 from server.ops.backup import postgres, sqlite
 from server.ops.backup.errors import BackupError
 from server.ops.backup.manifest import Manifest, Reached
@@ -69,6 +70,8 @@ async def backup(url: str, writer: Writer, file: Path, progress: Progress, *, fo
         manifest = await _made(url, coming, progress)
     reached = manifest.reached if manifest.revision == newest() else ()  # an older database has nowhere to note it
     await _tell(writer, reached)
+    if manifest.revision == newest():
+        await _note_made(writer)
     return Covered(file, _size(file), sum(manifest.rows.values()), len(reached))
 
 
@@ -158,6 +161,13 @@ async def _note_covered(batch: Sequence[Reached], writing: Writing) -> None:
         await writing.tx.execute(_BACKED_UP, {"tenant_id": tenant_id, "now": writing.now})
 
 
+async def _note_made(writer: Writer) -> None:
+    """In the audit of every tenant: it covers all of them, with clients or without."""
+    for tenant_id in await writer.submit(Job([], _all)):
+        entry = Entry("backup.make", OPERATOR)
+        await writer.submit(Job([tenant_id], partial(note, tenant_id=tenant_id, entry=entry)))
+
+
 async def _begin_again(database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
     """A new epoch for each tenant, and nothing under way in any; how many there are."""
     writer = Writer(database, clock=clock, nonce=nonce)
@@ -174,13 +184,19 @@ async def _renew(tenant_id: str, epoch: str, writing: Writing) -> None:
     writing.tenant(tenant_id).epoch = epoch
     for release in (_RELEASE_DELIVERIES, _RELEASE_EVENTS, _RELEASE_POLLS):
         await writing.tx.execute(release, (tenant_id,))
+    await note(writing, tenant_id, Entry("backup.restore", OPERATOR, "epoch", epoch))
 
 
 async def _tenants(database: Database) -> list[str]:
-    async def work(tx: Tx) -> list[str]:
-        return [row[0] for row in await tx.fetch(_TENANTS)]
+    return await database.read(_ids)
 
-    return await database.read(work)
+
+async def _ids(tx: Tx) -> list[str]:
+    return [row[0] for row in await tx.fetch(_TENANTS)]
+
+
+async def _all(writing: Writing) -> list[str]:
+    return await _ids(writing.tx)
 
 
 def _is_sqlite(url: str) -> bool:
