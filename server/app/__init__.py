@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
 from server.app.outside import open_outside
+from server.app.tidying import forget_again
 from server.app.workers import Workers, alerting, watching
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
@@ -48,6 +49,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with AsyncExitStack() as opened:
             core = await opened.enter_async_context(open_core(settings, migrate=migrate))
+            await forget_again(core)
             outbound = await opened.enter_async_context(open_outside(core, settings))
             adapters = core.kinds.adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
@@ -75,6 +77,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
 async def run_workers(settings: Settings) -> None:
     """Forward and take in what waits, until interrupted."""
     async with open_core(settings) as core, open_outside(core, settings) as outbound:
+        await forget_again(core)
         workers = Workers(core, core.kinds.adapters(outbound, now_ms), settings.lease_s)
         watched = watching(core, lambda _tenant: workers.wake())
         async with watched, workers.running(), alerting(core, outbound, settings):
@@ -121,6 +124,8 @@ def _services(
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
+        exporter=core.exporter,
+        eraser=core.eraser,
         audit=core.audit,
         refusals=core.refusals,
         watching=Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms),

@@ -36,6 +36,8 @@ from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
+from server.privacy.erase import Eraser
+from server.privacy.export import Exporter
 from server.routes.state import Access
 from server.settings import Settings
 from server.storage.database import Database
@@ -65,6 +67,8 @@ class Core:
     applier: Applier
     kept: Kept
     resender: Resender
+    exporter: Exporter
+    eraser: Eraser
     audit: Audit
     refusals: Refusals
     vault: Vault
@@ -124,6 +128,8 @@ def _core(settings: Settings, database: Database) -> Core:
         applier=applier,
         kept=Kept(database, records),
         resender=Resender(writer, registry, applier),
+        exporter=Exporter(database, writer, records),
+        eraser=Eraser(database, writer, records, (applier, forwarder), settings.data),
         audit=Audit(database),
         refusals=Refusals(writer),
         vault=vault,

@@ -5,6 +5,7 @@ from server.cli import (
     ahead,
     audit,
     backup,
+    customers,
     devices,
     holes,
     inbox,
@@ -26,6 +27,7 @@ main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
 main.add_typer(audit.app, name="audit")
+main.add_typer(customers.app, name="customer")
 main.command("tidy")(tidy.tidy)
 main.add_typer(holes.app, name="holes")
 main.command("trace")(trace.trace)

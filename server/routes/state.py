@@ -21,6 +21,8 @@ from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
 from server.ports import NotPermittedError, Permission, Principal
+from server.privacy.erase import Eraser
+from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
 from server.routes.refused import TENANT
 from server.storage.database import Database
@@ -59,6 +61,8 @@ class Services:
     pokes: Pokes
     kept: Kept
     resender: Resender
+    exporter: Exporter
+    eraser: Eraser
     audit: Audit
     refusals: Refusals
     watching: Watching
