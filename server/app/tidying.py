@@ -8,7 +8,6 @@ import structlog
 from server.app.core import Core
 from server.auth.admin import Admin
 from server.engine.tidy import Tidier
-from server.privacy.erase import Eraser
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 
@@ -16,6 +15,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _HOUR_S = 60 * 60
 _DAY_S = 24 * _HOUR_S
+
+
+async def _nothing(_tenant_id: str) -> None:
+    """Nothing else was begun."""
 
 
 async def forget_again(core: Core) -> None:
@@ -31,12 +34,12 @@ class Tidying:
         self,
         tidier: Tidier,
         admin: Admin,
-        eraser: Eraser,
         random: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        finish: Callable[[str], Awaitable[object]] = _nothing,
     ) -> None:
-        """`random` gives 0 ≤ x < 1, `sleep` takes seconds."""
-        self._tidier, self._admin, self._eraser = tidier, admin, eraser
+        """`random` gives 0 ≤ x < 1, `sleep` takes seconds, `finish` ends what else was begun for a tenant."""
+        self._tidier, self._admin, self._finish = tidier, admin, finish
         self._random, self._sleep = random, sleep
 
     async def run(self) -> None:
@@ -59,7 +62,7 @@ class Tidying:
     async def _tidy(self, tenant_id: str) -> None:
         try:
             collected = await self._tidier.tidy(tenant_id)
-            await self._eraser.go_on(tenant_id)
+            await self._finish(tenant_id)
         except UnknownTenantError:
             return  # deleted meanwhile
         except DatabaseError as error:

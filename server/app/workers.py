@@ -69,7 +69,7 @@ class Workers:
             found=self.processor.wake,
         )
 
-        self.tidying = Tidying(core.tidier, core.admin, core.eraser, _RANDOM)
+        self.tidying = Tidying(core.tidier, core.admin, _RANDOM, finish=core.eraser.go_on)
 
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""

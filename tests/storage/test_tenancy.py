@@ -31,6 +31,7 @@ ACROSS = {
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
     "server.outbox.due.DUE",
+    "server.privacy.ledger._EVERY",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
 _NAMES_ITS_TENANT = re.compile(r"\btenant_id = |\bINSERT INTO [a-z_]+ \((?:[a-z_]+, )*tenant_id\b")
