@@ -20,6 +20,7 @@ REQUESTS = Counter(
 REQUEST_SECONDS = Histogram(
     "rientro_http_request_seconds", "Until an answer begins.", ("route",), buckets=_QUICK_S, registry=REGISTRY
 )
+REFUSALS = Counter("rientro_refusals", "Requests refused for who asks or how often.", ("reason",), registry=REGISTRY)
 SYNC_SECONDS = Histogram(
     "rientro_sync_seconds", "Of one exchange: applying a push, reading a pull.", ("part",), buckets=_QUICK_S,
     registry=REGISTRY,

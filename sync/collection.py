@@ -74,6 +74,9 @@ class SyncOptions:
 
     `schema` is the app's schema in which this collection last changed; `upcasters` maps such a schema to what lifts a
     mutation of an older app over the change. Fields are only ever added, with defaults, and no upcaster is removed.
+
+    `personal` names the fields that tell of a person and go when that person's record is erased, `kept` those that tell
+    of one and stay, because the law wants them. A record is `erasable` where it is about one person: all of it goes.
     """
 
     name: str
@@ -87,6 +90,9 @@ class SyncOptions:
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = 1
     upcasters: Mapping[int, Upcaster] = field(default_factory=dict)
+    personal: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    erasable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,20 @@ def describe(model: type[BaseModel]) -> Collection:
     found = {name: _spec(model, name, hints[name]) for name in model.model_fields if name in hints}
     collection = Collection(options, model, {name: spec for name, spec in found.items() if spec is not None})
     _check_units(model, collection)
+    _check_personal(model, collection)
     return collection
+
+
+def _check_personal(model: type[BaseModel], collection: Collection) -> None:
+    options = collection.options
+    if not {*options.personal, *options.kept} <= collection.fields.keys() or set(options.personal) & set(options.kept):
+        raise TypeError(f"{model.__name__}: what is personal or kept is a field, and not both")
+    for name in options.personal:
+        spec = collection.fields[name]
+        if not spec.nullable and spec.wire.kind not in {"text", "code", "json"}:
+            raise TypeError(f"{model.__name__}.{name} is personal and can hold nothing: let it be null")
+    if options.erasable and options.audience.kind != "tenant":
+        raise TypeError(f"{model.__name__}: only what the whole tenant may see can be erased")
 
 
 def _check_units(model: type[BaseModel], collection: Collection) -> None:

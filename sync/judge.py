@@ -9,7 +9,8 @@ Rules:
 3. An id at or below `last_mutation_id` that was used for another uid is a fork, an id that skips one is a gap: both end
    the batch, and what came before is kept.
 4. A record outside the caller's scope answers exactly like one that does not exist.
-5. A mutation of a record that is not here waits for it. When the record comes, it is judged with the rights its sender
+5. What was erased for good stays so: whatever is written to it is rejected (`sync.erasure`).
+6. A mutation of a record that is not here waits for it. When the record comes, it is judged with the rights its sender
    had on arrival, in the order of arrival.
 """
 
@@ -21,6 +22,7 @@ from sync.clock import clamp
 from sync.collection import Collection, Fields
 from sync.conflicts import CONFLICTS, About, opened, subject
 from sync.decide import decide
+from sync.erasure import REFUSED, bare
 from sync.merge import merge
 from sync.outcome import Loser, Outcome, Writer, rejected
 from sync.protocol import Mutation, Registry, Unusable, Verdict, verdict
@@ -162,6 +164,8 @@ class Judge:
             if refusal is not None:
                 return refusal
         hidden = have is not None and self.hides(have)
+        if have is not None and have.erased and not hidden:
+            return REFUSED
         if collection.name == CONFLICTS and have is not None and not hidden:
             return self._decide(key, have, mutation)
         outcome = merge(collection, None if hidden else have, mutation, self.writer, self._blank(collection))
@@ -262,7 +266,8 @@ class Judge:
         answer = _verdict(mutation_id, uid, outcome, version)
         plain = outcome.status == "applied" and not outcome.clamped
         if outcome.status == "rejected":
-            result.refused.append((answer, mutation.raw if isinstance(mutation, Unusable) else mutation))
+            said = mutation.raw if isinstance(mutation, Unusable) else mutation
+            result.refused.append((answer, bare(said) if outcome is REFUSED else said))
         result.verdicts.append(answer)
         kept = KnownMutation(version, None if plain else answer, self.writer.author, mutation_id)
         result.remembered.append((uid, mutation_id, version, kept.verdict))

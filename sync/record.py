@@ -14,6 +14,9 @@ EXISTENCE = "@"
 NEW = -1
 """The `seq` of a record that was never stored."""
 
+ERASED = "system:erasure"
+"""The author of what is left of a record that was erased for good (`sync.erasure`)."""
+
 Clock = list[Any]
 """`[version, stamp, author]` of a field's last write; a list, because it is stored as JSON."""
 
@@ -38,6 +41,11 @@ class Record:
     def collected(self) -> bool:
         """Whether this is what is left of a record deleted long ago."""
         return self.deleted and self.seq == 0
+
+    @property
+    def erased(self) -> bool:
+        """Whether this is what is left of a record erased for good."""
+        return self.deleted and self.author == ERASED
 
     def clock(self, field: str) -> Clock:
         """The last write of a field."""

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
 from server.app.outside import open_outside
+from server.app.tidying import forget_again
 from server.app.workers import Workers, alerting, watching
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
@@ -52,12 +53,14 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with AsyncExitStack() as opened:
             core = await opened.enter_async_context(open_core(settings, migrate=migrate))
+            await forget_again(core)
             outbound = await opened.enter_async_context(open_outside(core, settings))
             adapters = core.kinds.adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
             services = _services(core, outbound, adapters, workers, openapi(api), settings)
             await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
+            await opened.enter_async_context(core.refusals.running())
             await opened.enter_async_context(watching(core, _changed(services.pokes, workers)))
             if workers is not None:
                 await opened.enter_async_context(workers.running())
@@ -87,6 +90,7 @@ async def run_workers(settings: Settings) -> None:
 async def working(settings: Settings) -> AsyncIterator[Core]:
     """Forward and take in what waits, until the block ends."""
     async with open_core(settings) as core, open_outside(core, settings) as outbound:
+        await forget_again(core)
         workers = Workers(core, core.kinds.adapters(outbound, now_ms), settings.lease_s)
         watched = watching(core, lambda _tenant: workers.wake())
         async with watched, workers.running(), alerting(core, outbound, settings):
@@ -147,6 +151,10 @@ def _services(
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
         resender=core.resender,
+        exporter=core.exporter,
+        eraser=core.eraser,
+        audit=core.audit,
+        refusals=core.refusals,
         watching=_watching(core, settings),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         openapi=document,

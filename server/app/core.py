@@ -11,6 +11,8 @@ import anyio
 
 from server.app.access import Means, make_access
 from server.app.providers import Kinds, load_kinds
+from server.audit.listing import Audit
+from server.audit.refusals import Refusals
 from server.auth.admin import Admin
 from server.collections import registry as described
 from server.credentials.consents import Consents
@@ -30,6 +32,8 @@ from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
+from server.privacy.erase import Eraser
+from server.privacy.export import Exporter
 from server.routes.state import Access
 from server.settings import Settings
 from server.storage.database import Database
@@ -59,6 +63,10 @@ class Core:
     applier: Applier
     kept: Kept
     resender: Resender
+    exporter: Exporter
+    eraser: Eraser
+    audit: Audit
+    refusals: Refusals
     vault: Vault
     admin: Admin
     access: Access
@@ -116,6 +124,10 @@ def _core(settings: Settings, database: Database) -> Core:
         applier=applier,
         kept=Kept(database, records),
         resender=Resender(writer, registry, applier),
+        exporter=Exporter(database, writer, records),
+        eraser=Eraser(database, writer, records, (applier, forwarder), settings.data),
+        audit=Audit(database),
+        refusals=Refusals(writer),
         vault=vault,
         admin=access.admin,
         access=access,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import structlog
 
+from server.app.core import Core
 from server.auth.admin import Admin
 from server.engine.tidy import Tidier
 from server.storage.database import DatabaseError
@@ -16,6 +17,16 @@ _HOUR_S = 60 * 60
 _DAY_S = 24 * _HOUR_S
 
 
+async def _nothing(_tenant_id: str) -> None:
+    """Nothing else was begun."""
+
+
+async def forget_again(core: Core) -> None:
+    """What the ledger of erasures names and a restored backup brought back goes before anybody is answered."""
+    for tenant_id, *_ in await core.admin.tenants():
+        await core.eraser.apply(tenant_id)
+
+
 class Tidying:
     """Tidies once a day, at no certain hour, so that the processes of an installation do not all begin at once."""
 
@@ -25,9 +36,11 @@ class Tidying:
         admin: Admin,
         random: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        finish: Callable[[str], Awaitable[object]] = _nothing,
     ) -> None:
-        """`random` gives 0 ≤ x < 1, `sleep` takes seconds."""
-        self._tidier, self._admin, self._random, self._sleep = tidier, admin, random, sleep
+        """`random` gives 0 ≤ x < 1, `sleep` takes seconds, `finish` ends what else was begun for a tenant."""
+        self._tidier, self._admin, self._finish = tidier, admin, finish
+        self._random, self._sleep = random, sleep
 
     async def run(self) -> None:
         """Until cancelled: within the first hour, then every day or a little less."""
@@ -49,6 +62,7 @@ class Tidying:
     async def _tidy(self, tenant_id: str) -> None:
         try:
             collected = await self._tidier.tidy(tenant_id)
+            await self._finish(tenant_id)
         except UnknownTenantError:
             return  # deleted meanwhile
         except DatabaseError as error:

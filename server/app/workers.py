@@ -84,7 +84,7 @@ class Workers:
 
         self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)
         self.fallback = Fallback(core.database, core.writer, {route.name: route for route in core.kinds.routes}, now_ms)
-        self.tidying = Tidying(core.tidier, core.admin, _RANDOM)
+        self.tidying = Tidying(core.tidier, core.admin, _RANDOM, finish=core.eraser.go_on)
 
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""

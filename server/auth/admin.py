@@ -92,6 +92,7 @@ class Admin:
                 await writing.tx.execute(_CALL, {"tenant_id": tenant_id, "handle": checked})
             mark = {"tenant_id": tenant_id, "nonce": self._new_id().replace("-", ""), "at": writing.now}
             await writing.tx.execute(_FIRST_MARK, mark)
+            await note(writing, tenant_id, Entry("tenant.add", OPERATOR, "tenant", tenant_id))
 
         await self._writer.submit(Job([], job))
         return tenant_id

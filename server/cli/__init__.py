@@ -3,7 +3,9 @@
 from server.cli import (
     accounts,
     ahead,
+    audit,
     backup,
+    customers,
     devices,
     holes,
     inbox,
@@ -27,6 +29,8 @@ main.add_typer(accounts.app, name="provider")
 main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
+main.add_typer(audit.app, name="audit")
+main.add_typer(customers.app, name="customer")
 main.command("tidy")(tidy.tidy)
 main.add_typer(holes.app, name="holes")
 main.command("trace")(trace.trace)

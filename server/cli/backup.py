@@ -1,19 +1,26 @@
 """`rientro backup`, `rientro restore`: a copy made while the server works, and the way back to it."""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.engine import make_url
 
 from server.app import Core
 from server.app.core import now_ms
 from server.cli.common import AsJson, Data, console, errors, fail, plainly, settings_for, show_one, with_core
 from server.ops import backup as backups
 from server.ops.logs import set_up_logs
+from server.privacy.ledger import Erasure, known_erasures, note_erasure
+from server.settings import Settings
+from server.storage.open import open_database
+from server.storage.writer import Writing
 
 File = Annotated[Path, typer.Argument(help="The backup's file.")]
 
@@ -60,7 +67,14 @@ def restore(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
 
     async def run() -> backups.Restored:
-        return await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=lambda: secrets.token_hex(8))
+        erased = await _erased(settings)
+
+        async def beside(tenant_id: str, writing: Writing) -> None:
+            for erasure in erased.get(tenant_id, ()):
+                await note_erasure(writing, erasure)
+
+        nonce = partial(secrets.token_hex, 8)
+        return await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=nonce, beside=beside)
 
     done = plainly(lambda: anyio.run(run))
     show_one({"rows": done.rows, "tenants": done.tenants, "replaced_is_kept_in": done.kept}, as_json=as_json)
@@ -69,8 +83,26 @@ def restore(
             "Each merchant's history begins a new epoch here. Start the server: tills and phones notice by themselves "
             "and send again what they had sent since the backup; providers are sent nothing under a new key. What was "
             "set up since the backup must be set up again, and a device revoked since then is let in again: see "
-            "`rientro device list`. `rientro holes list` will name what tills no longer had."
+            "`rientro device list`. Customers erased since then are erased again. `rientro holes list` will name what "
+            "tills no longer had."
         )
+
+
+def _is_there(url: str) -> bool:
+    """Whether looking into a database would not make it."""
+    place = make_url(url)
+    return place.get_backend_name() != "sqlite" or Path(place.database or "").is_file()
+
+
+async def _erased(settings: Settings) -> Mapping[str, Sequence[Erasure]]:
+    """What was erased, as the database that is to be replaced knows it, and the file beside it."""
+    if not _is_there(settings.database()):
+        return await known_erasures(None, settings.data)
+    database = open_database(settings.database())
+    try:
+        return await known_erasures(database, settings.data)
+    finally:
+        await database.close()
 
 
 def _progress(*, shown: bool) -> Progress:

@@ -24,7 +24,9 @@ class Conflict(Synced, table=True):
     """An open question about a field, or the answer it got."""
 
     __tablename__ = "conflicts"
-    sync: ClassVar[SyncOptions] = SyncOptions("conflicts", may=CONFLICTS, audience=AS_ITS_RECORD, schema=5)
+    sync: ClassVar[SyncOptions] = SyncOptions(
+        "conflicts", may=CONFLICTS, audience=AS_ITS_RECORD, schema=5, personal=("current", "candidates", "value")
+    )
 
     collection: Annotated[str, CODE, SERVER_OWNED] = column(CODE)
     record_id: Annotated[str, UUID, SERVER_OWNED] = column(UUID)

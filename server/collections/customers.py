@@ -18,7 +18,13 @@ class Customer(Synced, table=True):
 
     __tablename__ = "customers"
     sync: ClassVar[SyncOptions] = SyncOptions(
-        "customers", may=MANAGED, concurrent_delete="update_wins", units={"invoicing": INVOICING}, schema=5
+        "customers",
+        may=MANAGED,
+        concurrent_delete="update_wins",
+        units={"invoicing": INVOICING},
+        schema=5,
+        personal=("name", "email", "phone", *INVOICING, "address", "note"),
+        erasable=True,
     )
 
     name: Annotated[str, text(200, least=1), LAST_WRITER] = column(text(200))

@@ -33,7 +33,9 @@ class Invoice(Synced, table=True):
     """One invoice body; a file with several bodies is several invoices. Totals carry the document's sign."""
 
     __tablename__ = "invoices"
-    sync: ClassVar[SyncOptions] = SyncOptions("invoices", may=READ_MARK)
+    sync: ClassVar[SyncOptions] = SyncOptions(
+        "invoices", may=READ_MARK, kept=("supplier_name", "supplier_vat", "lines")
+    )
 
     sdi_id: Annotated[str | None, CODE, SERVER_OWNED] = column(CODE, default=None, nullable=True)
     position: Annotated[int, INTEGER, SERVER_OWNED] = column(INTEGER)

@@ -70,6 +70,8 @@ class Sale(Synced, table=True):
         effects=stock_effects,
         references={"customer_id": "customers"},
         rule=check_sale,
+        personal=("note",),
+        kept=("customer_id", "lines"),
     )
 
     shop: Annotated[str, CODE, IMMUTABLE] = column(CODE)

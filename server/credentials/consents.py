@@ -18,6 +18,7 @@ from uuid import UUID
 
 import anyio
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.credentials.oauth import TokenError, authorization_url, exchange_code
 from server.credentials.tokens import Place, TokenStore
 from server.credentials.vault import SealedError, Vault
@@ -87,7 +88,9 @@ class Consents:
         self._database, self._writer, self._vault = database, writer, vault
         self._secrets, self._store = secrets_, store
 
-    async def begin(self, place: Place, public_url: str | None, *, allow_loopback: bool = False) -> str:
+    async def begin(
+        self, place: Place, public_url: str | None, *, allow_loopback: bool = False, actor: Actor = OPERATOR
+    ) -> str:
         """Where to send the person. Raises ConsentError."""
         credentials = await self._credentials(place)
         redirect_uri = _redirect_uri(public_url, allow_loopback=allow_loopback)
@@ -103,6 +106,7 @@ class Consents:
         async def job(writing: Writing) -> None:
             await writing.tx.execute(_TIDY, (place.tenant_id, writing.now))
             await writing.tx.execute(_ADD, {**row, "expires_at": encode_instant(writing.now_ms + LIFETIME_MS)})
+            await note(writing, place.tenant_id, Entry("consent.begin", actor, "endpoint", place.endpoint_id))
 
         await self._writer.submit(Job([place.tenant_id], job))
         return authorization_url(credentials, redirect_uri, state, verifier)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_json
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.credentials.dates import Dated, put_dates
 from server.credentials.vault import Vault
 from server.ports import Route
@@ -95,7 +96,14 @@ class Endpoints:
         self._forms, self._routes, self._new_id = forms, routes, new_id
 
     async def add(
-        self, tenant_id: str, provider: str, name: str, values: Mapping[str, str], *, standby: bool = False
+        self,
+        tenant_id: str,
+        provider: str,
+        name: str,
+        values: Mapping[str, str],
+        actor: Actor = OPERATOR,
+        *,
+        standby: bool = False,
     ) -> NewEndpoint:
         """A new endpoint; a `standby` gets nothing of its own. Raises EndpointError."""
         form = self._forms.get(provider)
@@ -121,6 +129,9 @@ class Endpoints:
             await writing.tx.many(_BIND, bound)
             await writing.tx.many(_BACKFILL, [(*one, writing.now) for one in bound if one[1] in owing])
             await put_dates(writing, Dated(tenant_id, endpoint_id), secrets)
+            await note(writing, tenant_id, Entry("endpoint.add", actor, "endpoint", endpoint_id))
+            for _, route, _ in bound:
+                await note(writing, tenant_id, Entry("binding.add", actor, "endpoint", endpoint_id, reason=route))
 
         try:
             await self._writer.submit(Job([tenant_id], job))

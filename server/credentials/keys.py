@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.credentials.dates import Dated, expiry_of, put_dates
 from server.credentials.endpoints import EndpointError, reasons
 from server.credentials.schedule import planned, present
@@ -43,7 +44,7 @@ class Keys:
         """`forms` are the providers' settings classes by name; `clock` gives milliseconds since 1970."""
         self._writer, self._vault, self._forms, self._clock = writer, vault, forms, clock
 
-    async def replace(self, tenant_id: str, endpoint_id: str, new: Replacement) -> str:
+    async def replace(self, tenant_id: str, endpoint_id: str, new: Replacement, actor: Actor = OPERATOR) -> str:
         """Store it; from when it counts. Raises EndpointError."""
         now = encode_instant(self._clock())
         instant = max(now, encode_instant(new.from_ms)) if new.from_ms is not None else now
@@ -60,6 +61,7 @@ class Keys:
             later = instant if instant > now else None
             dated = Dated(tenant_id, endpoint_id, later, new.every_days)
             await put_dates(writing, dated, {new.name: new.value})
+            await note(writing, tenant_id, Entry("secret.set", actor, "endpoint", endpoint_id, reason=new.name))
 
         await self._writer.submit(Job([tenant_id], job))
         return instant

@@ -6,6 +6,7 @@ again, for the time of the pause was not the provider's fault. Its own wish to b
 
 from functools import partial
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 
@@ -26,17 +27,17 @@ _POLL = Statement(
 )
 
 
-async def pause(writer: Writer, tenant_id: str, endpoint_id: str) -> bool:
+async def pause(writer: Writer, tenant_id: str, endpoint_id: str, actor: Actor = OPERATOR) -> bool:
     """Pause an account; calls under way come to their end. False: it was paused. Raises UnknownTenantError."""
-    return await writer.submit(Job([tenant_id], partial(_set, tenant_id, endpoint_id, paused=True)))
+    return await writer.submit(Job([tenant_id], partial(_set, tenant_id, endpoint_id, actor, paused=True)))
 
 
-async def resume(writer: Writer, tenant_id: str, endpoint_id: str) -> bool:
+async def resume(writer: Writer, tenant_id: str, endpoint_id: str, actor: Actor = OPERATOR) -> bool:
     """Let an account go on. False: it was not paused. Raises UnknownTenantError."""
-    return await writer.submit(Job([tenant_id], partial(_set, tenant_id, endpoint_id, paused=False)))
+    return await writer.submit(Job([tenant_id], partial(_set, tenant_id, endpoint_id, actor, paused=False)))
 
 
-async def _set(tenant_id: str, endpoint_id: str, writing: Writing, *, paused: bool) -> bool:
+async def _set(tenant_id: str, endpoint_id: str, actor: Actor, writing: Writing, *, paused: bool) -> bool:
     tenant = writing.tenant(tenant_id)
     named = {"tenant_id": tenant_id, "endpoint_id": endpoint_id}
     if not await writing.tx.execute(_SET, {**named, "paused": paused}):
@@ -44,5 +45,7 @@ async def _set(tenant_id: str, endpoint_id: str, writing: Writing, *, paused: bo
     if not paused:
         for statement in (*_ANEW, _POLL):
             await writing.tx.execute(statement, {**named, "now": writing.now})
+    action = "endpoint.pause" if paused else "endpoint.resume"
+    await note(writing, tenant_id, Entry(action, actor, "endpoint", endpoint_id))
     tenant.revision += 1  # which wakes relay and processor, wherever they run
     return True

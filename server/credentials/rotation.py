@@ -9,8 +9,10 @@ Rules:
 
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from server.audit import OPERATOR, Entry, note
 from server.credentials.keyring import KEY_BYTES, KeyFile, Ring
 from server.credentials.tokens import SEALED_FOR
 from server.credentials.vault import CURSORS, Row, SealedError, Vault, derive
@@ -86,6 +88,7 @@ class Rotation:
                 done += await self._write(kind, tenant_id, [(row, new) for row, new in sealed if new is not None])
                 unreadable += sum(new is None for _, new in sealed)
                 after = rows[-1][0]
+        await self._note([tenant_id], "master_key.rotate", done)
         return Resealed(done, unreadable)
 
     async def is_done(self, tenants: Sequence[str]) -> bool:
@@ -105,6 +108,12 @@ class Rotation:
             raise RotationError("something is still sealed with an old key: run `rientro secrets rotate` first")
         if not self._ring.drop_old(seen, lambda master: derive(master, CURSORS)):
             raise RotationError("the keys changed meanwhile: somebody else rotates them")
+        await self._note(tenants, "master_key.drop_old")
+
+    async def _note(self, tenants: Sequence[str], action: str, times: int = 1) -> None:
+        for tenant_id in tenants:
+            entry = Entry(action, OPERATOR, "tenant", tenant_id, times=times)
+            await self._writer.submit(Job([tenant_id], partial(note, tenant_id=tenant_id, entry=entry)))
 
     async def _left(self, kind: _Kind, tenant_id: str, after: str, most: int) -> Sequence[Sequence[str]]:
         asked = {"tenant_id": tenant_id, "after": after, "current": f"{self._vault.prefix}%", "most": most}

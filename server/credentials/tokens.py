@@ -12,6 +12,7 @@ Rules:
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from server.audit import Actor, Entry, note
 from server.credentials.oauth import Granted, TokenError
 from server.credentials.vault import Vault
 from server.resilience.backoff import Schedule
@@ -168,6 +169,7 @@ class TokenStore:
             await writing.tx.execute(_MAKE, {**place._asdict(), "now": writing.now})
             ((*_, fence, _doubt, _lost, _failures),) = await writing.tx.fetch(_LOAD, place)
             await writing.tx.execute(_STORE, {**row, "fence": fence, "now": writing.now})
+            await _note(writing, place, "consent.connect")
 
         await self._writer.submit(Job([place.tenant_id], job))
 
@@ -193,7 +195,10 @@ class TokenStore:
         }
 
         async def job(writing: Writing) -> bool:
-            return bool(await writing.tx.execute(_FAILED, row))
+            stored = bool(await writing.tx.execute(_FAILED, row))
+            if stored and lost:
+                await _note(writing, place, "consent.lose")
+            return stored
 
         return await self._writer.submit(Job([place.tenant_id], job))
 
@@ -201,7 +206,10 @@ class TokenStore:
         """Mark a token that ended and that nobody can renew, so that lists show it; whether that was news."""
 
         async def job(writing: Writing) -> bool:
-            return bool(await writing.tx.execute(_LOSE, {**place._asdict(), "fence": held.fence}))
+            news = bool(await writing.tx.execute(_LOSE, {**place._asdict(), "fence": held.fence}))
+            if news:
+                await _note(writing, place, "consent.lose")
+            return news
 
         return await self._writer.submit(Job([place.tenant_id], job))
 
@@ -218,3 +226,8 @@ class TokenStore:
 
     def _open(self, place: Place, sealed: str) -> dict[str, str]:
         return self._vault.unseal(place.tenant_id, SEALED_FOR, place.endpoint_id, sealed) if sealed else {}
+
+
+async def _note(writing: Writing, place: Place, action: str) -> None:
+    """Who consented is known to the provider only; what we know is whose account it is."""
+    await note(writing, place.tenant_id, Entry(action, Actor("system", "consents"), "endpoint", place.endpoint_id))

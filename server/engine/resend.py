@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.engine.apply import ACCEPTED, Applier
 from server.engine.kept import UnknownRejectionError
 from server.ids import derived
@@ -97,10 +98,11 @@ class Resent:
 
 
 class Who(NamedTuple):
-    """Who acts: an owner's device (None: the command line), and the correlation id it goes on under."""
+    """Who acts: an owner's device (None: the command line), the correlation id it goes on under, and for the audit."""
 
     device_id: str | None
     correlation_id: str
+    actor: Actor = OPERATOR
 
 
 class Resender:
@@ -159,6 +161,7 @@ class Resender:
             return _refused(outcome.code or "rejected", outcome.message or "")
         named = {"tenant_id": tenant_id, "uid": uid, "now": writing.now, "resolved_by": who.device_id}
         await writing.tx.execute(_RESOLVE, {**named, "resolved_as": corrected_uid})
+        await note(writing, tenant_id, Entry("mutation.resend", who.actor, "mutation", uid))
         return Resent(corrected_uid, outcome.status, duplicate=False)
 
     def _corrected(self, sent: Mapping[str, Any], correction: Correction, uid: str) -> Mutation | SyncError:
@@ -221,4 +224,5 @@ async def _dismiss(tenant_id: str, uid: str, who: Who, writing: Writing) -> Sync
         return AlreadyResentError()
     named = {"tenant_id": tenant_id, "uid": uid, "now": writing.now, "resolved_by": who.device_id}
     await writing.tx.execute(_DISMISS, named)
+    await note(writing, tenant_id, Entry("mutation.dismiss", who.actor, "mutation", uid))
     return None

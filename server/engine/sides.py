@@ -51,6 +51,6 @@ async def name_sides(tx: Tx, tenant_id: str, workspace: Workspace) -> None:
 
 def _sides(workspace: Workspace) -> Iterator[dict[str, Any]]:
     for (name, _), record in workspace.changed.items():
-        if name == CONFLICTS:
+        if name == CONFLICTS and not record.erased:
             yield record.fields["current"]
             yield from record.fields["candidates"]

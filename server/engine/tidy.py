@@ -17,7 +17,8 @@ Rules:
 7. Deliveries that ended go with their attempts, once that is older than the retention: what a provider tells of
    them later is found by its own name for the record. What is dead or in doubt waits for a person, and what still holds
    its lane keeps later ones in order.
-8. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
+8. The audit is kept for a year, whatever the retention: the database lets nothing younger go.
+9. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
 """
 
@@ -34,16 +35,20 @@ from server.storage.leftover import Leftover
 from server.storage.statement import Statement
 from server.storage.tables.columns import SETTLED
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
-from sync.clock import encode_instant
+from sync.clock import decode_instant, encode_instant
 
 BATCH = 500
 TOLD_DAYS = 30
+NOTED_DAYS = 366
+"""A day more than the database insists on, by the clock that is behind."""
 _DAY_MS = 24 * 60 * 60 * 1000
 _FIRST_UID = "00000000-0000-0000-0000-000000000000"
 
-_REACH = Statement(
-    """SELECT epoch, horizon, (SELECT max(seq) - 1 FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.at < :before)
+_REACH_TEXT = """SELECT epoch, horizon,
+       (SELECT max(seq) - 1 FROM marks AS m WHERE m.tenant_id = t.tenant_id AND m.at < :before), {now}
        FROM tenants AS t WHERE tenant_id = :tenant_id"""
+_REACH = Statement(
+    _REACH_TEXT.format(now="strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"), postgresql=_REACH_TEXT.format(now="now()")
 )
 _RAISE = Statement("UPDATE tenants SET horizon = :cutoff WHERE tenant_id = :tenant_id AND horizon < :cutoff")
 _CHECKPOINT = Statement(
@@ -70,6 +75,7 @@ LEFTOVERS = (
         order="settled_at",
         beside="attempts",
     ),
+    Leftover("audit", "entry_id < :noted_bound", key="entry_id", kind="uuid"),
     Leftover("waiting", "resolved_seq IS NOT NULL AND resolved_seq <= :cutoff", key="uid", kind="uuid"),
     Leftover("marks", "seq < (SELECT max(m.seq) FROM marks AS m WHERE m.tenant_id = :tenant_id AND m.seq <= :cutoff)"),
     Leftover(
@@ -89,7 +95,7 @@ class Reach(NamedTuple):
 
     `bound`: no uid made before the retention is greater. Uids begin with their time, so the search for mutations ends
     there; what a clock running ahead made is found later. `told_before` and `told_bound` are the same for what
-    providers told.
+    providers told, `noted_bound` for the audit.
     """
 
     tenant_id: str
@@ -99,6 +105,7 @@ class Reach(NamedTuple):
     bound: str
     told_before: str
     told_bound: str
+    noted_bound: str
 
 
 class Tidier:
@@ -119,9 +126,10 @@ class Tidier:
         found = await self._fetch(_REACH, {"tenant_id": tenant_id, "before": before})
         if not found:
             raise UnknownTenantError
-        epoch, horizon, oldest = found[0]
+        epoch, horizon, oldest, database_now = found[0]
         told_ms = min(before_ms, self._clock() - TOLD_DAYS * _DAY_MS)
-        told = (encode_instant(told_ms), _first_uid_at(told_ms + _DAY_MS))
+        noted_ms = min(self._clock(), decode_instant(database_now)) - NOTED_DAYS * _DAY_MS
+        told = (encode_instant(told_ms), _first_uid_at(told_ms + _DAY_MS), _first_uid_at(noted_ms))
         reach = Reach(tenant_id, epoch, max(horizon, oldest or 0), before, _first_uid_at(before_ms + _DAY_MS), *told)
 
         async def job(writing: Writing) -> int:

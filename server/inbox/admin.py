@@ -2,7 +2,7 @@
 
 A replay makes events due again, so many a second and no more, however many they are: whatever they point at is asked
 for at that rate. It goes in small jobs under the tenant's lock, the oldest events first, and tells processors in other
-processes. Cut off, it leaves the rest as it was.
+processes. Cut off, it leaves the rest as it was. It is one entry in the audit, whose count is how many were chosen.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.inbox.decide import FINISHED, STUCK, EventState
 from server.inbox.listing import (
     Event,
@@ -19,6 +20,7 @@ from server.inbox.listing import (
     Refusal,
     Shown,
     count_events,
+    counted,
     list_events,
     list_refusals,
     matching,
@@ -71,6 +73,7 @@ async def replay(
     tenant_id: str,
     wanted: Filter,
     *,
+    actor: Actor = OPERATOR,
     per_second: float = REPLAYS_PER_SECOND,
     told: Callable[[int], None] = lambda _count: None,
 ) -> int:
@@ -80,6 +83,7 @@ async def replay(
     once all the same. Raises UnknownTenantError, DatabaseError.
     """
     wanted, left, next_ms, total = _replayable(wanted), wanted.limit, 0, 0
+    await writer.submit(Job([tenant_id], partial(_begin, tenant_id, wanted, actor)))
     while left > 0:
         size = min(left, BATCH)
         run = partial(_replay, tenant_id, replace(wanted, limit=size), per_second, next_ms)
@@ -97,9 +101,9 @@ async def count_replayable(database: Database, tenant_id: str, wanted: Filter) -
     return min(await count_events(database, tenant_id, _replayable(wanted)), wanted.limit)
 
 
-async def replay_one(writer: Writer, tenant_id: str, receipt_id: str) -> None:
+async def replay_one(writer: Writer, tenant_id: str, receipt_id: str, actor: Actor = OPERATOR) -> None:
     """Process one event again, whatever became of it. Raises InboxError (unknown_event, under_way)."""
-    refusal = await writer.submit(Job([tenant_id], partial(_replay_one, tenant_id, receipt_id)))
+    refusal = await writer.submit(Job([tenant_id], partial(_replay_one, tenant_id, receipt_id, actor)))
     if refusal is not None:
         raise refusal
 
@@ -107,6 +111,13 @@ async def replay_one(writer: Writer, tenant_id: str, receipt_id: str) -> None:
 def _replayable(wanted: Filter) -> Filter:
     states = STUCK if wanted.states is None else [state for state in wanted.states if state in _REPLAYABLE]
     return replace(wanted, states=states)
+
+
+async def _begin(tenant_id: str, wanted: Filter, actor: Actor, writing: Writing) -> None:
+    writing.tenant(tenant_id)
+    times = min(await counted(writing.tx, tenant_id, wanted), wanted.limit)
+    if times:
+        await note(writing, tenant_id, Entry("event.replay", actor, times=times))
 
 
 async def _replay(tenant_id: str, wanted: Filter, per_second: float, next_ms: int, writing: Writing) -> _Batch:
@@ -121,7 +132,7 @@ async def _replay(tenant_id: str, wanted: Filter, per_second: float, next_ms: in
     return _Batch(len(rows), chosen[-1].receipt_id if chosen else None, dues[-1])
 
 
-async def _replay_one(tenant_id: str, receipt_id: str, writing: Writing) -> InboxError | None:
+async def _replay_one(tenant_id: str, receipt_id: str, actor: Actor, writing: Writing) -> InboxError | None:
     writing.tenant(tenant_id)
     found = await matching(writing.tx, tenant_id, Filter(ids=[receipt_id]))
     if not found:
@@ -129,6 +140,7 @@ async def _replay_one(tenant_id: str, receipt_id: str, writing: Writing) -> Inbo
     # A claim does not wait for the tenant's lock: what was not leased when it was found may be by now.
     if not await writing.tx.execute(_REPLAY, (writing.now, tenant_id, receipt_id)):
         return InboxError("under_way", "it is being processed right now: look again in a moment")
+    await note(writing, tenant_id, Entry("event.replay", actor, "event", receipt_id))
     await _tell(tenant_id, writing)
     return None
 

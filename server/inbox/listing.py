@@ -134,13 +134,18 @@ async def list_refusals(database: Database, tenant_id: str, endpoint_id: str | N
 
 async def count_events(database: Database, tenant_id: str, wanted: Filter) -> int:
     """How many a filter lets through, whatever its limit."""
-    conditions, named = _conditions(wanted)
-    statement = Statement(f"SELECT count(*) FROM inbox WHERE {' AND '.join(conditions)}")  # noqa: S608  # our own text
 
     async def work(tx: Tx) -> int:
-        return int((await tx.fetch(statement, {**named, "tenant_id": tenant_id}))[0][0])
+        return await counted(tx, tenant_id, wanted)
 
     return await database.read(work)
+
+
+async def counted(tx: Tx, tenant_id: str, wanted: Filter) -> int:
+    """The same, in somebody's transaction."""
+    conditions, named = _conditions(wanted)
+    statement = Statement(f"SELECT count(*) FROM inbox WHERE {' AND '.join(conditions)}")  # noqa: S608  # our own text
+    return int((await tx.fetch(statement, {**named, "tenant_id": tenant_id}))[0][0])
 
 
 async def matching(tx: Tx, tenant_id: str, wanted: Filter) -> list[Event]:

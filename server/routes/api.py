@@ -7,6 +7,8 @@ from pydantic import TypeAdapter
 
 from server.routes import health, sync
 from server.routes.access import access_operations
+from server.routes.audit import audit_operation
+from server.routes.customers import customer_operations
 from server.routes.kept import kept_operations
 from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
@@ -82,6 +84,8 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *passkey_operations(),
         *people_operations(),
         *kept_operations(),
+        audit_operation(),
+        *customer_operations(),
         webhook_operation(),
         callback_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

@@ -13,7 +13,7 @@ from server.auth.errors import AccessError
 from server.ports import Principal
 from server.routes.access import NOT_STORED, Form, actor_of
 from server.routes.cookies import check_meant
-from server.routes.kept import OwnerOnlyError
+from server.routes.owners import OwnerOnlyError
 from server.routes.state import State, admitted, bearer_of, signed_in
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"

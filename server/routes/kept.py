@@ -14,12 +14,11 @@ from starlette.responses import Response
 from server.engine.kept import Page, Rejected, Superseded
 from server.engine.newest import FIELD_PLACE_PATTERN, MAX_ROWS, PLACE_PATTERN, Wanted
 from server.engine.resend import Correction, Resent, Who, parse_correction
-from server.ports import Principal
 from server.routes.body import read_body
 from server.routes.openapi import Operation
+from server.routes.owners import acting, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State, current_correlation_id, signed_in
-from sync.errors import SyncError
 from sync.protocol import MAX_MUTATION_BYTES
 from sync.wire import CODE, UUID
 
@@ -52,13 +51,6 @@ _DISMISSED = {
 }
 
 
-class OwnerOnlyError(SyncError):
-    """Only an owner may do this."""
-
-    code = "forbidden"
-    status_hint = 403
-
-
 async def rejected(request: Request[State]) -> Response:
     """Rejected mutations, newest first."""
     principal = await signed_in(request, "pull")
@@ -78,19 +70,19 @@ async def superseded(request: Request[State]) -> Response:
 
 async def resend(request: Request[State]) -> Response:
     """Send a rejected mutation again, corrected."""
-    principal = await _owner(request)
+    principal = await owner_of(request)
     uid = parse_parameters(request, (_UID,))["uid"]
     correction = parse_correction(await read_body(request, MAX_MUTATION_BYTES))
-    who = Who(principal.device_id, current_correlation_id())
+    who = Who(principal.device_id, current_correlation_id(), acting(request, principal))
     resent = await request.state["services"].resender.resend(principal.tenant_id, uid, correction, who)
     return _json(asdict(resent))
 
 
 async def dismiss(request: Request[State]) -> Response:
     """Put a rejected mutation aside."""
-    principal = await _owner(request)
+    principal = await owner_of(request)
     uid = parse_parameters(request, (_UID,))["uid"]
-    who = Who(principal.device_id, current_correlation_id())
+    who = Who(principal.device_id, current_correlation_id(), acting(request, principal))
     await request.state["services"].resender.dismiss(principal.tenant_id, uid, who)
     return _json({"uid": uid, "status": "dismissed"})
 
@@ -136,13 +128,6 @@ def kept_operations() -> tuple[Operation, ...]:
             parameters=_SUPERSEDED,
         ),
     )
-
-
-async def _owner(request: Request[State]) -> Principal:
-    principal = await signed_in(request, "manage")
-    if principal.role != "owner":
-        raise OwnerOnlyError
-    return principal
 
 
 def _page(name: str, page: Page[Any]) -> Response:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.auth.errors import AccessError
+from server.routes.refused import refused
 from server.storage.database import DatabaseError
 from server.storage.writer import UnknownTenantError
 from sync.errors import SyncError
@@ -23,6 +24,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+_NOT_LET_IN = (401, 403, 429)
 
 
 class UnauthenticatedError(Exception):
@@ -38,21 +40,26 @@ def problem(
     return Response(body, status, media_type=MEDIA_TYPE, headers=headers)
 
 
-async def on_sync_error(_request: Request, error: Exception) -> Response:
+async def on_sync_error(request: Request, error: Exception) -> Response:
     """The protocol's own refusals."""
     assert isinstance(error, SyncError)
+    if error.status_hint in _NOT_LET_IN:
+        refused(request, error.code)
     return problem(error.status_hint, error.code, str(error), **error.members)
 
 
-async def on_unauthenticated(_request: Request, _error: Exception) -> Response:
+async def on_unauthenticated(request: Request, _error: Exception) -> Response:
     """No valid token."""
+    refused(request, "unauthenticated")
     detail = (UnauthenticatedError.__doc__ or "").strip()
     return problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-async def on_access_error(_request: Request, error: Exception) -> Response:
+async def on_access_error(request: Request, error: Exception) -> Response:
     """Somebody who is not let in, or may not do this."""
     assert isinstance(error, AccessError)
+    if error.status in _NOT_LET_IN:
+        refused(request, error.code)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == http.HTTPStatus.UNAUTHORIZED else {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)

@@ -8,6 +8,8 @@ from asgi_correlation_id import correlation_id
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from server.audit.listing import Audit
+from server.audit.refusals import Refusals
 from server.auth.admin import Admin
 from server.auth.directory import Directory
 from server.auth.entrance import Entrance
@@ -27,7 +29,10 @@ from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
 from server.ports import NotPermittedError, Permission, Principal
+from server.privacy.erase import Eraser
+from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
+from server.routes.refused import TENANT
 from server.storage.database import Database
 from sync.protocol import Registry
 
@@ -74,6 +79,10 @@ class Services:
     pokes: Pokes
     kept: Kept
     resender: Resender
+    exporter: Exporter
+    eraser: Eraser
+    audit: Audit
+    refusals: Refusals
     watching: Watching
     connect: Callable[[Mapping[str, str]], Awaitable[object]]
     openapi: Mapping[str, Any]
@@ -93,6 +102,7 @@ async def signed_in(request: Request[State], permission: Permission, revision: i
     guard, bearer = request.state["services"].access.guard, bearer_of(request)
     known = await (guard.now(bearer) if revision is None else guard.as_of(bearer, revision))
     principal = admitted(known)
+    request.scope[TENANT] = principal.tenant_id
     if not principal.may(permission):
         raise NotPermittedError(permission)
     return principal

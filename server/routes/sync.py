@@ -11,6 +11,7 @@ from starlette.responses import Response
 from server.ports import NotPermittedError, Principal, PrincipalMovedError
 from server.routes.body import read_body
 from server.routes.problem import UnauthenticatedError
+from server.routes.refused import TENANT
 from server.routes.schema import describe_collections
 from server.routes.state import State, admitted, bearer_of, current_correlation_id, signed_in
 from server.storage.database import DatabaseError
@@ -32,6 +33,7 @@ async def sync(request: Request[State]) -> Response:
     while True:
         try:
             principal = admitted(known)
+            request.scope[TENANT] = principal.tenant_id
             answer = await services.exchange.sync(principal, body, current_correlation_id())
         except PrincipalMovedError as moved:
             known = await services.access.guard.as_of(bearer, moved.revision)

@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from server.storage.statement import Statement
 from server.storage.wire_sql import postgres_json, sqlite_json
 from sync.collection import Collection
+from sync.record import ERASED
 
 _WHERE = "tenant_id = :tenant_id AND audience = :audience AND seq > :after AND seq <= :until"
 _GROUP = 100
 """So many buckets are merged at a time: SQLite takes 500 terms in one SELECT, and a bucket has two."""
 _GONE = '"deleted":true,"fields":{}}'
+_ERASED = _GONE.replace("}}", '},"erased":true}')
+"""A client forgets what it ever said of such a record, too."""
+_GONE_OR_ERASED = f"CASE author WHEN '{ERASED}' THEN '{_ERASED}' ELSE '{_GONE}' END"
 
 
 def page_statement(collection: Collection, table: str) -> Statement:
@@ -64,7 +68,7 @@ def _sqlite_change(collection: Collection) -> str:
     arguments = ", ".join(argument for _, _, given in shown for argument in given)
     head = _printf_head(collection)
     return (
-        f"""iif(deleted, printf('{head}{_GONE}', id, version, audience), """
+        f"""iif(deleted, printf('{head}', id, version, audience) || {_GONE_OR_ERASED}, """
         f"""printf('{head}"deleted":false,"fields":{{{layout}}}}}', id, version, audience, {arguments}))"""
     )
 
@@ -79,6 +83,6 @@ def _postgres_change(collection: Collection) -> str:
         f"""'"{spec.name}":' || {postgres_json(spec.wire, spec.name)}""" for spec in collection.fields.values()
     )
     return (
-        f"""{_postgres_head(collection, "id")} || CASE WHEN deleted THEN '{_GONE}' """
+        f"""{_postgres_head(collection, "id")} || CASE WHEN deleted THEN {_GONE_OR_ERASED} """
         f"""ELSE '"deleted":false,"fields":{{' || {members} || '}}}}' END"""
     )

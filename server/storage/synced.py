@@ -34,12 +34,19 @@ class Synced(SQLModel):
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:  # noqa: N805  # a class attribute worked out per table
-        """Pulls read one audience in sequence; the tombstones to collect are found by theirs."""
+        """Pulls read one audience in sequence; tombstones are found by theirs, what refers by what it refers to."""
         name, living = f"ix_{cls.__tablename__}_tombstones", sa.text("deleted AND seq > 0")
         return (
             sa.Index(None, "tenant_id", "audience", "seq"),
             sa.Index(name, "tenant_id", "seq", sqlite_where=living, postgresql_where=living),
+            *(_referring(str(cls.__tablename__), field) for field in cls.sync.references),
         )
+
+
+def _referring(table: str, field: str) -> sa.Index:
+    said = sa.text(f"{field} IS NOT NULL")
+    name = f"ix_{table}_{field.removesuffix('_id')}"
+    return sa.Index(name, "tenant_id", field, "id", sqlite_where=said, postgresql_where=said)
 
 
 def table_of(model: type[SQLModel]) -> sa.Table:

@@ -21,7 +21,10 @@ class Bucket(TypedDict):
 
 
 class Change(TypedDict):
-    """A record's new state, or its tombstone, which it leaves behind too in a bucket it moved out of."""
+    """A record's new state, or its tombstone, which it leaves behind too in a bucket it moved out of.
+
+    `erased`: nothing of it may stay here, not even what this device itself had said.
+    """
 
     collection: str
     record_id: str
@@ -29,6 +32,7 @@ class Change(TypedDict):
     audience: str
     deleted: bool
     fields: dict[str, Any]
+    erased: NotRequired[bool]
 
 
 class BucketDigest(Bucket):

@@ -141,14 +141,17 @@ class Queue:
     def _erase(self, uid: str) -> None:
         """A record was erased for good (GDPR): nothing of it stays here, but the numbers of what is queued do."""
         named = self._connection.execute("SELECT collection, record_id FROM mutations WHERE uid = ?", (uid,)).fetchone()
-        if named is None:
-            return
+        if named is not None:
+            self.forget(named[0], named[1], uid)
+            self._base.erase(*named)
+
+    def forget(self, collection: str, record_id: str, kept: str = "") -> None:
+        """What this device ever said of a record goes, but the numbers of what is queued, and the entry `kept`."""
         gone = "DELETE FROM mutations WHERE collection = ? AND record_id = ? AND state <> 'pending' AND uid <> ?"
-        self._connection.execute(gone, (*named, uid))
+        self._connection.execute(gone, (collection, record_id, kept))
         emptied = """UPDATE mutations SET body = json_object('uid', uid, 'op', 'noop'), shown = 0
             WHERE collection = ? AND record_id = ?"""
-        self._connection.execute(emptied, named)
-        self._base.erase(*named)
+        self._connection.execute(emptied, (collection, record_id))
 
 
 def _settled(verdict: Verdict, now: str) -> Sequence[object]:

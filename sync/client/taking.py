@@ -124,6 +124,9 @@ class Taking:
             self._base.start_rebuild(meta)
         self._base.drop(answer["dropped"])
         self._base.write(meta, answer["changes"])
+        for change in answer["changes"]:
+            if change.get("erased"):
+                self._queue.forget(change["collection"], change["record_id"])
         if answer["dropped"]:
             self._queue.leave_lost(meta, {bucket["collection"] for bucket in answer["dropped"]})
         if not meta.in_round:

@@ -226,6 +226,25 @@ async def _walk_consents(walker: Walker) -> None:
         await walker.call("GET", f"/v1/oauth/callback?code=c&state={tenant.replace('-', '')}.x")
 
 
+async def _walk_audit(walker: Walker) -> None:
+    for asked in ("", "?limit=1000", "?action=device.add", f"?after={walker.world.new_id()}"):
+        await walker.call("GET", f"/v1/audit{asked}")
+
+
+async def _walk_customers(walker: Walker) -> None:
+    """The stranger made a customer of its own under the foreign id by now, and meets that one."""
+    for call in (("GET", "export", None), ("POST", "erase", {"reason": "request", "dry_run": False})):
+        answers = []
+        for customer in (walker.world.records["customers"], walker.world.new_id()):
+            answer = await walker.call(call[0], f"/v1/customers/{customer}/{call[1]}", json=call[2])
+            answers.append(answer.replace(customer, "ID"))
+        assert (answers[0] == answers[1]) == (walker.name != "stranger"), (walker.name, call)
+
+
+async def _nothing_more(_walker: Walker) -> None:
+    """Walked together with another."""
+
+
 WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/sync"): _walk_sync,
     ("GET", "/v1/live"): _walk_live,
@@ -233,6 +252,9 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/rejected/{uid}/resend"): _on_a_refused_one("resend"),
     ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
     ("GET", "/v1/superseded"): _walk_superseded,
+    ("GET", "/v1/audit"): _walk_audit,
+    ("GET", "/v1/customers/{customer_id}/export"): _walk_customers,
+    ("POST", "/v1/customers/{customer_id}/erase"): _nothing_more,
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),

@@ -86,7 +86,8 @@ async def test_an_older_backup_is_brought_forward(database_url: str, tmp_path: P
     file = tmp_path / "copy"
     await _emptied(database_url, tmp_path)
     await upgrade(database_url, "0001")
-    async with open_shop(database_url) as shop:
+    async with open_shop(database_url, empty=True) as shop:
+        shop.tenant_id = shop.new_id()
         await shop.database.write(_client_of(shop))
         covered = await backup(database_url, shop.writer, file, ignore)
         assert covered.clients == 0
@@ -98,7 +99,12 @@ async def test_an_older_backup_is_brought_forward(database_url: str, tmp_path: P
 
 
 def _client_of(shop: Shop) -> Any:
+    """A merchant and a client of its, in the columns of the first version."""
+    founded = """INSERT INTO tenants (tenant_id, name, seq, epoch, revision, created_at)
+        VALUES (:tenant_id, 'Bar Centrale', 0, 'first', 0, :created_at)"""
+
     async def work(tx: Tx) -> int:
+        await tx.execute(Statement(founded), (shop.tenant_id, TIMESTAMP))
         met = """INSERT INTO clients (tenant_id, client_id, device_id, last_mutation_id, purged_through, created_at)
             VALUES (:tenant_id, :client_id, :device_id, 7, 0, :created_at)"""
         return await tx.execute(Statement(met), (shop.tenant_id, shop.new_id(), shop.new_id(), TIMESTAMP))

@@ -188,8 +188,10 @@ def product_fields(**replaced: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_shop(url: str, seed: int = 1, registry: Registry | None = None) -> AsyncIterator[Shop]:
-    """An engine on a migrated database, with one tenant; another registry may bend a collection's rules."""
+async def open_shop(
+    url: str, seed: int = 1, registry: Registry | None = None, *, empty: bool = False
+) -> AsyncIterator[Shop]:
+    """An engine on a migrated database, with one tenant (`empty`: none); another registry may bend rules."""
     new_id, clock, forwarding = Ids(seed), Clock(), NothingForwarded()
     database = open_database(url)
     writer = Writer(database, clock=clock, nonce=lambda: new_id().replace("-", ""))
@@ -210,7 +212,7 @@ async def open_shop(url: str, seed: int = 1, registry: Registry | None = None) -
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(writer.run)
-        shop.tenant_id = await shop.admin.add_tenant("Bar Centrale")
+        shop.tenant_id = "" if empty else await shop.admin.add_tenant("Bar Centrale")
         yield shop
         tasks.cancel_scope.cancel()
     await database.close()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import anyio
 from sqlalchemy.engine import make_url
 
+from server.audit import OPERATOR, Entry, note
 from server.ops.backup import postgres, sqlite
 from server.ops.backup.errors import BackupError
 from server.ops.backup.manifest import Manifest, Reached
@@ -20,6 +21,14 @@ from server.storage.writer import Job, Writer, Writing
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
+
+Beside = Callable[[str, Writing], Awaitable[None]]
+"""Writes for a tenant what no backup knows, in the transaction that begins its new epoch."""
+
+
+async def _nothing(_tenant_id: str, _writing: Writing) -> None:
+    """There is nothing to add."""
+
 
 _SAFE = Statement(
     """UPDATE clients SET safe_mutation_id = :last_mutation_id
@@ -69,18 +78,29 @@ async def backup(url: str, writer: Writer, file: Path, progress: Progress, *, fo
         manifest = await _made(url, coming, progress)
     reached = manifest.reached if manifest.revision == newest() else ()  # an older database has nowhere to note it
     await _tell(writer, reached)
+    if manifest.revision == newest():
+        await _note_made(writer)
     return Covered(file, _size(file), sum(manifest.rows.values()), len(reached))
 
 
-async def restore(url: str, file: Path, stamp: str, *, clock: Callable[[], int], nonce: Callable[[], str]) -> Restored:
-    """Make the backup in `file` the database at `url`; `stamp` names what is kept of the one before.
+async def restore(
+    url: str,
+    file: Path,
+    stamp: str,
+    *,
+    clock: Callable[[], int],
+    nonce: Callable[[], str],
+    beside: Beside = _nothing,
+) -> Restored:
+    """Make the backup in `file` the database at `url`.
 
+    `stamp` names what is kept of the one before; `beside` writes for each tenant what must not be lost with it.
     All of it or nothing: whatever is raised (BackupError, DatabaseError), the database is the one before.
     """
     manifest = await _checked(url, file)
     if manifest.revision not in revisions():
         raise BackupError("this backup is of a newer version of rientro: update this program first")
-    renew = partial(_begin_again, clock=clock, nonce=nonce)
+    renew = partial(_begin_again, clock=clock, nonce=nonce, beside=beside)
     if _is_sqlite(url):
         kept, tenants = await _swapped_in(file, _path(url), stamp, renew)
     else:
@@ -158,29 +178,45 @@ async def _note_covered(batch: Sequence[Reached], writing: Writing) -> None:
         await writing.tx.execute(_BACKED_UP, {"tenant_id": tenant_id, "now": writing.now})
 
 
-async def _begin_again(database: Database, *, clock: Callable[[], int], nonce: Callable[[], str]) -> int:
+async def _note_made(writer: Writer) -> None:
+    """In the audit of every tenant: it covers all of them, with clients or without."""
+    for tenant_id in await writer.submit(Job([], _all)):
+        entry = Entry("backup.make", OPERATOR)
+        await writer.submit(Job([tenant_id], partial(note, tenant_id=tenant_id, entry=entry)))
+
+
+async def _begin_again(
+    database: Database, *, clock: Callable[[], int], nonce: Callable[[], str], beside: Beside
+) -> int:
     """A new epoch for each tenant, and nothing under way in any; how many there are."""
     writer = Writer(database, clock=clock, nonce=nonce)
     tenants = await _tenants(database)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(writer.run)
         for tenant_id in tenants:
-            await writer.submit(Job([tenant_id], partial(_renew, tenant_id, nonce())))
+            await writer.submit(Job([tenant_id], partial(_renew, tenant_id, nonce(), beside)))
         tasks.cancel_scope.cancel()
     return len(tenants)
 
 
-async def _renew(tenant_id: str, epoch: str, writing: Writing) -> None:
+async def _renew(tenant_id: str, epoch: str, beside: Beside, writing: Writing) -> None:
     writing.tenant(tenant_id).epoch = epoch
     for release in (_RELEASE_DELIVERIES, _RELEASE_EVENTS, _RELEASE_POLLS):
         await writing.tx.execute(release, (tenant_id,))
+    await note(writing, tenant_id, Entry("backup.restore", OPERATOR, "epoch", epoch))
+    await beside(tenant_id, writing)
 
 
 async def _tenants(database: Database) -> list[str]:
-    async def work(tx: Tx) -> list[str]:
-        return [row[0] for row in await tx.fetch(_TENANTS)]
+    return await database.read(_ids)
 
-    return await database.read(work)
+
+async def _ids(tx: Tx) -> list[str]:
+    return [row[0] for row in await tx.fetch(_TENANTS)]
+
+
+async def _all(writing: Writing) -> list[str]:
+    return await _ids(writing.tx)
 
 
 def _is_sqlite(url: str) -> bool:

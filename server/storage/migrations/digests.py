@@ -1,5 +1,6 @@
 """Fills `digests` from the records that are there; migration 0002 calls it once."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,11 +33,21 @@ def _tenants(connection: sa.Connection) -> list[str]:
 
 
 def _sums(connection: sa.Connection, name: str, tenant_id: str) -> dict[tuple[str, str], int]:
+    rows = _live(connection, name, tenant_id)
+    return digests((name, audience, row_id, version) for row_id, audience, version in rows)
+
+
+def _live(connection: sa.Connection, name: str, tenant_id: str) -> Iterator[Sequence[Any]]:
+    """Page by page: PostgreSQL keeps a cursor to the end of the transaction, and later migrations from the table."""
     tenant, record_id = sa.column("tenant_id", UuidType()), sa.column("id", UuidType())
     live: Any = (
-        sa.select(sa.column("audience"), record_id, sa.column("version"))
+        sa.select(record_id, sa.column("audience"), sa.column("version"))
         .select_from(sa.table(name))
         .where(tenant == tenant_id, sa.not_(sa.column("deleted", sa.Boolean())))
+        .order_by(record_id)
+        .limit(_AT_A_TIME)
     )
-    found = connection.execute(live, execution_options={"yield_per": _AT_A_TIME})
-    return digests((name, audience, row_id, version) for audience, row_id, version in found)
+    rows = connection.execute(live).all()
+    while rows:
+        yield from rows
+        rows = connection.execute(live.where(record_id > rows[-1][0])).all()

@@ -150,10 +150,15 @@ class SpentRow(SQLModel, table=True):
 class AuditRow(SQLModel, table=True):
     """Who did what, or was refused it; only ever added to. Ids and stable words: no token, no name, no address.
 
-    `origin` is where it came from, coarsely: the first 24 bits of an address, or 48 of a long one.
+    `origin` is where it came from, coarsely: the first 24 bits of an address, or 48 of a long one. `times`: how often,
+    or to how many.
     """
 
     __tablename__ = "audit"
+    __table_args__: ClassVar[Any] = (
+        sa.Index("ix_audit_action", "tenant_id", "action", "entry_id"),
+        sa.Index("ix_audit_actor", "tenant_id", "actor_id", "entry_id"),
+    )
     tenant_id: str = uuid(key=True)
     entry_id: str = uuid(key=True)
     at: str = instant()
@@ -166,3 +171,4 @@ class AuditRow(SQLModel, table=True):
     subject_id: str | None = text(64, nullable=True)
     origin: str | None = text(64, nullable=True)
     correlation_id: str | None = text(64, nullable=True)
+    times: int = Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "1"})

@@ -11,7 +11,7 @@ Rules:
 import ipaddress
 from typing import Literal, NamedTuple
 
-from server.ids import uuid7
+from server.ids import ordered
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
@@ -22,7 +22,7 @@ Outcome = Literal["done", "refused"]
 
 _COLUMNS = (
     "tenant_id", "entry_id", "at", "action", "outcome", "reason", "actor_kind", "actor_id", "subject_kind",
-    "subject_id", "origin", "correlation_id",
+    "subject_id", "origin", "correlation_id", "times",
 )  # fmt: skip
 _INSERT = Statement(
     f"INSERT INTO audit ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608
@@ -43,7 +43,7 @@ OPERATOR = Actor("operator")
 
 
 class Entry(NamedTuple):
-    """One line: what was done to what; `reason` is a stable word."""
+    """One line: what was done to what; `reason` is a stable word, `times` how often or to how many."""
 
     action: str
     actor: Actor
@@ -51,6 +51,7 @@ class Entry(NamedTuple):
     subject_id: str | None = None
     outcome: Outcome = "done"
     reason: str | None = None
+    times: int = 1
 
 
 async def note(writing: Writing, tenant_id: str, entry: Entry) -> None:
@@ -62,8 +63,8 @@ async def add_entry(tx: Tx, tenant_id: str, entry: Entry, now_ms: int) -> None:
     """Add an entry; `now_ms` is since 1970."""
     actor = entry.actor
     row = (
-        *(tenant_id, uuid7(), encode_instant(now_ms), entry.action, entry.outcome, entry.reason),
-        *(actor.kind, actor.id, entry.subject_kind, entry.subject_id, actor.origin, actor.correlation_id),
+        *(tenant_id, ordered(now_ms), encode_instant(now_ms), entry.action, entry.outcome, entry.reason),
+        *(actor.kind, actor.id, entry.subject_kind, entry.subject_id, actor.origin, actor.correlation_id, entry.times),
     )
     await tx.execute(_INSERT, row)
 
