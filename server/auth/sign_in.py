@@ -90,6 +90,7 @@ class SignIn:
 
     async def _compare(self, tenant_id: str | None, shown: Shown) -> tuple[Try, Verified]:
         """Count the try, then compare: as long for nobody as for somebody."""
+        self._passwords.check_room()
         login, tried = shown.login.strip().lower(), Try()
         if tenant_id is not None:
             try:
