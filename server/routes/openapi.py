@@ -53,18 +53,18 @@ class Operation:
 
 
 def starlette_routes(operations: Sequence[Operation]) -> list[Route]:
-    """The routes, one an address: who asks by another method is told of all that it takes."""
-    handlers: dict[str, dict[str, Handler]] = {}
+    """The routes, one a path: asked by another method, it says all that it takes."""
+    paths: dict[str, dict[str, Handler]] = {}
     for operation in operations:
-        handlers.setdefault(operation.path, {})[operation.method] = operation.handler
-    return [Route(path, _by_method(its), methods=[*its]) for path, its in handlers.items()]
+        paths.setdefault(operation.path, {})[operation.method] = operation.handler
+    return [Route(path, _by_method(handlers), methods=[*handlers]) for path, handlers in paths.items()]
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
-    async def run(request: Request[State]) -> Response:
+    async def handle(request: Request[State]) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return run
+    return handle
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
