@@ -8,7 +8,8 @@ Rules:
    hour. Then it is some twenty guesses a day, for ever; a passkey is let in all the while.
 3. During that time a right password is refused like a wrong one, and is not counted: else guessing could go on and be
    told when it was right, and whoever guesses could lock somebody out for good.
-4. A right password sets the count back.
+4. A right password sets the count back. Of more than six that come for one person at the very same moment some are
+   refused, right or not: nobody can tell yet that they are no guesses.
 5. What a login that is nobody's costs the database is what somebody's costs.
 """
 
