@@ -8,7 +8,8 @@ Rules:
    hour. Then it is some twenty guesses a day, for ever; a passkey is let in all the while.
 3. During that time a right password is refused like a wrong one, and is not counted: else guessing could go on and be
    told when it was right, and whoever guesses could lock somebody out for good.
-4. A right password sets the count back.
+4. A right password sets the count back. Of more than six that come for one person at the very same moment some are
+   refused, right or not: nobody can tell yet that they are no guesses.
 5. What a login that is nobody's costs the database is what somebody's costs.
 """
 
@@ -51,16 +52,21 @@ async def count_try(writing: Writing, tenant_id: str, login: str) -> Try:
     """Count a try, before its password is looked at."""
     rows = await writing.tx.fetch(_FIND, {"tenant_id": tenant_id, "login": login})
     if not rows:
-        await writing.tx.execute(_COUNT_NOBODYS, (tenant_id,))
+        await count_nobodys(writing, tenant_id)
         return Try()
     person_id, stored, failures, locked_until = rows[0]
     if locked_until is not None and decode_instant(locked_until) > writing.now_ms:
-        await writing.tx.execute(_COUNT_NOBODYS, (tenant_id,))
+        await count_nobodys(writing, tenant_id)
         return Try(person_id, stored, locked=True)
     until_ms = writing.now_ms + delay_s(failures + 1) * 1000
     named = {"failures": failures + 1, "locked_until": encode_instant(until_ms)}
     await writing.tx.execute(_COUNT, {"tenant_id": tenant_id, "person_id": person_id, **named})
     return Try(person_id, stored)
+
+
+async def count_nobodys(writing: Writing, tenant_id: str) -> None:
+    """Change nothing, at the price of a change."""
+    await writing.tx.execute(_COUNT_NOBODYS, (tenant_id,))
 
 
 async def forget_tries(writing: Writing, tenant_id: str, person_id: str) -> None:

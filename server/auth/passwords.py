@@ -94,9 +94,13 @@ class Passwords:
         rehash = self._hasher.check_needs_rehash(stored)
         return Verified(good=True, rehashed=self._hasher.hash(plain) if rehash else None)
 
-    async def _beside(self, run: Callable[[], T]) -> T:
+    def check_room(self) -> None:
+        """See that there is a place in the line, before anything is counted or asked. Raises AccessError (busy)."""
         if self._waiting >= MOST_WAITING:
             raise AccessError("busy", "Too many people sign in right now: try again.", status=503, retry_after_s=2)
+
+    async def _beside(self, run: Callable[[], T]) -> T:
+        self.check_room()
         self._waiting += 1
         try:
             return await anyio.to_thread.run_sync(run, limiter=self._limiter)

@@ -3,7 +3,8 @@
 Rules:
 
 1. Whatever is wrong, the merchant, the name, the password, or a lock before it, the answer is the same, and comes as
-   late. What it was is in the audit.
+   late. Only a password that was compared and was wrong is noted as such: the lock keeps those few. The others anybody
+   can bring about as often as they like; they are gathered with all that is refused.
 2. A password that was compared lets in only where it is still the one that is stored when the session is opened.
 3. Another password ends the person's other sessions: whoever knew the old one is out.
 """
@@ -15,7 +16,7 @@ from server.audit import Actor, Entry, note
 from server.auth.entrance import Entrance, Place
 from server.auth.errors import AccessError
 from server.auth.jobs import submit
-from server.auth.lockout import Try, count_try, forget_tries
+from server.auth.lockout import Try, count_nobodys, count_try, forget_tries
 from server.auth.passwords import Passwords, Verified
 from server.auth.sessions import Issued, Sessions
 from server.storage.database import DatabaseError
@@ -90,6 +91,7 @@ class SignIn:
 
     async def _compare(self, tenant_id: str | None, shown: Shown) -> tuple[Try, Verified]:
         """Count the try, then compare: as long for nobody as for somebody."""
+        self._passwords.check_room()
         login, tried = shown.login.strip().lower(), Try()
         if tenant_id is not None:
             try:
@@ -99,11 +101,12 @@ class SignIn:
         return tried, await self._passwords.verify(tried.stored, shown.password)
 
     async def _refuse(self, tenant_id: str, tried: Try, actor: Actor) -> AccessError:
-        reason = "unknown" if tried.person_id is None else "locked" if tried.locked else "wrong"
-
         async def job(writing: Writing) -> None:
-            kind = None if tried.person_id is None else "person"
-            await note(writing, tenant_id, Entry("session.open", actor, kind, tried.person_id, "refused", reason))
+            if tried.person_id is None or tried.locked:
+                await count_nobodys(writing, tenant_id)
+                return
+            entry = Entry("session.open", actor, "person", tried.person_id, "refused", "wrong_password")
+            await note(writing, tenant_id, entry)
 
         with suppress(AccessError, DatabaseError):  # the refusal stands, kept or not
             await submit(self._writer, tenant_id, job)

@@ -26,6 +26,7 @@ from server.routes.forms import (
     status_schema,
 )
 from server.routes.openapi import Operation
+from server.routes.refused import TENANT
 from server.routes.state import State, bearer_of, signed_in
 
 _ERRORS = (400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503)
@@ -87,7 +88,7 @@ async def by_password(request: Request[State]) -> Response:
     """Sign in by password."""
     form = await read_form(request, PasswordForm)
     access, place = request.state["services"].access, await place_of(request, form)
-    tenant_id = await access.admin.find_tenant(form.merchant)
+    tenant_id = request.scope[TENANT] = await access.admin.find_tenant(form.merchant)
     shown = Shown(form.login, form.password)
     issued = await access.sign_in.by_password(tenant_id, shown, place, actor_of(request))
     return issue(request, issued, cookie=form.cookie)

@@ -144,6 +144,15 @@ async def test_guesses_are_few_from_one_address_and_from_all(desk: Desk) -> None
     assert isinstance(await take(desk, fresh.code), Issued)
 
 
+async def test_an_address_is_what_a_line_has(desk: Desk) -> None:
+    """A whole short one, 64 bits of a long one, and one for all who have none; others go on."""
+    code = await code_of(desk)
+    for line in ("2001:db8::{:x}", "192.0.2.9", "testclient"):
+        told = [await take(desk, "0000-0000", line.format(number)) for number in range(OF_ONE + 1)]
+        assert (told[:OF_ONE], told[OF_ONE]) == (["code_over"] * OF_ONE, "too_many_guesses")
+    assert isinstance(await take(desk, code.code, "192.0.2.10"), Issued)
+
+
 async def test_right_codes_are_no_guesses(desk: Desk) -> None:
     """A shop pairs more tills in ten minutes than anybody may guess."""
     for _ in range(OF_ONE + 1):

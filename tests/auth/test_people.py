@@ -115,3 +115,18 @@ async def test_another_merchants_people_are_nobody_here(desk: Desk) -> None:
     with pytest.raises(AccessError, match="no such person"):
         await desk.people.disable(other, person_id, NOBODY)
     assert await desk.people.find_by_login(desk.shop.new_id(), "anna") is None
+
+
+async def test_two_merchants_do_not_share_a_handle(desk: Desk) -> None:
+    """However it is written; each is found by its own, by its id, and without a name only where it is alone."""
+    admin, only = desk.shop.admin, desk.shop.tenant_id
+    assert await admin.find_tenant(None) == only
+    other = await admin.add_tenant("Un altro", "Un-Altro")
+    with pytest.raises(AccessError, match="has this handle"):
+        await admin.add_tenant("Un terzo", " un-altro ")
+    assert [await admin.find_tenant(name) for name in ("UN-ALTRO", only.upper(), None, "nobody")] == [
+        *(other, only, None, None),
+    ]
+    for handle in ("", "-x", "x_y", "caffè", "x" * 49):
+        with pytest.raises(AccessError, match="A handle is"):
+            await admin.add_tenant("Bar", handle)
