@@ -87,13 +87,16 @@ def _text(row: Any) -> str:
 
 
 @asynccontextmanager
-async def open_file(settings: Settings) -> AsyncIterator[File]:
-    """Everything that can be held about one customer."""
+async def open_file(settings: Settings, tenant_id: str = "", token: str = "") -> AsyncIterator[File]:
+    """Everything that can be held about one customer; with a `tenant_id`, an installation as it was left."""
     async with (
         open_core(settings, migrate=False) as core,
         in_process(create_app(settings, migrate=False)) as http,
     ):
-        file = File(core, http)
+        file = File(core, http, tenant_id, token)
+        if tenant_id:
+            yield file
+            return
         file.tenant_id = await core.admin.add_tenant("Bar Centrale")
         file.token = (await core.admin.add_device(file.tenant_id, "Ufficio", "owner", "centro")).token
         await core.endpoints.add(
