@@ -15,6 +15,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from server.audit import OPERATOR
+from server.auth.people import NewPerson
 from server.cli import main
 from server.collections import registry
 from server.routes.api import operations
@@ -26,13 +28,22 @@ from tests.support.shop import sale_fields
 READS = frozenset((
     "tenant list", "device list", "provider list", "provider kinds", "provider test", "provider key list",
     "provider key due", "outbox list", "outbox show", "outbox preview", "inbox list", "inbox show", "rejected list",
-    "rejected show", "superseded list", "holes list", "trace", "audit list", "audit export",
+    "rejected show", "superseded list", "person list", "provider bindings", "holes list", "trace", "audit list",
+    "audit export",
 ))  # fmt: skip
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))
 """They do what the program is for, by rules that nobody decides about when they run."""
 DONE_BY_SYNC = frozenset(("/v1/sync", "/v1/webhooks/{provider}/{address}", "/v1/auth/refresh", "/v1/auth/sign-out"))
 """What clients and providers say is kept whole in tables of its own; sessions have tests of their own."""
+SIGN_IN = frozenset(
+    f"/v1/auth/{path}"
+    for path in (
+        *("setup", "password", "password/change", "pair", "passkeys", "passkeys/options", "passkeys/{credential_id}"),
+        *("passkey/options", "passkey/sign-in"),
+    )
+)
+"""Ceremonies: `tests/auth` and `tests/http` go through them, and look at what they note."""
 
 
 @dataclass
@@ -93,6 +104,13 @@ CASES: dict[str, Case] = {
     ),
     "provider pause": Case("endpoint.pause", _of("@endpoint")),
     "provider resume": Case("endpoint.resume", _of("@endpoint")),
+    "provider bind": Case("binding.add", _of("--endpoint", "@endpoint", "--route", "sales.forward")),
+    "provider fallback": Case("endpoint.fallback", _of("@endpoint", "@standby")),
+    "setup": Case("person.invite", lambda _: ["--name", "Bar Ultimo"]),
+    "person add": Case("person.add", _of("--name", "Anna")),
+    "person invite": Case("person.invite", _of("--person", "@person")),
+    "person disable": Case("person.disable", _of("--person", "@person")),
+    "person enable": Case("person.enable", _of("--person", "@person")),
     "provider connect": Case("consent.begin", _of("--endpoint", "@oauth")),
     "provider key set": Case(
         "secret.set", _of("--endpoint", "@oauth", "--name", "secret", "--next", "-"), given=SECRET
@@ -101,6 +119,7 @@ CASES: dict[str, Case] = {
     "secrets drop-old": Case("master_key.drop_old", lambda _: ["--yes"]),
     "outbox redrive": Case("delivery.redrive", _of("--yes"), set=_DEAD),
     "outbox let-pass": Case("delivery.let_pass", _of("@delivery"), set=_DEAD),
+    "outbox redirect": Case("delivery.redirect", _of("@delivery", "--to", "@standby"), set=_WAITING),
     "outbox cancel": Case("delivery.cancel", _of("@delivery"), set=_WAITING),
     "inbox replay": Case("event.replay", _of("@event")),
     "rejected resend": Case("mutation.resend", _of("@broken", "--set", "name=Anna")),
@@ -134,6 +153,10 @@ async def _fill(desk: Desk) -> None:
             "oauth_client_id": "us",
         }
         endpoint = await file.core.endpoints.add(file.tenant_id, "http", "Con consenso", oauth)
+        plain = {"url": "https://example.org/x", "secret": SECRET}
+        standby = await file.core.endpoints.add(file.tenant_id, "http", "Riserva", plain, standby=True)
+        person = await file.core.access.people.add(file.tenant_id, NewPerson("Anna", "clerk", "centro"), OPERATOR)
+        desk.names |= {"standby": standby.endpoint_id, "person": person}
         till = await file.core.admin.add_device(file.tenant_id, "Cassa 2", "terminal", "centro")
         desk.names |= {"oauth": endpoint.endpoint_id, "device": till.device_id}
         desk.names |= {"tenant": file.tenant_id, "customer": file.customer}
@@ -208,7 +231,7 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
     await file.sync(wrong)
     rejected = (await file.call("GET", "/v1/rejected")).json()["rejected"]
     broken = next(one["uid"] for one in rejected if one["code"] == "invalid")
-    asked = {
+    asked: dict[str, tuple[str, dict[str, str], Any]] = {
         "/v1/rejected/{uid}/resend": ("mutation.resend", {"uid": broken}, {"fields": {"name": "Anna"}}),
         "/v1/rejected/{uid}/dismiss": ("mutation.dismiss", {"uid": wrong["uid"]}, None),
         "/v1/customers/{customer_id}/erase": (
@@ -217,10 +240,20 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
             {"reason": "request", "dry_run": False},
         ),
     }
-    posted = {one.path for one in operations(registry()) if one.method != "GET"}
-    assert posted - DONE_BY_SYNC == set(asked), "say what it notes, or why it need not"
+    person = await file.core.access.people.add(file.tenant_id, NewPerson("Anna", "clerk", "centro"), OPERATOR)
+    till = await file.core.admin.add_device(file.tenant_id, "Cassa 2", "terminal", "centro")
+    asked |= {
+        "/v1/people": ("person.invite", {}, {"name": "Anna", "role": "clerk", "shop": "centro"}),
+        "/v1/people/{person_id}/invite": ("person.invite", {"person_id": person}, None),
+        "/v1/people/{person_id}": ("person.change", {"person_id": person}, {"role": "terminal"}),
+        "/v1/auth/pairings": ("device.invite", {}, {"device_name": "Cassa", "role": "terminal", "shop": "centro"}),
+        "/v1/devices/{device_id}": ("device.revoke", {"device_id": till.device_id}, None),
+    }
+    methods = {one.path: one.method for one in operations(registry()) if one.method != "GET"}
+    ended = "/v1/people/{person_id}/sessions/{session_id}"  # as a sign-out is
+    assert methods.keys() - DONE_BY_SYNC - SIGN_IN - {ended} == set(asked), "say what it notes, or why it need not"
     for path, (action, names, body) in asked.items():
-        answer = await file.call("POST", path.format(**names), json=body)
+        answer = await file.call(methods[path], path.format(**names), json=body)
         assert answer.status_code == 200, answer.text
         (entry, *_) = (await file.call("GET", "/v1/audit")).json()["audit"]
         assert (entry["action"], entry["actor_kind"]) == (action, "device")
