@@ -17,10 +17,9 @@ from server.app.core import now_ms
 from server.cli.common import AsJson, Data, console, errors, fail, plainly, settings_for, show_one, with_core
 from server.ops import backup as backups
 from server.ops.logs import set_up_logs
-from server.privacy.ledger import Erasure, known_erasures, note_erasure
+from server.privacy.ledger import Erasure, carried, known_erasures
 from server.settings import Settings
 from server.storage.open import open_database
-from server.storage.writer import Writing
 
 File = Annotated[Path, typer.Argument(help="The backup's file.")]
 
@@ -67,13 +66,7 @@ def restore(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
 
     async def run() -> backups.Restored:
-        erased = await _erased(settings)
-
-        async def beside(tenant_id: str, writing: Writing) -> None:
-            for erasure in erased.get(tenant_id, ()):
-                await note_erasure(writing, erasure)
-
-        nonce = partial(secrets.token_hex, 8)
+        nonce, beside = partial(secrets.token_hex, 8), carried(await _erased(settings))
         return await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=nonce, beside=beside)
 
     done = plainly(lambda: anyio.run(run))

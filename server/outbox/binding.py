@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
+from server.audit import OPERATOR, Actor, Entry, note
 from server.outbox.listing import OutboxError
 from server.ports import Route, Start
 from server.storage.database import Database, Tx
@@ -41,7 +42,12 @@ class Binding(NamedTuple):
 
 
 async def bind(
-    writer: Writer, routes: Mapping[str, Route], place: tuple[str, str], route: str, start: Start | None = None
+    writer: Writer,
+    routes: Mapping[str, Route],
+    place: tuple[str, str],
+    route: str,
+    start: Start | None = None,
+    actor: Actor = OPERATOR,
 ) -> Start:
     """Bind a route to (tenant, endpoint); what it starts with, by `start` or as it declares.
 
@@ -52,7 +58,7 @@ async def bind(
     if known is None:
         raise OutboxError("unknown_route", f"there is no route {route!r}: use one of {', '.join(sorted(routes))}")
     start = start or known.start
-    refusal = await writer.submit(Job([place[0]], partial(_bind, place, known, start)))
+    refusal = await writer.submit(Job([place[0]], partial(_bind, place, known, start, actor)))
     if refusal is not None:
         raise refusal
     return start
@@ -67,7 +73,9 @@ async def list_bindings(database: Database, tenant_id: str) -> list[Binding]:
     return await database.read(work)
 
 
-async def _bind(place: tuple[str, str], route: Route, start: Start, writing: Writing) -> OutboxError | None:
+async def _bind(
+    place: tuple[str, str], route: Route, start: Start, actor: Actor, writing: Writing
+) -> OutboxError | None:
     tenant = writing.tenant(place[0])
     found = await writing.tx.fetch(_PROVIDER, place)
     if not found or found[0][0] != route.provider:
@@ -75,5 +83,6 @@ async def _bind(place: tuple[str, str], route: Route, start: Start, writing: Wri
     await writing.tx.execute(_BIND, (place[0], route.name, place[1]))
     if start == "backfill":
         await writing.tx.execute(_BACKFILL, (place[0], route.name, place[1], writing.now))
+    await note(writing, place[0], Entry("binding.add", actor, "endpoint", place[1], reason=route.name))
     tenant.revision += 1
     return None

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.audit import OPERATOR, Entry, note
 from server.outbox.epoch import NEW_EPOCH
 from server.outbox.listing import OutboxError, unknown_delivery
 from server.ports import Route
@@ -172,6 +173,8 @@ async def _redirect(
         if refusal is not None:
             return refusal
     await _move(writing, way, going)
+    entry = Entry("delivery.redirect", OPERATOR, "delivery", delivery_id, reason=to, times=len(going))
+    await note(writing, tenant_id, entry)
     return len(going)
 
 

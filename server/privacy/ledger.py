@@ -7,7 +7,7 @@ server answers.
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,11 +82,21 @@ async def known_erasures(database: Database | None, folder: Path) -> Mapping[str
     return {tenant_id: list(erasures.values()) for tenant_id, erasures in found.items()}
 
 
+def carried(erased: Mapping[str, Sequence[Erasure]]) -> Callable[[str, Writing], Awaitable[None]]:
+    """What a restore writes into each tenant, so that what was erased is erased there, too."""
+
+    async def write(tenant_id: str, writing: Writing) -> None:
+        for erasure in erased.get(tenant_id, ()):
+            await note_erasure(writing, erasure)
+
+    return write
+
+
 def keep(folder: Path, erasure: Erasure) -> None:
     """Add to the file, on the disk when this returns; before the database knows, so that it never knows less."""
     handle = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(handle, (json.dumps(erasure._asdict()) + "\n").encode())
+        os.write(handle, f"\n{json.dumps(erasure._asdict())}\n".encode())  # on a line of its own, whatever was cut off
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -24,7 +24,7 @@ from tests.support.serving import in_process
 from tests.support.shop import TIMESTAMP, Ids, sale_fields
 
 PERSON, NOTE = "CANARY-PERSON", "CANARY-NOTE"
-_SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
+SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
 _LATER = TIMESTAMP.replace("00.000Z", "09.000Z")
 
 
@@ -87,19 +87,22 @@ def _text(row: Any) -> str:
 
 
 @asynccontextmanager
-async def open_file(settings: Settings) -> AsyncIterator[File]:
-    """Everything that can be held about one customer."""
+async def open_file(settings: Settings, tenant_id: str = "", token: str = "") -> AsyncIterator[File]:
+    """Everything that can be held about one customer; with a `tenant_id`, an installation as it was left."""
     async with (
         open_core(settings, migrate=False) as core,
         in_process(create_app(settings, migrate=False)) as http,
     ):
-        file = File(core, http)
+        file = File(core, http, tenant_id, token)
+        if tenant_id:
+            yield file
+            return
         file.tenant_id = await core.admin.add_tenant("Bar Centrale")
         file.token = (await core.admin.add_device(file.tenant_id, "Ufficio", "owner", "centro")).token
         await core.endpoints.add(
-            file.tenant_id, "http", "Contabile", {"url": "https://example.org/x", "secret": _SECRET}
+            file.tenant_id, "http", "Contabile", {"url": "https://example.org/x", "secret": SECRET}
         )
-        pos = await core.endpoints.add(file.tenant_id, "pos", "Cassa", {"shop": "centro", "secret": _SECRET})
+        pos = await core.endpoints.add(file.tenant_id, "pos", "Cassa", {"shop": "centro", "secret": SECRET})
         file.address = pos.webhook_path
         await _fill(file)
         yield file
@@ -131,6 +134,6 @@ async def tell(file: File, body: Mapping[str, Any]) -> None:
     text, now = json.dumps(body), datetime.now(UTC)
     event_id = file.new_id()
     headers = {"webhook-id": event_id, "webhook-timestamp": str(int(now.timestamp()))}
-    signature = Webhook(_SECRET).sign(event_id, now, text)
+    signature = Webhook(SECRET).sign(event_id, now, text)
     answer = await file.http.post(file.address, content=text, headers=headers | {"webhook-signature": signature})
     assert answer.json() == {"status": "stored"}

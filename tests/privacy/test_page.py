@@ -1,0 +1,39 @@
+"""The page on privacy says of each field what the collections declare, and no field that may hold a text is left out."""
+
+import re
+from pathlib import Path
+
+from server.collections import registry
+
+_ROW = re.compile(r"^\| (\w+) \| (\w+) \| (goes|kept by law) \|$", re.MULTILINE)
+NOBODYS = {
+    "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
+    "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
+    "products": {"name", "category", "barcode", "tags"},
+    "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
+}
+"""Texts that tell of no person: things, codes, words from a closed list."""
+
+
+def test_the_page_says_what_is_declared() -> None:
+    """Field by field."""
+    page = (Path(__file__).parents[2] / "claude" / "privacy.md").read_text()
+    declared = {
+        (name, field, word)
+        for name, collection in registry().collections.items()
+        for word, fields in (("goes", collection.options.personal), ("kept by law", collection.options.kept))
+        for field in fields
+    }
+    assert set(_ROW.findall(page)) == declared
+
+
+def test_no_text_is_undeclared() -> None:
+    """A new field that could hold a person's name is declared, or named here as nobody's."""
+    undeclared = {
+        (name, spec.name)
+        for name, collection in registry().collections.items()
+        for spec in collection.fields.values()
+        if spec.wire.kind in {"text", "code", "json"}
+        and spec.name not in {*collection.options.personal, *collection.options.kept, *NOBODYS.get(name, ())}
+    }
+    assert undeclared == set()
