@@ -14,7 +14,7 @@ from server.ports import Principal
 from server.routes.access import NOT_STORED, Form, actor_of
 from server.routes.cookies import check_meant
 from server.routes.owners import OwnerOnlyError
-from server.routes.state import State, admitted, bearer_of, signed_in
+from server.routes.state import State, admitted, bearer_of, prove_it, signed_in
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -43,7 +43,9 @@ async def place_of(request: Request[State], form: EnteringForm) -> Place:
         check_meant(request)
     if "authorization" not in request.headers:
         return Place(form.device_name, named=form.device_id)
-    principal = admitted(await request.state["services"].access.guard.now(bearer_of(request)))
+    known = await request.state["services"].access.guard.now(bearer_of(request))
+    principal = admitted(known)
+    await prove_it(request, known)
     return Place(form.device_name, Proven(principal.tenant_id, principal.device_id), form.device_id)
 
 

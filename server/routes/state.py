@@ -41,12 +41,16 @@ from sync.protocol import Registry
 
 @dataclass(frozen=True)
 class Watching:
-    """What watches the installation, who may see it, and how it judges."""
+    """What watches the installation, who may see it, and how it judges.
+
+    `tls_ends_at`: when the certificate ends that we serve with.
+    """
 
     watch: Watch
     token: SecretStr | None
     providers: tuple[str, ...]
     down_after_ms: int
+    tls_ends_at: str | None = None
 
 
 @dataclass(frozen=True)
