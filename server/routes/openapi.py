@@ -53,8 +53,18 @@ class Operation:
 
 
 def starlette_routes(operations: Sequence[Operation]) -> list[Route]:
-    """The routes."""
-    return [Route(operation.path, operation.handler, methods=[operation.method]) for operation in operations]
+    """The routes, one a path: asked by another method, it says all that it takes."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method] = operation.handler
+    return [Route(path, _by_method(handlers), methods=[*handlers]) for path, handlers in paths.items()]
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    async def handle(request: Request[State]) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ Check = Callable[[Parts], bool]
 TENANT, OTHER = (Ids(11)() for _ in range(2))
 NOW_S = Clock().ms // 1000
 BODY = '{"type":"sale.created","data":{"id":"5","total":"12.20"}}'
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=."
 
 
@@ -147,9 +148,12 @@ def _passes(run: Callable[[], object], refusal: type[Exception]) -> bool:
 
 
 def _changes(chance: random.Random, text: str) -> Iterator[str]:
-    """One sign for another, lost, doubled, put in, moved, in the other case; at any place, the last one often."""
+    """One sign for another, lost, doubled, put in, moved, in the other case; at any place, the last ones often.
+
+    Also one whose last bits only are others, which base64 may have to spare, and a zero before it all.
+    """
     while True:
-        at = len(text) - 1 if chance.random() < 0.1 else chance.randrange(len(text))
+        at = len(text) - chance.randint(1, 3) if chance.random() < 0.2 else chance.randrange(len(text))
         before, sign_there, after = text[:at], text[at], text[at + 1 :]
         other = chance.choice(ALPHABET)
         changed = chance.choice((
@@ -159,6 +163,8 @@ def _changes(chance: random.Random, text: str) -> Iterator[str]:
             before + other + sign_there + after,
             before + after[:1] + sign_there + after[1:],
             before + sign_there.swapcase() + after,
+            before + BASE64[BASE64.find(sign_there) ^ chance.randint(1, 3)] + after,
+            "0" + text,
         ))  # fmt: skip
         if changed != text:
             yield changed
