@@ -7,17 +7,16 @@ import json
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.audit import Actor
 from server.auth.certificates import fingerprint_of
 from server.auth.keys import HOUR_MS, KeyRow, NewKey, Terms
 from server.ports import NotPermittedError, Permission, Principal
 from server.ports.principal import PERMISSIONS
-from server.routes.access import NOT_STORED, Form, actor_of, read_form
-from server.routes.kept import owner
+from server.routes.access import Form, read_form
+from server.routes.forms import actor_for, answer, owner
 from server.routes.openapi import Operation
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State
@@ -51,7 +50,7 @@ async def list_keys(request: Request[State]) -> Response:
     parse_parameters(request, ())
     services = request.state["services"]
     rows, now_ms = await services.access.keys.list(principal.tenant_id), services.watching.watch.clock()
-    return _json({"keys": [describe_key(row, now_ms) for row in rows]})
+    return answer({"keys": [describe_key(row, now_ms) for row in rows]})
 
 
 async def add_key(request: Request[State]) -> Response:
@@ -62,8 +61,10 @@ async def add_key(request: Request[State]) -> Response:
     certificate = None if form.certificate is None else fingerprint_of(form.certificate)
     terms = Terms(form.permissions, form.expires_days, form.rotate_days, form.signed, certificate)
     keys = request.state["services"].access.keys
-    return _json(
-        (await keys.issue(principal.tenant_id, form.device_id, form.name, terms, _actor(request, principal)))._asdict()
+    return answer(
+        (
+            await keys.issue(principal.tenant_id, form.device_id, form.name, terms, actor_for(request, principal))
+        )._asdict()
     )
 
 
@@ -78,15 +79,15 @@ async def rotate_key(request: Request[State]) -> Response:
             if row.key_id == key_id:
                 _check_within(principal, None if row.permissions is None else from_json(row.permissions))
     overlap_ms = form.overlap_hours * HOUR_MS
-    return _json((await keys.rotate(principal.tenant_id, key_id, overlap_ms, _actor(request, principal)))._asdict())
+    return answer((await keys.rotate(principal.tenant_id, key_id, overlap_ms, actor_for(request, principal)))._asdict())
 
 
 async def revoke_key(request: Request[State]) -> Response:
     """Let a key in no more."""
     principal = await owner(request)
     key_id = parse_parameters(request, (_KEY,))["key_id"]
-    await request.state["services"].access.keys.revoke(principal.tenant_id, key_id, _actor(request, principal))
-    return _json({"key_id": key_id, "status": "revoked"})
+    await request.state["services"].access.keys.revoke(principal.tenant_id, key_id, actor_for(request, principal))
+    return answer({"key_id": key_id, "status": "revoked"})
 
 
 def describe_key(row: KeyRow, now_ms: int) -> dict[str, Any]:
@@ -150,13 +151,3 @@ def _check_within(principal: Principal, permissions: list[Permission] | None) ->
     for permission in PERMISSIONS if permissions is None else permissions:
         if not principal.may(permission):
             raise NotPermittedError(permission)
-
-
-def _actor(request: Request[State], principal: Principal) -> Actor:
-    if principal.person_id is not None:
-        return actor_of(request, "person", principal.person_id)
-    return actor_of(request, "device", principal.device_id)
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(to_json(document), media_type="application/json", headers=NOT_STORED)
