@@ -16,8 +16,9 @@ from server.auth.keys import HOUR_MS, KeyRow, NewKey, Terms
 from server.ports import NotPermittedError, Permission, Principal
 from server.ports.principal import PERMISSIONS
 from server.routes.access import Form, read_form
-from server.routes.forms import actor_for, answer, owner
+from server.routes.forms import answer
 from server.routes.openapi import Operation
+from server.routes.owners import acting, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State
 from sync.wire import UUID, UUID_PATTERN
@@ -46,7 +47,7 @@ class RotateForm(Form):
 
 async def list_keys(request: Request[State]) -> Response:
     """All keys, those that are gone too."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     parse_parameters(request, ())
     services = request.state["services"]
     rows, now_ms = await services.access.keys.list(principal.tenant_id), services.watching.watch.clock()
@@ -55,22 +56,20 @@ async def list_keys(request: Request[State]) -> Response:
 
 async def add_key(request: Request[State]) -> Response:
     """A key; what it is let in by is shown in this answer only."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     form = await read_form(request, KeyForm)
     _check_within(principal, form.permissions)
     certificate = None if form.certificate is None else fingerprint_of(form.certificate)
     terms = Terms(form.permissions, form.expires_days, form.rotate_days, form.signed, certificate)
     keys = request.state["services"].access.keys
     return answer(
-        (
-            await keys.issue(principal.tenant_id, form.device_id, form.name, terms, actor_for(request, principal))
-        )._asdict()
+        (await keys.issue(principal.tenant_id, form.device_id, form.name, terms, acting(request, principal)))._asdict()
     )
 
 
 async def rotate_key(request: Request[State]) -> Response:
     """A key's successor."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     key_id = parse_parameters(request, (_KEY,))["key_id"]
     form = await read_form(request, RotateForm)
     keys = request.state["services"].access.keys
@@ -79,14 +78,14 @@ async def rotate_key(request: Request[State]) -> Response:
             if row.key_id == key_id:
                 _check_within(principal, None if row.permissions is None else from_json(row.permissions))
     overlap_ms = form.overlap_hours * HOUR_MS
-    return answer((await keys.rotate(principal.tenant_id, key_id, overlap_ms, actor_for(request, principal)))._asdict())
+    return answer((await keys.rotate(principal.tenant_id, key_id, overlap_ms, acting(request, principal)))._asdict())
 
 
 async def revoke_key(request: Request[State]) -> Response:
     """Let a key in no more."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     key_id = parse_parameters(request, (_KEY,))["key_id"]
-    await request.state["services"].access.keys.revoke(principal.tenant_id, key_id, actor_for(request, principal))
+    await request.state["services"].access.keys.revoke(principal.tenant_id, key_id, acting(request, principal))
     return answer({"key_id": key_id, "status": "revoked"})
 
 

@@ -33,8 +33,8 @@ from server.ports import NotPermittedError, Permission, Principal
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
-from server.routes.refused import TENANT
 from server.routes.proof import prove
+from server.routes.refused import TENANT
 from server.storage.database import Database
 from sync.protocol import Registry
 
