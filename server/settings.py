@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     `providers` names modules with providers beside our own, divided by commas.
     `trusted_proxy`: addresses and networks of proxies, divided by commas; what they say of whom they pass on is
     believed. `cors_origins`: origins, divided by commas, whose pages may call this server; none by default.
-    `address_rate`, `device_rate`: requests a second from one address, or with one token, in the long run; 0 is no
-    limit. `max_connections` are open at once.
+    `address_rate`, `device_rate`, `sign_in_rate`: requests a second from one address, with one token, to sign in from
+    one address, in the long run; 0 is no limit. `max_connections` are open at once.
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     address_rate: float = Field(default=300, ge=0, le=1_000_000)
     device_rate: float = Field(default=50, ge=0, le=1_000_000)
+    sign_in_rate: float = Field(default=1, ge=0, le=1_000_000)
     max_connections: int = Field(default=4000, ge=10, le=1_000_000)
 
     @field_validator("trusted_proxy")

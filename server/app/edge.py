@@ -26,9 +26,9 @@ from server.routes.problem import problem
 from server.settings import Settings
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-_ADDRESS_BURST, _DEVICE_BURST = 3000, 1000
+_ADDRESS_BURST, _DEVICE_BURST, _SIGN_IN_BURST = 3000, 1000, 60
 """A shop's tills come back at once after an outage, each with its queue."""
-_SIGN_IN = Rate(1, 60)
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ASKED = ("Authorization", "Content-Encoding", "Content-Type", "X-Request-ID")
 _TOLD = ("Retry-After", "WWW-Authenticate", "X-Request-ID")
 
@@ -43,7 +43,11 @@ class Application(Starlette):
 
 def edge_middleware(settings: Settings) -> list[Middleware]:
     """The middleware, from outside in."""
-    rates = Rates(Rate(settings.address_rate, _ADDRESS_BURST), Rate(settings.device_rate, _DEVICE_BURST), _SIGN_IN)
+    rates = Rates(
+        Rate(settings.address_rate, _ADDRESS_BURST),
+        Rate(settings.device_rate, _DEVICE_BURST),
+        Rate(settings.sign_in_rate, _SIGN_IN_BURST),
+    )
     return [
         Middleware(CorrelationIdMiddleware, generator=_new_correlation_id, validator=_is_correlation_id),
         Middleware(TrustedProxy, networks=settings.trusted_networks, to_pem=to_pem),
@@ -57,13 +61,13 @@ def _cors(settings: Settings) -> list[Middleware]:
     """Nothing of ours is for other origins unless the settings name them; cookies never are."""
     if not settings.allowed_origins:
         return []
-    allowed: dict[str, Any] = {"allow_origins": settings.allowed_origins, "allow_methods": ("GET", "POST", "DELETE")}
+    allowed: dict[str, Any] = {"allow_origins": settings.allowed_origins, "allow_methods": _METHODS}
     return [Middleware(CORSMiddleware, **allowed, allow_headers=_ASKED, expose_headers=_TOLD, max_age=600)]
 
 
 def _refuse(what: str, wait_s: int) -> ASGIApp:
     meters.REFUSALS.labels(f"too_many_{what}").inc()
-    detail = f"Too much came from this {what.replace('_', '-')} in too short a time: wait, then send it again."
+    detail = "Too much was asked in too short a time: wait, then send it again."
     return problem(429, f"too_many_{what}", detail, headers={"Retry-After": str(wait_s)}, retry_after_s=wait_s)
 
 

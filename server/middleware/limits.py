@@ -57,7 +57,7 @@ class Limits:
         """The first wait that is not 0 is the last one asked for."""
         now_s, address = self._clock(), _address(scope)
         asked = [("address", self._addresses, address)]
-        if scope["path"].startswith(_SIGN_IN):
+        if scope["path"].startswith(_SIGN_IN) and scope["method"] != "GET":
             asked.append(("sign_in", self._sign_ins, address))
         bearer = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if bearer is not None:
