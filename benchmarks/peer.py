@@ -142,7 +142,12 @@ class Queue:
 
 def environment(data: Path, database_url: str | None = None) -> dict[str, str]:
     """A server's settings: quiet logs, as the harness asks of every peer."""
-    found = {"RIENTRO_DATA": str(data), "RIENTRO_LOG_LEVEL": "WARNING"}
+    found = {
+        "RIENTRO_DATA": str(data),
+        "RIENTRO_LOG_LEVEL": "WARNING",
+        "RIENTRO_ADDRESS_RATE": "0",
+        "RIENTRO_DEVICE_RATE": "0",
+    }
     return found if database_url is None else {**found, "RIENTRO_DATABASE_URL": database_url}
 
 

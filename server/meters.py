@@ -17,6 +17,10 @@ _SLOW_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUESTS = Counter(
     "rientro_http_requests", "Requests answered.", ("method", "route", "status"), registry=REGISTRY
 )  # fmt: skip
+TLS_ENDS = Gauge(
+    "rientro_tls_ends_timestamp_seconds", "When a certificate ends that is served with: server, client_ca.", ("what",),
+    registry=REGISTRY,
+)  # fmt: skip
 REQUEST_SECONDS = Histogram(
     "rientro_http_request_seconds", "Until an answer begins.", ("route",), buckets=_QUICK_S, registry=REGISTRY
 )

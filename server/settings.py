@@ -7,17 +7,21 @@ not found before, with `{name}` replaced by its name; without `{name}` it gives 
 that there is none; a command that fails stops the start, for a locked password store must not look like an empty one.
 """
 
+import ipaddress
 import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PREFIX = "RIENTRO_"
 _SECRETS = ("secret_key", "database_url", "metrics_token", "alert_secret")
@@ -44,6 +48,10 @@ class Settings(BaseSettings):
     a message, signed by `alert_secret`, when something wants a person; `alert_after_minutes`: for so long deliveries
     must be failing before they do.
     `providers` names modules with providers beside our own, divided by commas.
+    `trusted_proxy`: addresses and networks of proxies, divided by commas; what they say of whom they pass on is
+    believed. `cors_origins`: origins, divided by commas, whose pages may call this server; none by default.
+    `address_rate`, `device_rate`, `sign_in_rate`: requests a second from one address, with one token, to sign in from
+    one address, in the long run; 0 is no limit. `max_connections` are open at once.
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     """
 
@@ -65,6 +73,37 @@ class Settings(BaseSettings):
     alert_url: str | None = None
     alert_secret: SecretStr | None = None
     alert_after_minutes: int = Field(default=15, ge=1, le=1440)
+    trusted_proxy: str = ""
+    cors_origins: str = ""
+    address_rate: float = Field(default=300, ge=0, le=1_000_000)
+    device_rate: float = Field(default=50, ge=0, le=1_000_000)
+    sign_in_rate: float = Field(default=1, ge=0, le=1_000_000)
+    max_connections: int = Field(default=4000, ge=10, le=1_000_000)
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        _networks(text)
+        return text
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        for origin in _parts(text):
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin or "*" in origin:
+                raise ValueError(f"{origin!r} is no origin: write https://shop.example, with a port where there is one")
+        return text
+
+    @property
+    def trusted_networks(self) -> Sequence[Network]:
+        """The networks of `trusted_proxy`."""
+        return _networks(self.trusted_proxy)
+
+    @property
+    def allowed_origins(self) -> Sequence[str]:
+        """The origins of `cors_origins`."""
+        return _parts(self.cors_origins)
 
     @model_validator(mode="after")
     def _alerts_are_signed(self) -> "Settings":
@@ -81,7 +120,7 @@ class Settings(BaseSettings):
     @property
     def provider_modules(self) -> list[str]:
         """The modules that `providers` names."""
-        return [name.strip() for name in self.providers.split(",") if name.strip()]
+        return _parts(self.providers)
 
     @property
     def down_after_ms(self) -> int:
@@ -160,3 +199,17 @@ def _from_command(command: str, name: str) -> str | None:
         kind = type(error).__name__
         raise SettingsError(f"RIENTRO_SECRET_COMMAND gave no {name} ({kind}): try it by hand") from None
     return text or None
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _networks(text: str) -> list[Network]:
+    found: list[Network] = []
+    for one in _parts(text):
+        try:
+            found.append(ipaddress.ip_network(one, strict=False))
+        except ValueError:
+            raise ValueError(f"{one!r} is no address and no network") from None
+    return found

@@ -20,7 +20,7 @@ from server.ports import Account, Received, WebhookRefusedError, refuse_untimely
 HEADERS = frozenset(("webhook-id", "webhook-timestamp"))
 """What may be stored of its headers as it is."""
 
-_SECONDS = re.compile(r"[0-9]{1,11}")
+_SECONDS = re.compile(r"[1-9][0-9]{0,10}")
 
 
 class Verified(NamedTuple):
@@ -59,10 +59,12 @@ def _expected(secret: str, event_id: str, seconds: int, body: bytes) -> bytes | 
 
 
 def _decoded(versioned: str) -> bytes | None:
+    """The signature in a text, which is its only one: no bits are left over in it."""
     version, _, signature = versioned.partition(",")
     if version != "v1":
         return None
     try:
-        return base64.b64decode(signature, validate=True)
+        decoded = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
         return None
+    return decoded if base64.b64encode(decoded).decode() == signature else None

@@ -1,22 +1,19 @@
 """The composition root: settings become an application, or a process that only forwards."""
 
-import re
-import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
-from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
+from server.app.edge import Application, edge_middleware
 from server.app.outside import open_outside
 from server.app.tidying import forget_again
 from server.app.workers import Workers, alerting, watching
@@ -30,7 +27,6 @@ from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.ids import uuid7
 from server.inbox.receive import Receiver
-from server.middleware.access import AccessLog
 from server.outbound import Outbound
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
@@ -42,12 +38,21 @@ from sync.cursor import CursorKeys
 
 __all__ = ["Core", "create_app", "create_relay", "open_core", "run_workers"]
 
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+class _Shown(NamedTuple):
+    """What the routes show of the server itself."""
+
+    document: Mapping[str, Any]
+    tls_ends_at: str | None
 
 
-def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
-    """The application; everything is opened in its lifespan."""
+def create_app(settings: Settings, *, migrate: bool = True, tls_ends_at: str | None = None) -> Starlette:
+    """The application; everything is opened in its lifespan.
+
+    `tls_ends_at`: when the certificate ends that it is served with, where that is ours.
+    """
     api = operations(described())
+    shown = _Shown(openapi(api), tls_ends_at)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
@@ -57,7 +62,7 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             outbound = await opened.enter_async_context(open_outside(core, settings))
             adapters = core.kinds.adapters(outbound, now_ms)
             workers = Workers(core, adapters, settings.lease_s) if settings.relay else None
-            services = _services(core, outbound, adapters, workers, openapi(api), settings)
+            services = _services(core, outbound, adapters, workers, shown, settings)
             await opened.enter_async_context(services.pokes.running())
             core.writer.committed.append(services.pokes.poke)
             await opened.enter_async_context(core.refusals.running())
@@ -67,14 +72,11 @@ def create_app(settings: Settings, *, migrate: bool = True) -> Starlette:
             await opened.enter_async_context(alerting(core, outbound, settings))
             yield State(services=services)
 
-    return Starlette(
+    return Application(
         routes=starlette_routes(api),
         lifespan=lifespan,
         exception_handlers=HANDLERS,
-        middleware=[
-            Middleware(CorrelationIdMiddleware, generator=_new_correlation_id, validator=_is_correlation_id),
-            Middleware(AccessLog),
-        ],
+        middleware=edge_middleware(settings),
     )
 
 
@@ -127,7 +129,7 @@ def _services(
     outbound: Outbound,
     adapters: Sequence[Adapter],
     workers: Workers | None,
-    document: Mapping[str, Any],
+    shown: _Shown,
     settings: Settings,
 ) -> Services:
     keys, history = CursorKeys(*core.vault.derive(CURSORS)), History(core.writer, uuid7)
@@ -155,24 +157,15 @@ def _services(
         eraser=core.eraser,
         audit=core.audit,
         refusals=core.refusals,
-        watching=_watching(core, settings),
+        watching=_watching(core, settings, shown.tls_ends_at),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
-        openapi=document,
+        openapi=shown.document,
     )
 
 
-def _watching(core: Core, settings: Settings) -> Watching:
-    return Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms)
+def _watching(core: Core, settings: Settings, tls_ends_at: str | None = None) -> Watching:
+    return Watching(core.watch, settings.metrics_token, tuple(core.kinds.forms), settings.down_after_ms, tls_ends_at)
 
 
 def _nobody() -> None:
     """Workers in another process are told by the database."""
-
-
-def _new_correlation_id() -> str:
-    return secrets.token_hex(16)
-
-
-def _is_correlation_id(text: str) -> bool:
-    """Whether a caller's own id can go into logs and tables as it stands."""
-    return _CORRELATION_ID.fullmatch(text) is not None

@@ -8,17 +8,20 @@ Rules:
 3. `rotate_by` is a schedule of ours: a key that is due is told of, and goes on.
 4. The last use is kept to the hour: a look-up must not cost a write. Where it cannot be kept, the key is good all
    the same.
+5. A secret that requests are signed by is made here, shown once and stored sealed; a successor has one of its own, and
+   is tied to the same certificate.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from pydantic_core import to_json
 
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
-from server.auth.tokens import hash_secret, new_token
+from server.auth.terms import DAY_MS, HOUR_MS, LIST, KeyRow, NewKey, Terms
+from server.auth.tokens import hash_secret, new_signing_secret, new_token
 from server.ports.principal import PERMISSIONS
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
@@ -27,21 +30,22 @@ from sync.clock import decode_instant, encode_instant
 
 T = TypeVar("T")
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+__all__ = ("DAY_MS", "HOUR_MS", "KeyRow", "Keys", "NewKey", "Terms")
 
 _INSERT = Statement(
     """INSERT INTO keys
-       (tenant_id, key_id, device_id, name, secret_hash, permissions, created_at, rotate_by, expires_at)
-       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :now, :rotate_by, :expires_at)"""
+       (tenant_id, key_id, device_id, name, secret_hash, permissions, signing, certificate, created_at, rotate_by,
+        expires_at)
+       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :signing, :certificate, :now,
+        :rotate_by, :expires_at)"""
 )
 _DEVICE = Statement(
     "SELECT 1 FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"
 )
 _GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _ONE = Statement(
-    f"""SELECT device_id, name, permissions, created_at, rotate_by FROM keys WHERE tenant_id = :tenant_id
-       AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
+    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate
+       FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
 )
 _SUCCEED = Statement(
     """UPDATE keys SET successor = :successor, expires_at = CASE WHEN expires_at < :expires_at THEN expires_at
@@ -58,62 +62,24 @@ _USED = Statement(
     """UPDATE keys SET last_used_at = :now WHERE tenant_id = :tenant_id AND key_id = :key_id
        AND (last_used_at IS NULL OR last_used_at < :now)"""
 )
-_LISTED = ("key_id", "device_id", "name", "permissions", "created_at", "rotate_by", "expires_at", "last_used_at",
-           "successor", "revoked_at")  # fmt: skip
-_LIST = Statement(
-    f"SELECT {', '.join(_LISTED)} FROM keys WHERE tenant_id = :tenant_id ORDER BY created_at, key_id"  # noqa: S608
-)
-
-
-class NewKey(NamedTuple):
-    """A key just made. The token is shown once and stored nowhere."""
-
-    key_id: str
-    token: str
-    device_id: str
-    expires_at: str | None
-
-
-class Terms(NamedTuple):
-    """What a key is narrowed to (None: nothing), how many days it is good, and after how many it is due."""
-
-    permissions: Sequence[str] | None = None
-    expires_days: int | None = None
-    rotate_days: int | None = None
-
-
-class KeyRow(NamedTuple):
-    """A key as it is listed."""
-
-    key_id: str
-    device_id: str
-    name: str
-    permissions: str | None
-    created_at: str
-    rotate_by: str | None
-    expires_at: str | None
-    last_used_at: str | None
-    successor: str | None
-    revoked_at: str | None
-
-    def state(self, now_ms: int) -> str:
-        """One word: revoked, expired, leaving (its successor is there), due, good."""
-        if self.revoked_at is not None:
-            return "revoked"
-        if self.expires_at is not None and decode_instant(self.expires_at) <= now_ms:
-            return "expired"
-        if self.successor is not None:
-            return "leaving"
-        ends = [decode_instant(at) for at in (self.rotate_by,) if at is not None]
-        return "due" if any(end <= now_ms for end in ends) else "good"
 
 
 class Keys:
     """Makes, replaces and lists keys."""
 
-    def __init__(self, database: Database, writer: Writer, new_id: Callable[[], str], clock: Callable[[], int]) -> None:
-        """`new_id` gives uuids of version 7, `clock` milliseconds."""
-        self._database, self._writer, self._new_id, self._clock = database, writer, new_id, clock
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        new_id: Callable[[], str],
+        clock: Callable[[], int],
+        seal: Callable[[str, str, str], str] | None = None,
+    ) -> None:
+        """`new_id` gives uuids of version 7, `clock` milliseconds; `seal` takes tenant, key and secret.
+
+        Without it no key signs.
+        """
+        self._database, self._writer, self._new_id, self._clock, self._seal = database, writer, new_id, clock, seal
 
     async def issue(self, tenant_id: str, device_id: str, name: str, terms: Terms, actor: Actor) -> NewKey:
         """A further key for a device. Raises AccessError (no_such_device, unknown_permission)."""
@@ -135,6 +101,7 @@ class Keys:
             raise AccessError("unknown_permission", f"A key may be given {', '.join(PERMISSIONS)}.", status=422)
         token = new_token(tenant_id, self._new_id())
         expires_at = _after(writing.now_ms, terms.expires_days)
+        signing, sealed = self._new_signing(tenant_id, token.key_id) if terms.signed else (None, None)
         row = {
             "tenant_id": tenant_id,
             "key_id": token.key_id,
@@ -142,13 +109,15 @@ class Keys:
             "name": name,
             "secret_hash": hash_secret(token.secret),
             "permissions": None if terms.permissions is None else to_json(sorted(terms.permissions)).decode(),
+            "signing": sealed,
+            "certificate": terms.certificate,
             "now": writing.now,
             "rotate_by": _after(writing.now_ms, terms.rotate_days),
             "expires_at": expires_at,
         }
         await writing.tx.execute(_INSERT, row)
         await note(writing, tenant_id, Entry("key.add", actor, "key", token.key_id))
-        return NewKey(token.key_id, token.text(), device_id, expires_at)
+        return NewKey(token.key_id, token.text(), device_id, expires_at, signing)
 
     async def rotate(self, tenant_id: str, key_id: str, overlap_ms: int, actor: Actor) -> NewKey:
         """Make a key's successor, on the same terms; the old one goes on for the overlap. Raises AccessError."""
@@ -159,8 +128,9 @@ class Keys:
             rows = await writing.tx.fetch(_ONE, {**at, "now": writing.now})
             if not rows:
                 raise _no_such_key()
-            device_id, name, permissions, created_at, rotate_by = rows[0]
-            made = await self.add(writing, tenant_id, device_id, name, Terms(), actor)
+            device_id, name, permissions, created_at, rotate_by, signed, certificate = rows[0]
+            same = Terms(signed=bool(signed), certificate=certificate)
+            made = await self.add(writing, tenant_id, device_id, name, same, actor)
             terms = {"permissions": permissions, "rotate_by": _again(created_at, rotate_by, writing.now_ms)}
             await writing.tx.execute(_KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, **terms})
             until = encode_instant(writing.now_ms + overlap_ms)
@@ -186,7 +156,7 @@ class Keys:
         """All keys of a tenant, those that are gone too."""
 
         async def work(tx: Tx) -> list[KeyRow]:
-            return [KeyRow(*row) for row in await tx.fetch(_LIST, (tenant_id,))]
+            return [KeyRow.of(row) for row in await tx.fetch(LIST, (tenant_id,))]
 
         return await self._database.read(work)
 
@@ -202,6 +172,13 @@ class Keys:
 
         with suppress(DatabaseError):
             await self._writer.submit(Job([], job))
+
+    def _new_signing(self, tenant_id: str, key_id: str) -> tuple[str, str]:
+        """A secret and how it is stored."""
+        if self._seal is None:
+            raise AccessError("no_signing", "No key signs here.", status=422)
+        secret = new_signing_secret()
+        return secret, self._seal(tenant_id, key_id, secret)
 
     async def _submit(self, tenant_id: str, job: Callable[[Writing], Awaitable[T]]) -> T:
         try:

@@ -6,6 +6,7 @@
   make it, so that an answer that was lost can be given again.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -33,6 +34,11 @@ class Token(NamedTuple):
 def new_token(tenant_id: str, key_id: str) -> Token:
     """A key with a fresh secret."""
     return Token(tenant_id, key_id, secrets.token_hex(32))
+
+
+def new_signing_secret() -> str:
+    """What a program signs its requests by: the form of Standard Webhooks' secrets, 256 random bits."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def parse_token(text: str) -> Token | None:

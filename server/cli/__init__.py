@@ -10,6 +10,7 @@ from server.cli import (
     holes,
     inbox,
     kept,
+    keys,
     people,
     secrets,
     serving,
@@ -25,6 +26,7 @@ main.add_typer(tenants.app, name="tenant")
 main.add_typer(devices.app, name="device")
 main.add_typer(people.app, name="person")
 main.command("setup")(people.setup)
+main.add_typer(keys.app, name="key")
 main.add_typer(accounts.app, name="provider")
 main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from server.audit import OPERATOR, Entry, note
 from server.credentials.keyring import KEY_BYTES, KeyFile, Ring
 from server.credentials.tokens import SEALED_FOR
-from server.credentials.vault import CURSORS, Row, SealedError, Vault, derive
+from server.credentials.vault import API_KEY, CURSORS, Row, SealedError, Vault, derive
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -37,17 +37,19 @@ class _Kind(NamedTuple):
     first: str
 
 
-def _kind(table: str, key: str, provider: str, first: str) -> _Kind:
-    find = f"""SELECT {key}, {provider}, sealed FROM {table} WHERE tenant_id = :tenant_id AND {key} > :after
-       AND sealed <> '' AND sealed NOT LIKE :current ORDER BY {key} LIMIT :most"""  # noqa: S608  # names of ours
-    write = f"UPDATE {table} SET sealed = :new WHERE tenant_id = :tenant_id AND {key} = :key AND sealed = :old"  # noqa: S608
+def _kind(table: str, key: str, provider: str, first: str, sealed: str = "sealed") -> _Kind:
+    find = f"""SELECT {key}, {provider}, {sealed} FROM {table} WHERE tenant_id = :tenant_id AND {key} > :after
+       AND {sealed} <> '' AND {sealed} NOT LIKE :current ORDER BY {key} LIMIT :most"""  # noqa: S608  # names of ours
+    where = f"WHERE tenant_id = :tenant_id AND {key} = :key AND {sealed} = :old"
+    write = f"UPDATE {table} SET {sealed} = :new {where}"  # noqa: S608
     return _Kind(table, Statement(find), Statement(write), first)
 
 
 _ENDPOINTS = _kind("endpoints", "endpoint_id", "provider", _NIL)
 _TOKENS = _kind("tokens", "endpoint_id", f"'{SEALED_FOR}'", _NIL)
 _CONSENTS = _kind("consents", "state_hash", "'consent'", "")
-KINDS = (_ENDPOINTS, _TOKENS, _CONSENTS)
+_API_KEYS = _kind("keys", "key_id", f"'{API_KEY}'", _NIL, "signing")
+KINDS = (_ENDPOINTS, _TOKENS, _CONSENTS, _API_KEYS)
 
 
 class Resealed(NamedTuple):

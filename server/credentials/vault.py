@@ -32,6 +32,8 @@ CURSORS = "cursors"
 """The purpose of the keys that authenticate cursors."""
 REFRESH = "refresh tokens"
 """The purpose of the keys that refresh tokens are made with."""
+API_KEY = "api key"
+"""What stands in a provider's place for the secrets that API keys sign by."""
 
 
 class SealedError(Exception):

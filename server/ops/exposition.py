@@ -12,6 +12,7 @@ from server.ops.accounts import MOST_COUNTED, Account
 from server.ops.endings import Ending
 from server.ops.figures import Figures
 from server.ops.integrations import WORST_FIRST, age_s, status_of
+from server.ops.keys import KeyEnding
 from sync.clock import decode_instant
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -63,6 +64,7 @@ def _families(figures: Figures, down_after_ms: int) -> list[Metric]:
         *_accounts(figures.accounts, figures.at_ms),
         *_contacts(figures.accounts),
         _endings(figures.endings),
+        _keys(figures.keys),
         _statuses(figures.accounts, figures.at_ms, down_after_ms),
     ]
 
@@ -118,6 +120,14 @@ def _endings(endings: Sequence[Ending]) -> Metric:
     family = GaugeMetricFamily("rientro_secret_ends_timestamp_seconds", text, labels=(*_ACCOUNT, "secret", "what"))
     for one in endings:
         family.add_metric([one.provider, one.endpoint_id, one.secret, one.what], decode_instant(one.at) / 1000)
+    return family
+
+
+def _keys(keys: Sequence[KeyEnding]) -> Metric:
+    text = "When an API key ends, within 30 days or already: expires; rotate: it is due for its successor."
+    family = GaugeMetricFamily("rientro_key_ends_timestamp_seconds", text, labels=("key", "what"))
+    for one in keys:
+        family.add_metric([one.key_id, one.what], decode_instant(one.at) / 1000)
     return family
 
 

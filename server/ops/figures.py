@@ -15,6 +15,7 @@ import anyio
 
 from server.ops.accounts import Account, all_accounts
 from server.ops.endings import SOON_MS, Ending, all_endings
+from server.ops.keys import TOLD_MS, KeyEnding, all_key_endings
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
 from sync.clock import encode_instant
@@ -44,6 +45,7 @@ class Figures(NamedTuple):
     disk_free_bytes: int | None
     endings: Sequence[Ending] = ()
     conflicts_open: int | None = None
+    keys: Sequence[KeyEnding] = ()
 
 
 @dataclass
@@ -67,18 +69,19 @@ class Watch:
     async def _read(self) -> Figures:
         at_ms, free = self.clock(), _free_bytes(self.folder)
         try:
-            look = partial(_look, encode_instant(at_ms + SOON_MS))
-            accounts, left_out, backed_up_at, endings, conflicts = await self.database.read(look)
+            accounts, left_out, backed_up_at, endings, conflicts, keys = await self.database.read(partial(_look, at_ms))
         except DatabaseError:
             return Figures(at_ms, False, [], 0, None, free)  # noqa: FBT003  # a field
-        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings, conflicts)  # noqa: FBT003
+        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings, conflicts, keys)  # noqa: FBT003
 
 
-async def _look(until: str, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending], int]:
+async def _look(at_ms: int, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending], int, list[KeyEnding]]:
+    until, now, told = map(encode_instant, (at_ms + SOON_MS, at_ms, at_ms - TOLD_MS))
     accounts, left_out = await all_accounts(tx)
     ((backed_up_at,),) = await tx.fetch(_BACKED_UP)
     ((conflicts,),) = await tx.fetch(_CONFLICTS)
-    return accounts, left_out, backed_up_at, await all_endings(tx, until), conflicts
+    keys = await all_key_endings(tx, until=until, now=now, told=told)
+    return accounts, left_out, backed_up_at, await all_endings(tx, until), conflicts, keys
 
 
 def _free_bytes(folder: Path) -> int | None:

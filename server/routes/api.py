@@ -10,6 +10,7 @@ from server.routes.access import access_operations
 from server.routes.audit import audit_operation
 from server.routes.customers import customer_operations
 from server.routes.kept import kept_operations
+from server.routes.keys import key_operations
 from server.routes.oauth import callback_operation
 from server.routes.openapi import Operation, document
 from server.routes.passkeys import passkey_operations
@@ -86,6 +87,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *kept_operations(),
         audit_operation(),
         *customer_operations(),
+        *key_operations(),
         webhook_operation(),
         callback_operation(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

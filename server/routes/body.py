@@ -1,9 +1,13 @@
-"""Reading a request's body within bounds, inflating gzip within the same bounds: a small bomb does not grow."""
+"""Reading a request's body within bounds, inflating gzip within the same bounds: a small bomb does not grow.
+
+It is read once: a signed request was read before its route asks for it.
+"""
 
 import zlib
 
 from starlette.requests import Request
 
+from server.routes.raw import read_raw
 from server.routes.state import State
 from sync.errors import MalformedError, TooLargeError, UnsupportedError
 
@@ -22,14 +26,7 @@ async def read_body(request: Request[State], limit: int) -> bytes:
 
     Raises TooLargeError naming the limit, MalformedError for broken gzip, UnsupportedEncodingError.
     """
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise TooLargeError(f"at most {limit} bytes a request", limit_bytes=limit)
-        parts.append(part)
-    body = b"".join(parts)
+    body = await read_raw(request, limit)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "gzip":
         return _inflate(body, limit)

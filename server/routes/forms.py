@@ -7,14 +7,12 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.audit import Actor
 from server.auth.entrance import Place, Proven
 from server.auth.errors import AccessError
 from server.ports import Principal
-from server.routes.access import NOT_STORED, Form, actor_of
+from server.routes.access import NOT_STORED, Form
 from server.routes.cookies import check_meant
-from server.routes.owners import OwnerOnlyError
-from server.routes.state import State, admitted, bearer_of, signed_in
+from server.routes.state import State, admitted, bearer_of, prove_it, signed_in
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -43,16 +41,10 @@ async def place_of(request: Request[State], form: EnteringForm) -> Place:
         check_meant(request)
     if "authorization" not in request.headers:
         return Place(form.device_name, named=form.device_id)
-    principal = admitted(await request.state["services"].access.guard.now(bearer_of(request)))
+    known = await request.state["services"].access.guard.now(bearer_of(request))
+    principal = admitted(known)
+    await prove_it(request, known)
     return Place(form.device_name, Proven(principal.tenant_id, principal.device_id), form.device_id)
-
-
-async def owner(request: Request[State]) -> Principal:
-    """An owner who asks. Raises UnauthenticatedError, NotPermittedError, OwnerOnlyError."""
-    principal = await signed_in(request, "manage")
-    if principal.role != "owner":
-        raise OwnerOnlyError
-    return principal
 
 
 async def person(request: Request[State]) -> tuple[Principal, str]:
@@ -61,13 +53,6 @@ async def person(request: Request[State]) -> tuple[Principal, str]:
     if principal.person_id is None:
         raise AccessError("nobody_signed_in", "Nobody is signed in here: sign in first.", status=409)
     return principal, principal.person_id
-
-
-def actor_for(request: Request[State], who: Principal) -> Actor:
-    """Somebody who is signed in, as the audit writes it."""
-    if who.person_id is not None:
-        return actor_of(request, "person", who.person_id)
-    return actor_of(request, "device", who.device_id)
 
 
 def answer(value: Any) -> Response:

@@ -26,4 +26,5 @@ async def ready(request: Request[State]) -> Response:
         await request.state["services"].database.read(work)
     except DatabaseError:
         return problem(503, "database_unreachable", "The database does not answer.", headers={"Retry-After": "1"})
-    return JSONResponse({"status": "ready"})
+    ends_at = request.state["services"].watching.tls_ends_at
+    return JSONResponse({"status": "ready"} if ends_at is None else {"status": "ready", "certificate_ends_at": ends_at})

@@ -84,7 +84,8 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
-    errors = sorted({*operation.errors, *(() if operation.public else (401,))})
+    limited = () if operation.path.startswith("/health/") else (429,)
+    errors = sorted({*operation.errors, *limited, *(() if operation.public else (401,))})
     problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     answer: dict[str, Any] = {"description": "Done."}
     if operation.response is not None:

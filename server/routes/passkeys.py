@@ -19,7 +19,6 @@ from server.routes.forms import (
     TEXT,
     EnteringForm,
     Name,
-    actor_for,
     answer,
     object_schema,
     person,
@@ -27,6 +26,7 @@ from server.routes.forms import (
     status_schema,
 )
 from server.routes.openapi import Operation
+from server.routes.owners import acting
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State
 
@@ -65,7 +65,7 @@ async def register(request: Request[State]) -> Response:
     """Keep a passkey."""
     owner, principal = await _owner(request)
     form = await read_form(request, RegisterForm)
-    passkeys, actor = request.state["services"].access.passkeys, actor_for(request, principal)
+    passkeys, actor = request.state["services"].access.passkeys, acting(request, principal)
     made = await passkeys.register(owner, form.name, form.credential, _origin(request), actor)
     return answer({"credential_id": made})
 
@@ -81,7 +81,7 @@ async def remove(request: Request[State]) -> Response:
     """Let in by a passkey no more."""
     owner, principal = await _owner(request)
     credential_id = parse_parameters(request, (_ID,))["credential_id"]
-    await request.state["services"].access.passkeys.remove(owner, credential_id, actor_for(request, principal))
+    await request.state["services"].access.passkeys.remove(owner, credential_id, acting(request, principal))
     return answer({"status": "removed"})
 
 

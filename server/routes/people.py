@@ -21,13 +21,12 @@ from server.routes.forms import (
     Name,
     Short,
     absolute,
-    actor_for,
     answer,
     object_schema,
-    owner,
     status_schema,
 )
 from server.routes.openapi import Operation
+from server.routes.owners import acting, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State, signed_in
 from sync.wire import UUID
@@ -71,26 +70,26 @@ class ChangeForm(Form):
 
 async def list_people(request: Request[State]) -> Response:
     """Everybody of the merchant."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     people = await request.state["services"].access.people.list(principal.tenant_id)
     return answer({"people": [one._asdict() for one in people]})
 
 
 async def add_person(request: Request[State]) -> Response:
     """Add somebody, and have a link for them."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     form = await read_form(request, NewPersonForm)
-    access, actor = request.state["services"].access, actor_for(request, principal)
+    access, actor = request.state["services"].access, acting(request, principal)
     person_id = await access.people.add(principal.tenant_id, NewPerson(**form.model_dump()), actor)
     return await _invited(request, principal, person_id)
 
 
 async def change_person(request: Request[State]) -> Response:
     """Change somebody, let them in no more, or again."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     person_id = parse_parameters(request, (_PERSON_ID,))["person_id"]
     form = await read_form(request, ChangeForm)
-    people, actor = request.state["services"].access.people, actor_for(request, principal)
+    people, actor = request.state["services"].access.people, acting(request, principal)
     changed = form.model_dump(exclude={"disabled"})
     if any(value is not None for value in changed.values()):
         await people.change(principal.tenant_id, person_id, Change(**changed), actor)
@@ -104,7 +103,7 @@ async def change_person(request: Request[State]) -> Response:
 
 async def invite(request: Request[State]) -> Response:
     """Have a link for somebody: to come in by, or to set a password anew."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     return await _invited(request, principal, parse_parameters(request, (_PERSON_ID,))["person_id"])
 
 
@@ -121,23 +120,23 @@ async def end_session(request: Request[State]) -> Response:
     if session_id not in {one.session_id for one in await _sessions(request, principal, person_id)}:
         raise AccessError("no_such_session", "There is no such session, or it ended before.", status=404)
     sessions = request.state["services"].access.sessions
-    await sessions.end(principal.tenant_id, session_id, "ended", actor_for(request, principal))
+    await sessions.end(principal.tenant_id, session_id, "ended", acting(request, principal))
     return answer({"status": "ended"})
 
 
 async def list_devices(request: Request[State]) -> Response:
     """All devices of the merchant."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     devices = await request.state["services"].access.admin.devices(principal.tenant_id)
     return answer({"devices": [one._asdict() for one in devices]})
 
 
 async def revoke_device(request: Request[State]) -> Response:
     """Let a device in no more."""
-    principal = await owner(request)
+    principal = await owner_of(request)
     device_id = parse_parameters(request, (_DEVICE_ID,))["device_id"]
     admin = request.state["services"].access.admin
-    await admin.revoke_device(principal.tenant_id, device_id, actor_for(request, principal))
+    await admin.revoke_device(principal.tenant_id, device_id, acting(request, principal))
     return answer({"status": "revoked"})
 
 
@@ -173,7 +172,7 @@ def people_operations() -> tuple[Operation, ...]:
 
 
 async def _invited(request: Request[State], principal: Principal, person_id: str) -> Response:
-    invites, actor = request.state["services"].access.invites, actor_for(request, principal)
+    invites, actor = request.state["services"].access.invites, acting(request, principal)
     made = await invites.make(principal.tenant_id, person_id, actor)
     return answer(made._replace(link=absolute(request, made.link))._asdict())
 
@@ -182,7 +181,7 @@ async def _about_person(request: Request[State], *more: Parameter) -> tuple[Prin
     """Who asks and about whom: an owner about anybody, a person about themselves."""
     principal = await signed_in(request, "manage")
     person_id: str = parse_parameters(request, (_PERSON_ID, *more))["person_id"]
-    return (principal if person_id == principal.person_id else await owner(request)), person_id
+    return (principal if person_id == principal.person_id else await owner_of(request)), person_id
 
 
 async def _sessions(request: Request[State], principal: Principal, person_id: str) -> list[OpenSession]:

@@ -11,7 +11,7 @@ import structlog
 from asgi_correlation_id import correlation_id
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from server.auth.errors import AccessError
@@ -85,6 +85,11 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, code, str(error.detail), headers=error.headers)
 
 
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Whoever asked went away in the middle of it, or was cut off: nobody reads this."""
+    return problem(400, "disconnected", "The request was not sent to its end.")
+
+
 async def on_unexpected(_request: Request, error: Exception) -> Response:
     """A defect of ours; the log has it, the answer does not."""
     log.error("unexpected_error", kind=type(error).__name__, exc_info=error, alarm=True)
@@ -100,5 +105,6 @@ HANDLERS: Mapping[Any, Any] = {
     UnknownTenantError: on_tenant_gone,
     DatabaseError: on_database_error,
     HTTPException: on_http_exception,
+    ClientDisconnect: on_disconnect,
     Exception: on_unexpected,
 }

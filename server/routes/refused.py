@@ -10,6 +10,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
+from server import meters
 from server.audit import coarse
 
 TENANT = "rientro.tenant"
@@ -21,7 +22,11 @@ _NAMED = re.compile(r"rnt_([0-9a-f]{32})_")
 def refused(request: Request[Any], reason: str) -> None:
     """Count a refusal; `reason` is one of our codes."""
     origin = None if request.client is None else coarse(request.client.host)
-    request.state["services"].refusals.refuse(reason, request.scope.get(TENANT) or _tenant(request), origin)
+    services = request.scope["state"].get("services")
+    if services is None:  # a relay, which tells its metrics and nothing else
+        meters.REFUSALS.labels(reason).inc()
+    else:
+        services.refusals.refuse(reason, request.scope.get(TENANT) or _tenant(request), origin)
 
 
 def _tenant(request: Request[Any]) -> str | None:

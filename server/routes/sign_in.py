@@ -18,7 +18,6 @@ from server.routes.forms import (
     Password,
     Short,
     absolute,
-    actor_for,
     answer,
     object_schema,
     person,
@@ -26,6 +25,7 @@ from server.routes.forms import (
     status_schema,
 )
 from server.routes.openapi import Operation
+from server.routes.owners import acting
 from server.routes.refused import TENANT
 from server.routes.state import State, bearer_of, signed_in
 
@@ -101,7 +101,7 @@ async def change_password(request: Request[State]) -> Response:
     access = request.state["services"].access
     told = access.signer.read(bearer_of(request))
     at = (principal.tenant_id, person_id, None if told is None else told.session_id)
-    await access.sign_in.change_password(at, form.old, form.new, actor_for(request, principal))
+    await access.sign_in.change_password(at, form.old, form.new, acting(request, principal))
     return answer({"status": "changed"})
 
 
@@ -119,7 +119,7 @@ async def make_code(request: Request[State]) -> Response:
     principal = await signed_in(request, "manage")
     form = await read_form(request, PairingForm)
     wanted = Wanted(form.role, form.shop, form.device_name, form.person == "me")
-    code = await request.state["services"].access.pairing.make(principal, wanted, actor_for(request, principal))
+    code = await request.state["services"].access.pairing.make(principal, wanted, acting(request, principal))
     return answer(code._replace(link=absolute(request, code.link))._asdict())
 
 

@@ -21,6 +21,7 @@ from server.auth.passkeys import Passkeys
 from server.auth.people import People
 from server.auth.sessions import Sessions
 from server.auth.sign_in import SignIn
+from server.auth.signed import SignedRequests
 from server.auth.signer import Signer
 from server.engine.exchange import Exchange
 from server.engine.kept import Kept
@@ -32,6 +33,7 @@ from server.ports import NotPermittedError, Permission, Principal
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
+from server.routes.proof import prove
 from server.routes.refused import TENANT
 from server.storage.database import Database
 from sync.protocol import Registry
@@ -39,12 +41,16 @@ from sync.protocol import Registry
 
 @dataclass(frozen=True)
 class Watching:
-    """What watches the installation, who may see it, and how it judges."""
+    """What watches the installation, who may see it, and how it judges.
+
+    `tls_ends_at`: when the certificate ends that we serve with.
+    """
 
     watch: Watch
     token: SecretStr | None
     providers: tuple[str, ...]
     down_after_ms: int
+    tls_ends_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Access:
     directory: Directory
     public_url: str | None
     clock: Callable[[], int]
+    requests: SignedRequests
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,13 @@ class State(TypedDict):
 async def signed_in(request: Request[State], permission: Permission, revision: int | None = None) -> Principal:
     """Who is asking, as it is stored now, or as of a revision of the tenant; a key must have the permission.
 
-    Raises UnauthenticatedError, NotPermittedError.
+    Raises UnauthenticatedError, NotPermittedError, AccessError.
     """
     guard, bearer = request.state["services"].access.guard, bearer_of(request)
     known = await (guard.now(bearer) if revision is None else guard.as_of(bearer, revision))
     principal = admitted(known)
     request.scope[TENANT] = principal.tenant_id
+    await prove_it(request, known)
     if not principal.may(permission):
         raise NotPermittedError(permission)
     return principal
@@ -121,6 +129,13 @@ def admitted(known: Known | None) -> Principal:
     if known is None:
         raise UnauthenticatedError
     return known.principal
+
+
+async def prove_it(request: Request[State], known: Known | None) -> None:
+    """Look at the certificate and the signature that a key asks for, once a request. Raises AccessError."""
+    services = request.state["services"]
+    if known is not None:
+        await prove(request, known, services.access.requests, services.access.clock())
 
 
 def current_correlation_id() -> str:

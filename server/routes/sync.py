@@ -13,7 +13,7 @@ from server.routes.body import read_body
 from server.routes.problem import UnauthenticatedError
 from server.routes.refused import TENANT
 from server.routes.schema import describe_collections
-from server.routes.state import State, admitted, bearer_of, current_correlation_id, signed_in
+from server.routes.state import State, admitted, bearer_of, current_correlation_id, prove_it, signed_in
 from server.storage.database import DatabaseError
 from sync.protocol import MAX_BODY_BYTES
 
@@ -29,6 +29,7 @@ async def sync(request: Request[State]) -> Response:
     services, bearer = request.state["services"], bearer_of(request)
     known = await services.access.guard.remembered(bearer)
     admitted(known)
+    await prove_it(request, known)
     body = await read_body(request, MAX_BODY_BYTES)
     while True:
         try:

@@ -12,8 +12,8 @@ from server.ports import WebhookRefusedError
 from server.routes.openapi import Operation
 from server.routes.parameters import Parameter
 from server.routes.problem import problem
+from server.routes.raw import read_raw
 from server.routes.state import State, current_correlation_id
-from sync.errors import TooLargeError
 
 _ANSWER = {
     "type": "object",
@@ -30,7 +30,7 @@ _ANSWER = {
 
 async def webhook(request: Request[State]) -> Response:
     """Take one webhook in. It is acknowledged once it is stored; what becomes of it is seen in the inbox."""
-    body = await _read_raw(request)
+    body = await read_raw(request, MAX_BODY_BYTES)
     headers = {name.lower(): value for name, value in request.headers.items()}
     provider, address = request.path_params["provider"], request.path_params["address"]
     try:
@@ -65,15 +65,3 @@ def webhook_operation() -> Operation:
 
 def _receiver(request: Request[State]) -> Receiver:
     return request.state["services"].receiver
-
-
-async def _read_raw(request: Request[State]) -> bytes:
-    """The body as it came. Raises TooLargeError."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TooLargeError(f"at most {MAX_BODY_BYTES} bytes a webhook", limit_bytes=MAX_BODY_BYTES)
-        parts.append(part)
-    return b"".join(parts)

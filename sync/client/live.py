@@ -13,7 +13,7 @@ import httpx
 from sync.client.backoff import Backoff
 from sync.client.options import Options
 from sync.client.runtime import Runtime
-from sync.client.transport import BROKEN, Transport
+from sync.client.transport import BROKEN, Transport, retry_after_s
 
 
 class LiveEvent(NamedTuple):
@@ -72,20 +72,23 @@ class Live:
     async def listen(self) -> None:
         """Listen for ever, connecting again after every loss."""
         while True:
+            asked_s = None
             with suppress(*BROKEN):  # the loop's own requests tell how the network is
-                await self._connection()
-            await self._runtime.sleep(self._backoff.next_s(None))
+                asked_s = await self._connection()
+            await self._runtime.sleep(self._backoff.next_s(asked_s))
 
-    async def _connection(self) -> None:
+    async def _connection(self) -> float | None:
+        """Listen until it ends; the seconds that a server which refuses asks to wait."""
         headers = {**self._transport.headers(), "Accept": "text/event-stream"}
         url = self._transport.live_url()
         async with self._http.stream("GET", url, headers=headers, timeout=self._timeout) as response:
             if response.status_code != httpx.codes.OK:
-                return
+                return retry_after_s(response, self._runtime.clock_ms)
             async with aclosing(parse_events(response.aiter_lines())) as events:
                 async for event in events:
                     self._backoff.reset()
                     self._hear(event)
+        return None
 
     def _hear(self, event: LiveEvent) -> None:
         head = head_of(event)

@@ -96,7 +96,7 @@ def refusal(response: httpx.Response, clock_ms: Callable[[], int]) -> ClientErro
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
         return BatchTooLargeError(said, reason=code)
     if status in _LATER:
-        return UnavailableError(said, reason=code, retry_after_s=_retry_after_s(response, clock_ms))
+        return UnavailableError(said, reason=code, retry_after_s=retry_after_s(response, clock_ms))
     if code is None or status < httpx.codes.BAD_REQUEST or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return UnexpectedAnswerError(f"the answer has status {status} and is not this server's", reason=code)
     if status == httpx.codes.CONFLICT:
@@ -113,7 +113,7 @@ def _numbering(problem: Problem, code: str, said: str) -> ClientError:
     return kind(said, reason=code, verdicts=problem.get("verdicts", ()), last_mutation_id=last)
 
 
-def _retry_after_s(response: httpx.Response, clock_ms: Callable[[], int]) -> float | None:
+def retry_after_s(response: httpx.Response, clock_ms: Callable[[], int]) -> float | None:
     """Seconds to wait as `Retry-After` says it: a number, or a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():

@@ -13,6 +13,7 @@ from server.auth.keys import Keys
 from server.auth.passwords import Passwords
 from server.auth.people import NewPerson, People
 from server.auth.sessions import Issued, Sessions
+from server.auth.signed import SignedRequests
 from server.auth.signer import Signer
 from server.credentials.vault import Vault
 from server.routes.state import Access
@@ -38,6 +39,7 @@ class Desk:
     sessions: Sessions
     guard: Guard
     people: People
+    requests: SignedRequests
 
     async def sign_in(self, device_id: str, person_id: str | None = None) -> Issued:
         """A session on a device."""
@@ -85,6 +87,7 @@ def desk_of(shop: Shop, master: bytes = b"m" * 32) -> Desk:
         keys=access.keys,
         sessions=access.sessions,
         guard=access.guard,
+        requests=access.requests,
         people=access.people,
     )
 

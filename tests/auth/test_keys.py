@@ -89,3 +89,39 @@ async def test_a_key_opens_no_other_merchants_door(desk: Desk) -> None:
     till = await shop.admin.add_device(shop.tenant_id, "Cassa 1", "terminal", "centro")
     other = await shop.admin.add_tenant("Un altro")
     assert not await desk.is_let_in(till.token.replace(shop.tenant_id.replace("-", ""), other.replace("-", "")))
+
+
+async def test_a_successor_signs_by_a_secret_of_its_own_and_shows_the_same_certificate(desk: Desk) -> None:
+    """On the same terms; secrets are shown once and stored sealed."""
+    tenant_id, device_id = desk.shop.tenant_id, await device(desk)
+    old = await desk.keys.issue(tenant_id, device_id, "Gestionale", Terms(signed=True, certificate="a" * 64), NOBODY)
+    new = await desk.keys.rotate(tenant_id, old.key_id, DAY_MS, NOBODY)
+    assert None not in {old.signing_secret, new.signing_secret}
+    assert old.signing_secret != new.signing_secret
+    listed = await desk.keys.list(tenant_id)
+    assert [(key.signed, key.certificate) for key in listed if key.name == "Gestionale"] == [(True, "a" * 64)] * 2
+    known = [await desk.guard.now(one.token) for one in (old, new)]
+    assert all(one and one.signing and one.signing.startswith("v2.") for one in known)
+
+
+async def test_what_is_pressing_is_told_of(desk: Desk) -> None:
+    """Due, soon to expire, or leaving and still used; not what is good, gone, or left alone."""
+    tenant_id, device_id = desk.shop.tenant_id, await device(desk)
+    made = {
+        name: await desk.keys.issue(tenant_id, device_id, name, terms, NOBODY)
+        for name, terms in {
+            "good": Terms(expires_days=90, rotate_days=90),
+            "due": Terms(rotate_days=20),
+            "ends": Terms(expires_days=30),
+            "ended": Terms(expires_days=20),
+            "used": Terms(),
+            "left": Terms(),
+        }.items()
+    }
+    desk.shop.clock.ms += 20 * DAY_MS
+    for name in ("used", "left"):
+        await desk.keys.rotate(tenant_id, made[name].key_id, 7 * DAY_MS, NOBODY)
+    await desk.is_let_in(made["used"].token)
+    listed = {key.key_id: key for key in await desk.keys.list(tenant_id)}
+    pressing = {name for name, one in made.items() if listed[one.key_id].is_pressing(desk.shop.clock.ms)}
+    assert pressing == {"due", "ends", "used"}

@@ -32,7 +32,7 @@ def test_a_head_is_read_and_anything_else_is_none() -> None:
 
 
 async def test_only_a_new_head_wakes_and_a_lost_stream_comes_back() -> None:
-    """Three connections: one refused, one cut, one that goes on."""
+    """Three connections: one refused until later, one cut, one that goes on."""
     connections: list[httpx.Request] = []
     heads: list[list[str]] = [["old", "old"], ["new", "old"]]
     done = anyio.Event()
@@ -47,9 +47,13 @@ async def test_only_a_new_head_wakes_and_a_lost_stream_comes_back() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         connections.append(request)
-        return httpx.Response(200, content=stream(heads.pop(0))) if len(connections) > 1 else httpx.Response(503)
+        return httpx.Response(200, content=stream(heads.pop(0))) if len(connections) > 1 else refused
 
-    async def at_once(_seconds: float) -> None:
+    refused = httpx.Response(429, headers={"Retry-After": "9"})
+    waited: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        waited.append(seconds)
         await anyio.lowlevel.checkpoint()
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
@@ -62,6 +66,7 @@ async def test_only_a_new_head_wakes_and_a_lost_stream_comes_back() -> None:
         await done.wait()
         tasks.cancel_scope.cancel()
     assert woken == ["news"]
+    assert [seconds >= 9 for seconds in waited] == [True, False]
     assert {str(request.url) for request in connections} == {"http://server/v1/live"}
     assert (len(connections), connections[0].headers["authorization"]) == (3, "Bearer token")
 

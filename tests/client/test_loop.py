@@ -32,8 +32,9 @@ async def test_a_servers_retry_after_is_honoured(world: World) -> None:
     later = datetime.fromtimestamp(START_MS / 1000 + 7 + 90, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     for value in ("7", later, "999999", "soon", ""):
         till.line.script.append(problem(503, "unavailable", {"Retry-After": value}))
+    till.line.script.append(problem(429, "too_many_device", {"Retry-After": "3"}))
     await till.client.drain()
-    assert till.sleeps == [7.0, 90.0, 3600.0, 0.0, 0.0]
+    assert till.sleeps == [7.0, 90.0, 3600.0, 0.0, 0.0, 3.0]
 
 
 @pytest.mark.parametrize(

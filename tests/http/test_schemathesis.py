@@ -37,7 +37,9 @@ dear = schemathesis.openapi.from_dict(openapi([one for one in _BOUNDED if one.pa
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A server in a thread (schemathesis is synchronous) and a device's token."""
-    installation = Settings(data=tmp_path_factory.mktemp("schemathesis"), relay=False)
+    installation = Settings(
+        data=tmp_path_factory.mktemp("schemathesis"), relay=False, address_rate=0, device_rate=0, sign_in_rate=0
+    )
 
     async def device() -> str:
         async with open_core(installation) as core:

@@ -156,6 +156,23 @@ def _on_a_refused_one(action: str) -> Callable[[Walker], Awaitable[None]]:
     return walk
 
 
+async def _walk_keys(walker: Walker) -> None:
+    """To list what is not theirs, and to make a key for another's device or one for nobody's."""
+    await walker.call("GET", "/v1/keys")
+    devices = (walker.world.devices["porto"], walker.world.new_id())
+    answers = [await walker.call("POST", "/v1/keys", json={"device_id": one, "name": "mine"}) for one in devices]
+    assert answers[0] == answers[1]
+
+
+def _on_a_key(action: str) -> Callable[[Walker], Awaitable[None]]:
+    async def walk(walker: Walker) -> None:
+        keys = (walker.world.keys["porto"], walker.world.new_id())
+        answers = [await walker.call("POST", f"/v1/keys/{key_id}/{action}", json={}) for key_id in keys]
+        assert answers[0] == answers[1], (walker.name, action)
+
+    return walk
+
+
 async def _walk_live(walker: Walker) -> None:
     await walker.listen("/v1/live")
 
@@ -249,6 +266,10 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/sync"): _walk_sync,
     ("GET", "/v1/live"): _walk_live,
     ("GET", "/v1/rejected"): _walk_rejected,
+    ("GET", "/v1/keys"): _walk_keys,
+    ("POST", "/v1/keys"): _walk_keys,
+    ("POST", "/v1/keys/{key_id}/rotate"): _on_a_key("rotate"),
+    ("POST", "/v1/keys/{key_id}/revoke"): _on_a_key("revoke"),
     ("POST", "/v1/rejected/{uid}/resend"): _on_a_refused_one("resend"),
     ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
     ("GET", "/v1/superseded"): _walk_superseded,

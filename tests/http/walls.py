@@ -20,6 +20,7 @@ from server.audit import OPERATOR
 from server.auth.entrance import Place
 from server.auth.invites import Taking
 from server.auth.people import NewPerson
+from server.auth.tokens import parse_token
 from server.collections import registry
 from server.ports import Cause
 from server.settings import Settings
@@ -69,6 +70,8 @@ class World:
     core: Core
     new_id: Ids = field(default_factory=lambda: Ids(23))
     tokens: dict[str, str] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     ids: dict[str, set[str]] = field(default_factory=lambda: {"tenant": set(), "porto": set(), "role": set()})
     records: dict[str, str] = field(default_factory=dict)
     tenant_id: str = ""
@@ -155,8 +158,13 @@ async def _devices(world: World) -> str:
     ]
     for tenant_id, name, role, shop in wanted:
         device = await world.core.admin.add_device(tenant_id, name, role, shop)
-        world.tokens[name] = device.token
-        world.ids["porto" if shop == "porto" else "tenant"] |= {device.device_id} if tenant_id == ours else set()
+        world.tokens[name], world.devices[name] = device.token, device.device_id
+        token = parse_token(device.token)
+        assert token is not None
+        world.keys[name] = token.key_id
+        world.ids["porto" if shop == "porto" else "tenant"] |= (
+            {device.device_id, token.key_id} if tenant_id == ours else set()
+        )
     world.ids["tenant"].add(ours)
     await _people(world, ours)
     return ours

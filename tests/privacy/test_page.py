@@ -1,4 +1,4 @@
-"""The page on privacy says of each field what the collections declare, and no field that may hold a text is left out."""
+"""The page on privacy says of each field what the collections declare, and leaves out no field that may hold a text."""
 
 import re
 from pathlib import Path

@@ -34,11 +34,19 @@ async def in_process(app: ASGIApp, *, raise_app_exceptions: bool = True) -> Asyn
 
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """Yield the address of a real uvicorn in this event loop; its socket is bound first, so no port can be stolen."""
+    """Yield the address of a real uvicorn in this event loop."""
+    async with served_by(uvicorn.Config(app, log_config=None)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served_by(config: uvicorn.Config) -> AsyncIterator[str]:
+    """The same, configured otherwise; the socket is bound first, so no port can be stolen."""
+    config.lifespan, config.timeout_graceful_shutdown = "on", 5
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
-        server = _Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5))
+        server = _Server(config)
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listener])
             while not server.started:
