@@ -6,6 +6,7 @@ A command or route that nobody here knows fails: say what it notes, or that it c
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class Desk:
 
     def run(self, *arguments: str, given: str | None = None) -> str:
         """A command, in this process."""
-        result = CliRunner().invoke(main, arguments, input=given, env=self.environment())
+        with ThreadPoolExecutor(1) as thread:  # in this one the tests' own loop may be at rest in the middle of a run
+            result = thread.submit(CliRunner().invoke, main, arguments, given, self.environment()).result()
         assert result.exit_code == 0, (arguments, result.output, result.exception)
         return result.stdout
 
@@ -137,7 +139,8 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     assert sqlite_url.endswith(str(tmp_path / "rientro.db"))
     desk = Desk(tmp_path)
     with logged("CRITICAL"):
-        anyio.run(_fill, desk)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(anyio.run, _fill, desk).result()
         yield desk
 
 
