@@ -6,6 +6,7 @@ A command or route that nobody here knows fails: say what it notes, or that it c
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from tests.support.shop import sale_fields
 READS = frozenset((
     "tenant list", "device list", "provider list", "provider kinds", "provider test", "provider key list",
     "provider key due", "outbox list", "outbox show", "outbox preview", "inbox list", "inbox show", "rejected list",
-    "rejected show", "superseded list", "person list", "provider bindings", "holes list", "trace", "audit list",
-    "audit export",
+    "rejected show", "superseded list", "person list", "key list", "provider bindings", "holes list", "trace",
+    "audit list", "audit export",
 ))  # fmt: skip
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))
@@ -66,7 +67,8 @@ class Desk:
 
     def run(self, *arguments: str, given: str | None = None) -> str:
         """A command, in this process."""
-        result = CliRunner().invoke(main, arguments, input=given, env=self.environment())
+        with ThreadPoolExecutor(1) as thread:  # in this one the tests' own loop may be at rest in the middle of a run
+            result = thread.submit(CliRunner().invoke, main, arguments, given, self.environment()).result()
         assert result.exit_code == 0, (arguments, result.output, result.exception)
         return result.stdout
 
@@ -96,6 +98,9 @@ _WAITING = "UPDATE outbox SET state = 'pending', holds = true, attempts = 0, amb
 CASES: dict[str, Case] = {
     "tenant add": Case("tenant.add", lambda _: ["Bar Nuovo"]),
     "device add": Case("device.add", _of("--name", "Cassa 9", "--role", "terminal")),
+    "key add": Case("key.add", _of("--device", "@device", "--name", "Gestionale")),
+    "key rotate": Case("key.rotate", _of("--key", "@key")),
+    "key revoke": Case("key.revoke", _of("--key", "@key", "--yes")),
     "device revoke": Case("device.revoke", _of("--device", "@device", "--yes")),
     "provider add": Case(
         "endpoint.add",
@@ -137,7 +142,8 @@ def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Desk]:
     assert sqlite_url.endswith(str(tmp_path / "rientro.db"))
     desk = Desk(tmp_path)
     with logged("CRITICAL"):
-        anyio.run(_fill, desk)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(anyio.run, _fill, desk).result()
         yield desk
 
 
@@ -167,6 +173,7 @@ async def _fill(desk: Desk) -> None:
         ("event", "SELECT receipt_id FROM inbox"),
         ("broken", "SELECT uid FROM rejected WHERE code = 'invalid'"),
         ("wrong", "SELECT uid FROM rejected WHERE code = 'rule_broken'"),
+        ("key", f"SELECT key_id FROM keys WHERE device_id = '{desk.names['device']}'"),  # noqa: S608  # our own id
     ):
         desk.names[name] = desk.rows(sql)[0][0]
 
@@ -242,11 +249,15 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
     }
     person = await file.core.access.people.add(file.tenant_id, NewPerson("Anna", "clerk", "centro"), OPERATOR)
     till = await file.core.admin.add_device(file.tenant_id, "Cassa 2", "terminal", "centro")
+    key = next(one for one in await file.core.access.keys.list(file.tenant_id) if one.device_id == till.device_id)
     asked |= {
         "/v1/people": ("person.invite", {}, {"name": "Anna", "role": "clerk", "shop": "centro"}),
         "/v1/people/{person_id}/invite": ("person.invite", {"person_id": person}, None),
         "/v1/people/{person_id}": ("person.change", {"person_id": person}, {"role": "terminal"}),
         "/v1/auth/pairings": ("device.invite", {}, {"device_name": "Cassa", "role": "terminal", "shop": "centro"}),
+        "/v1/keys": ("key.add", {}, {"device_id": till.device_id, "name": "Gestionale"}),
+        "/v1/keys/{key_id}/rotate": ("key.rotate", {"key_id": key.key_id}, {}),
+        "/v1/keys/{key_id}/revoke": ("key.revoke", {"key_id": key.key_id}, None),
         "/v1/devices/{device_id}": ("device.revoke", {"device_id": till.device_id}, None),
     }
     methods = {one.path: one.method for one in operations(registry()) if one.method != "GET"}

@@ -33,13 +33,17 @@ async def _run(shop: Shop, *statements: str) -> None:
     await shop.database.write(work)
 
 
+_TABLES = [name for name in SQLModel.metadata.tables if name != "audit"]
+"""All but what the database itself keeps from being taken away."""
+
+
 async def _back_up(shop: Shop) -> None:
-    for name in SQLModel.metadata.tables:
+    for name in _TABLES:
         await _run(shop, f"CREATE TABLE saved_{name} AS SELECT * FROM {name}")  # noqa: S608  # names of our own
 
 
 async def _put_back(shop: Shop) -> None:
-    for name in SQLModel.metadata.tables:
+    for name in _TABLES:
         await _run(shop, f"DELETE FROM {name}", f"INSERT INTO {name} SELECT * FROM saved_{name}")  # noqa: S608
 
 
