@@ -1,9 +1,13 @@
 """An owner's keys over HTTP; and what a key's requests must show beside it."""
 
+import re
+
 import httpx
 import pytest
 
 from server import meters
+from server.collections import registry
+from server.routes.api import operations
 from sync.client.signing import RequestSigner
 from tests.http.conftest import Api
 
@@ -114,3 +118,16 @@ async def test_a_key_tied_to_a_certificate_needs_it(api: Api) -> None:
         headers=api.headers("owner"),
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "not_a_certificate")
+
+
+async def test_no_route_forgets_to_ask_for_the_signature(api: Api) -> None:
+    """Whatever asks for a device refuses the bare token of a key that signs; a route added later, too."""
+    key = await made(api, "owner", signed=True)
+    asked = [one for one in operations(registry()) if not one.public and "device" in one.schemes]
+    codes = {}
+    for operation in asked:
+        path = re.sub(r"\{\w+\}", api.tenant_id, operation.path)
+        answer = await api.http.request(operation.method, path, json={}, headers=bearing(key))
+        codes[operation.method, operation.path] = (answer.status_code, answer.json()["code"])
+    assert {route: told for route, told in codes.items() if told != (401, "unsigned")} == {}
+    assert len(codes) > 10
