@@ -56,7 +56,7 @@ class Api:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """An installation of its own."""
-    return Settings(data=tmp_path, database_url=SecretStr(database_url), relay=False)
+    return Settings(data=tmp_path, database_url=SecretStr(database_url), relay=False, sign_in_rate=0)
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ async def test_whom_a_proxy_names_is_believed_of_ours_only(peer: str, forwarded:
         ("10.1.0.5", ":AAAA:", []),
         ("10.1.0.5", "", []),
     ],
+    ids=["rfc9440", "nginx", "broken", "no_certificate", "nothing"],  # a certificate is another one in each process
 )
 async def test_the_certificate_a_proxy_was_shown_is_handed_on(peer: str, value: str, chain: list[str]) -> None:
     """As RFC 9440 writes it, or as nginx does."""
