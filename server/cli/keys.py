@@ -18,6 +18,8 @@ app = typer.Typer(no_args_is_help=True, help="API keys of terminals and programs
 
 _COLUMNS = ("key_id", "device_id", "name", "permissions", "state", "due", "signed", "certificate", "rotate_by",
             "expires_at", "last_used_at")  # fmt: skip
+_FOR_PEOPLE = ("key_id", "name", "state", "last_used_at")
+"""What of it fits a terminal; programs get all."""
 _UNITS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 
 
@@ -71,8 +73,9 @@ def list_(
     rows = [
         {**row._asdict(), "state": row.state(at_ms), "due": row.is_pressing(at_ms)} for row in with_core(data, work)
     ]
-    shown = [[row[name] for name in _COLUMNS] for row in rows if row["due"] or not due]
-    show_rows("Keys", _COLUMNS, shown, as_json=as_json)
+    columns = _COLUMNS if as_json else _FOR_PEOPLE
+    shown = [[row[name] for name in columns] for row in rows if row["due"] or not due]
+    show_rows("Keys", columns, shown, as_json=as_json)
 
 
 @app.command()
