@@ -37,37 +37,46 @@ class Begun(NamedTuple):
     then: str | None = None
     max_age_s: int | None = None
 
+    def values(self) -> dict[str, str]:
+        """As texts, for sealing."""
+        place = self.place
+        return {
+            "nonce": self.nonce,
+            "verifier": self.verifier,
+            "expires_ms": str(self.expires_ms),
+            "then": self.then or "",
+            "max_age_s": "" if self.max_age_s is None else str(self.max_age_s),
+            "device_name": place.device_name,
+            "named": place.named or "",
+            "proven": "" if place.proven is None else " ".join(place.proven),
+        }
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> "Begun":
+        """From what `values` gave."""
+        proven = Proven(*values["proven"].split(" ")) if values["proven"] else None
+        return cls(
+            nonce=values["nonce"],
+            verifier=values["verifier"],
+            expires_ms=int(values["expires_ms"]),
+            place=Place(values["device_name"], proven, values["named"] or None),
+            then=values["then"] or None,
+            max_age_s=int(values["max_age_s"]) if values["max_age_s"] else None,
+        )
+
 
 def seal(sealing: Sealing, state: str, begun: Begun) -> str:
     """For the browser to keep."""
-    place = begun.place
-    values = {
-        "nonce": begun.nonce,
-        "verifier": begun.verifier,
-        "expires_ms": str(begun.expires_ms),
-        "then": begun.then or "",
-        "max_age_s": "" if begun.max_age_s is None else str(begun.max_age_s),
-        "device_name": place.device_name,
-        "named": place.named or "",
-        "proven": "" if place.proven is None else " ".join(place.proven),
-    }
-    return sealing.seal(_name(state), values)
+    return sealing.seal(_name(state), begun.values())
 
 
 def unseal(sealing: Sealing, state: str, sealed: str | None, clock: Callable[[], int]) -> Begun:
     """What the browser kept. Raises AccessError (unknown_state) where it is not of this state, or too old."""
     values = None if sealed is None or not state else sealing.open(_name(state), sealed)
-    if values is None or clock() >= int(values["expires_ms"]):
+    begun = None if values is None else Begun.read(values)
+    if begun is None or clock() >= begun.expires_ms:
         raise unknown_state()
-    proven = Proven(*values["proven"].split(" ")) if values["proven"] else None
-    return Begun(
-        nonce=values["nonce"],
-        verifier=values["verifier"],
-        expires_ms=int(values["expires_ms"]),
-        place=Place(values["device_name"], proven, values["named"] or None),
-        then=values["then"] or None,
-        max_age_s=int(values["max_age_s"]) if values["max_age_s"] else None,
-    )
+    return begun
 
 
 def checked_path(path: str) -> str:

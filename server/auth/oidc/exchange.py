@@ -26,17 +26,12 @@ class Tokens(NamedTuple):
 
 async def exchange_code(outbound: Outbound, provider: Provider, metadata: Metadata, code: str, verifier: str) -> Tokens:
     """The tokens of a code. Raises AccessError (exchange_failed)."""
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": provider.redirect_uri,
-        "code_verifier": verifier,
-    }
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    _authenticate(provider, metadata, form, headers)
+    shown, headers = authenticate(provider, metadata)
+    asked = {"code": code, "redirect_uri": provider.redirect_uri, "code_verifier": verifier}
+    content = urlencode({"grant_type": "authorization_code", **asked, **shown}).encode()
+    headers |= {"Content-Type": "application/x-www-form-urlencoded"}
     try:
         with anyio.fail_after(EXCHANGE_S):
-            content = urlencode(form).encode()
             reply = await outbound.ask_for_token(metadata.token_endpoint, content, headers, _STEP_S, Credentials())
         document = read_document(reply.body)
     except OutboundError as error:
@@ -51,17 +46,18 @@ async def exchange_code(outbound: Outbound, provider: Provider, metadata: Metada
     return Tokens(id_token, access_token if isinstance(access_token, str) else None)
 
 
-def _authenticate(provider: Provider, metadata: Metadata, form: dict[str, str], headers: dict[str, str]) -> None:
-    """In the header where the provider takes that, form-encoded as RFC 6749, 2.3.1 wants it; else in the form."""
+def authenticate(provider: Provider, metadata: Metadata) -> tuple[dict[str, str], dict[str, str]]:
+    """What shows the client, in the form and in headers.
+
+    In a header where the provider takes that, form-encoded as RFC 6749, 2.3.1 wants it; else in the form.
+    """
     if provider.client_secret is None:
-        form["client_id"] = provider.client_id
-        return
+        return {"client_id": provider.client_id}, {}
     secret = provider.client_secret.get_secret_value()
     if "client_secret_basic" not in metadata.auth_methods and "client_secret_post" in metadata.auth_methods:
-        form |= {"client_id": provider.client_id, "client_secret": secret}
-        return
+        return {"client_id": provider.client_id, "client_secret": secret}, {}
     pair = f"{quote_plus(provider.client_id)}:{quote_plus(secret)}"
-    headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    return {}, {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
 def _failed(why: str) -> AccessError:

@@ -10,8 +10,9 @@ Rules:
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from warnings import catch_warnings
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from server.auth.oidc.cached import Cached
@@ -83,7 +84,8 @@ def _read(written: dict[str, Any]) -> Published | None:
     # What its own fields say of its use is judged here; the library is given the key alone.
     plain: dict[str, Any] = {name: written[name] for name in ("kty", "crv", "n", "e", "x", "y") if name in written}
     try:
-        key = import_key(plain)
+        with catch_warnings(action="ignore", category=SecurityWarning):  # of short keys, which are refused below
+            key = import_key(plain)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
     if not isinstance(key, PublicKey):
