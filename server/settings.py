@@ -131,8 +131,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _people_can_be_sent_there(self) -> "Settings":
-        if self.oidc_issuer is None:
+        if not self.oidc_issuer:
             return self
+        if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("RIENTRO_OIDC_ISSUER takes an https:// address")
         if not self.oidc_client_id or self.public_url is None:
             raise ValueError("RIENTRO_OIDC_ISSUER needs RIENTRO_OIDC_CLIENT_ID, and RIENTRO_PUBLIC_URL to come back to")
         if "openid" not in self.oidc_scope.split():

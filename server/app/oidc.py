@@ -32,7 +32,7 @@ def open_oidc(core: Core, outbound: Outbound, settings: Settings) -> OidcSignIn 
 
 
 def _provider(settings: Settings) -> Provider | None:
-    if settings.oidc_issuer is None or settings.oidc_client_id is None or settings.public_url is None:
+    if not settings.oidc_issuer or settings.oidc_client_id is None or settings.public_url is None:
         return None
     return Provider(
         issuer=settings.oidc_issuer,

@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+import anyio
+
 from server.audit import OPERATOR
 from tests.auth.desk import NOBODY
 from tests.oidc.conftest import House
@@ -117,6 +119,20 @@ async def test_the_newest_token_says_what_somebody_is(each_house: House) -> None
     assert (await each_house.me(old)).json()["role"] == "clerk"
     between = identity.made_up("anna", iat=now_s - 15)
     assert (await each_house.me(between)).json()["role"] == "clerk"
+
+
+async def test_who_comes_twice_at_once_is_made_once(each_house: House) -> None:
+    """By two tokens, so that neither waits for the other."""
+    tokens = [each_house.identity.made_up("mario", jti=str(number)) for number in range(4)]
+    seen: list[str] = []
+
+    async def come(bearer: str) -> None:
+        seen.append((await each_house.me(bearer)).json()["device"]["device_id"])
+
+    async with anyio.create_task_group() as tasks:
+        for token in tokens:
+            tasks.start_soon(come, token)
+    assert (len(seen), len(set(seen)), len(await each_house.people())) == (4, 1, 1)
 
 
 async def test_who_is_revoked_or_disabled_is_out_at_once(each_house: House) -> None:

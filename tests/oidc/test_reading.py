@@ -146,6 +146,7 @@ def test_what_a_browser_keeps_comes_back_whole() -> None:
     ("changed", "says"),
     [
         ({"oidc_client_id": None}, "RIENTRO_OIDC_CLIENT_ID"),
+        ({"oidc_issuer": "http://id.example"}, "RIENTRO_OIDC_ISSUER"),
         ({"public_url": None}, "RIENTRO_PUBLIC_URL"),
         ({"oidc_scope": "profile"}, "RIENTRO_OIDC_SCOPE"),
         ({"oidc_audience": "rientro"}, "RIENTRO_OIDC_AUDIENCE"),

@@ -33,6 +33,8 @@ from sync.clock import decode_instant
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+REMEMBERED_MS = 600_000
+"""After so long a bearer is looked at anew: the provider may have taken its key back."""
 _ACTOR = Actor("system", "oidc")
 _PERSON = Statement(
     """SELECT person_id, shop, heard_at FROM people
@@ -89,7 +91,8 @@ class Bearers:
                 raise
             _refused(error.code)
             return None
-        return await self._let_in(at, int(opened.claims["exp"]) * 1000)
+        until_ms = min(int(opened.claims["exp"]) * 1000, self._clock() + REMEMBERED_MS)
+        return await self._let_in(at, until_ms)
 
     async def _at(self, told: Told, client: str) -> _At:
         """Which person and device it is, made where they are new or changed."""

@@ -2,9 +2,12 @@
 
 Rules:
 
-1. What was fetched is good for an hour. It is fetched by one at a time, and the others wait for that.
-2. Where fetching fails, what there was goes on for a day, and nobody tries again within `PAUSE_MS`.
-3. `newer` asks before the hour is over, but never within a minute of when it was asked last.
+1. What was fetched is good for an hour. It is fetched by one at a time; the others go on with what there was, or wait
+   where there was nothing.
+2. Where fetching fails, what there was goes on for a day, and nobody tries again within a minute; where there was
+   nothing, within `PAUSE_MS`.
+3. `newer` asks before the hour is over, but never within a minute of when it was asked last. Who waited while another
+   asked gets what that one got.
 """
 
 from collections.abc import Awaitable, Callable
@@ -37,11 +40,12 @@ class Cached(Generic[T]):
 
     async def get(self) -> T:
         """What is published. Raises AccessError (oidc_unavailable)."""
-        kept = self._kept_for(HOUR_MS)
+        kept = self._kept_for(HOUR_MS) or (self._kept_for(DAY_MS) if self._lock.locked() else None)
         if kept is not None:
             return kept[0]
         async with self._lock:
-            if self._kept_for(HOUR_MS) is None and self._was_asked_before(PAUSE_MS):
+            pause_ms = PAUSE_MS if self._kept_for(DAY_MS) is None else MINUTE_MS
+            if self._kept_for(HOUR_MS) is None and self._was_asked_before(pause_ms):
                 await self._ask()
         kept = self._kept_for(DAY_MS)
         if kept is None:
@@ -50,21 +54,20 @@ class Cached(Generic[T]):
 
     async def newer(self) -> T | None:
         """What is published now, or None where that was asked within the minute, or cannot be had."""
+        before = self._kept
         async with self._lock:
-            if not self._was_asked_before(MINUTE_MS) or not await self._ask():
-                return None
-        return None if self._kept is None else self._kept[0]
+            if self._kept is before and self._was_asked_before(MINUTE_MS):
+                await self._ask()
+        return self._kept[0] if self._kept is not None and self._kept is not before else None
 
-    async def _ask(self) -> bool:
+    async def _ask(self) -> None:
         self._asked_ms = self._clock()
         try:
             self._kept = (await self._fetch(), self._asked_ms)
         except FetchError as error:
             log.warning("oidc_fetch_failed", what=self._what, reason=error.reason)
-            return False
         except AccessError:
-            return False
-        return True
+            log.warning("oidc_fetch_failed", what=self._what, reason="unavailable")
 
     def _kept_for(self, age_ms: int) -> tuple[T, int] | None:
         return self._kept if self._kept is not None and self._clock() - self._kept[1] < age_ms else None

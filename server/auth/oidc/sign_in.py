@@ -121,8 +121,8 @@ class OidcSignIn:
         """
         state = answer.get("state", "")
         begun = kept.unseal(self._sealing, state, sealed, self._clock)
-        await self._spend(state, begun)
         metadata = await self._source.metadata()
+        await self._spend(state, begun)
         opened, subject = await self._vouched(_code(answer, metadata, self.issuer), begun, metadata)
         told = await self._told(opened, subject, actor)
         return Entered(await self._enter(told, begun.place, actor), begun.then)
