@@ -121,6 +121,19 @@ async def test_the_newest_token_says_what_somebody_is(each_house: House) -> None
     assert (await each_house.me(between)).json()["role"] == "clerk"
 
 
+async def test_who_left_has_no_bearer_left(each_house: House) -> None:
+    """Though it has minutes to go: a sign-in showed that nobody knows a role of theirs. What is given later is good."""
+    house, now_s = each_house, int(time.time())
+    bearer = house.identity.made_up("mario", iat=now_s - 10)
+    assert await status(house, bearer) == 200
+    await house.identity.say("mario", role=None)
+    assert (await house.sign_in("mario")).json()["code"] == "unknown_role"
+    assert await status(house, bearer) == 401
+    assert (await push(house, bearer, house.new_id())).status_code == 401
+    await house.identity.say("mario", role="clerk")
+    assert await status(house, house.identity.made_up("mario", iat=now_s + 30)) == 200
+
+
 async def test_who_comes_twice_at_once_is_made_once(each_house: House) -> None:
     """By two tokens, so that neither waits for the other."""
     tokens = [each_house.identity.made_up("mario", jti=str(number)) for number in range(4)]

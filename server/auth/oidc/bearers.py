@@ -37,7 +37,7 @@ REMEMBERED_MS = 600_000
 """After so long a bearer is looked at anew: the provider may have taken its key back."""
 _ACTOR = Actor("system", "oidc")
 _PERSON = Statement(
-    """SELECT person_id, shop, heard_at FROM people
+    """SELECT person_id, shop, heard_at, left_at FROM people
        WHERE tenant_id = :tenant_id AND issuer = :issuer AND subject = :subject"""
 )
 _DEVICE = Statement("SELECT 1 FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id")
@@ -107,9 +107,14 @@ class Bearers:
         async def work(tx: Tx) -> _At | None:
             issuer = self._source.provider.issuer
             rows = await tx.fetch(_PERSON, {"tenant_id": told.tenant_id, "issuer": issuer, "subject": told.subject})
-            if not rows or rows[0][2] is None or decode_instant(rows[0][2]) < told.made_s * 1000:
+            if not rows:
                 return None
-            at = _derived(told.tenant_id, rows[0][0], client, rows[0][1])
+            person_id, shop, heard_at, left_at = rows[0]
+            if left_at is not None and told.made_s * 1000 <= decode_instant(left_at):
+                raise AccessError("left", "The sign-in service says that this person left.", status=403)
+            if heard_at is None or decode_instant(heard_at) < told.made_s * 1000:
+                return None
+            at = _derived(told.tenant_id, person_id, client, shop)
             return at if await tx.fetch(_DEVICE, (at.tenant_id, at.device_id)) else None
 
         return await self._means.database.read(work)

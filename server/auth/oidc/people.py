@@ -5,7 +5,7 @@ Rules:
 1. Role, shop and name are what the newest token said: one that was made before it changes nothing. What a sign-in
    says holds against a bearer of the same second.
 2. A role that was taken away there is taken away here, the last owner's too: the provider decides who owns.
-3. Who belongs to another merchant by now, or to none, has no session left where they were.
+3. Who belongs to another merchant by now, or to none, has no session left where they were, and no bearer made before.
 """
 
 from functools import partial
@@ -28,9 +28,12 @@ _EVERYWHERE = Statement(
     """/* across tenants */ SELECT tenant_id, person_id FROM people WHERE issuer = :issuer AND subject = :subject
        ORDER BY tenant_id"""
 )
-_OPEN = Statement(
-    """SELECT 1 FROM sessions WHERE tenant_id = :tenant_id AND person_id = :person_id AND ended_at IS NULL LIMIT 1"""
+_IS_HERE = Statement(
+    """SELECT 1 FROM people AS p WHERE p.tenant_id = :tenant_id AND p.person_id = :person_id
+       AND (p.left_at IS NULL OR p.heard_at > p.left_at OR EXISTS (SELECT 1 FROM sessions AS s
+         WHERE s.tenant_id = p.tenant_id AND s.person_id = p.person_id AND s.ended_at IS NULL))"""
 )
+_LEAVE = Statement("UPDATE people SET left_at = :left_at WHERE tenant_id = :tenant_id AND person_id = :person_id")
 
 
 class Membership(NamedTuple):
@@ -38,6 +41,13 @@ class Membership(NamedTuple):
 
     tenant_id: str
     person_id: str
+
+
+class Leaving(NamedTuple):
+    """Somebody of whom a token made at `made_s`, seconds since 1970, says where they belong, or that they do not."""
+
+    subject: str
+    made_s: int
 
 
 class ProviderPeople:
@@ -63,11 +73,12 @@ class ProviderPeople:
         change = Change(told.name, told.role, told.shop)
         return await self._people.put_change(writing, told.tenant_id, person.person_id, change, actor, by_provider=True)
 
-    async def leave(self, subject: str, but: str | None, actor: Actor, refusal: AccessError | None = None) -> None:
-        """End the sessions of somebody everywhere `but` at the merchant they belong to now."""
-        for known in await self._everywhere(subject):
+    async def leave(self, leaving: Leaving, but: str | None, actor: Actor, refusal: AccessError | None = None) -> None:
+        """End what somebody has everywhere `but` at the merchant they belong to now."""
+        for known in await self._everywhere(leaving.subject):
             if known.tenant_id != but:
-                await submit(self._writer, known.tenant_id, partial(self._end, known, actor, refusal))
+                left_at = encode_instant(leaving.made_s * 1000)
+                await submit(self._writer, known.tenant_id, partial(self._end, known, left_at, actor, refusal))
 
     async def refused(self, tenant_id: str, actor: Actor, refusal: AccessError) -> None:
         """Keep that somebody was not let in at a merchant's."""
@@ -78,9 +89,12 @@ class ProviderPeople:
 
         await submit(self._writer, tenant_id, job)
 
-    async def _end(self, known: Membership, actor: Actor, refusal: AccessError | None, writing: Writing) -> None:
-        if await writing.tx.fetch(_OPEN, known._asdict()):
+    async def _end(
+        self, known: Membership, left_at: str, actor: Actor, refusal: AccessError | None, writing: Writing
+    ) -> None:
+        if await writing.tx.fetch(_IS_HERE, known._asdict()):
             writing.tenant(known.tenant_id).revision += 1
+            await writing.tx.execute(_LEAVE, {**known._asdict(), "left_at": left_at})
             await self._sessions.end_for_person(writing, known.tenant_id, known.person_id, "provider")
             entry = Entry("session.end", actor, "person", known.person_id, reason="provider")
             await note(writing, known.tenant_id, entry)

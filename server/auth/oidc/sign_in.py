@@ -28,7 +28,7 @@ from server.auth.oidc.claims import Asked, Opened, TokenRefusedError, check_id_t
 from server.auth.oidc.discovery import Metadata
 from server.auth.oidc.exchange import exchange_code
 from server.auth.oidc.mapping import Mapper, Told
-from server.auth.oidc.people import ProviderPeople
+from server.auth.oidc.people import Leaving, ProviderPeople
 from server.auth.oidc.proofs import DeviceProofs
 from server.auth.oidc.source import Source
 from server.auth.sessions import Issued
@@ -147,14 +147,14 @@ class OidcSignIn:
             raise AccessError("id_token_refused", message, status=502) from None
 
     async def _told(self, opened: Opened, subject: str, actor: Actor) -> Told:
-        people = self._doors.people
+        people, leaving = self._doors.people, Leaving(subject, int(opened.claims["iat"]))
         try:
             told = await self._doors.mapper.told(opened.claims, subject)
         except AccessError as error:
             log.info("oidc_sign_in_refused", reason=error.code)
-            await people.leave(subject, None, actor, error)
+            await people.leave(leaving, None, actor, error)
             raise
-        await people.leave(subject, told.tenant_id, actor)
+        await people.leave(leaving, told.tenant_id, actor)
         return told
 
     async def _enter(self, told: Told, place: Place, actor: Actor) -> Issued:
