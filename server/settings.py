@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PREFIX = "RIENTRO_"
-_SECRETS = ("secret_key", "database_url", "metrics_token", "alert_secret")
+_SECRETS = ("secret_key", "database_url", "metrics_token", "alert_secret", "oidc_client_secret")
 _ASKED_FOR = ("secret_key", "database_url")
 """What the command is asked for: the others need not be there, and a command that fails stops the start."""
 _COMMAND_TIMEOUT_S = 30
@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     `address_rate`, `device_rate`, `sign_in_rate`: requests a second from one address, with one token, to sign in from
     one address, in the long run; 0 is no limit. `max_connections` are open at once.
     `heartbeat_s`: how often an open stream is told where its tenant stands.
+    `oidc_issuer`: an OpenID provider whose people sign in here, as `oidc_client_id`; `oidc_audience`: what its access
+    tokens must be made for to be bearers here. `oidc_…_claim`: where its tokens say which merchant (none named: the
+    only one), role, shop and name somebody has.
     """
 
     # What was given may be a secret that does not fit: it is not quoted back.
@@ -79,6 +82,15 @@ class Settings(BaseSettings):
     device_rate: float = Field(default=50, ge=0, le=1_000_000)
     sign_in_rate: float = Field(default=1, ge=0, le=1_000_000)
     max_connections: int = Field(default=4000, ge=10, le=1_000_000)
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_audience: str | None = None
+    oidc_scope: str = "openid profile"
+    oidc_tenant_claim: str | None = None
+    oidc_role_claim: str = "role"
+    oidc_shop_claim: str = "shop"
+    oidc_name_claim: str = "name"
 
     @field_validator("trusted_proxy")
     @classmethod
@@ -115,6 +127,20 @@ class Settings(BaseSettings):
             raise ValueError("RIENTRO_ALERT_URL takes an https:// address")
         if not _SIGNING_SECRET.fullmatch(self.alert_secret.get_secret_value()):
             raise ValueError("RIENTRO_ALERT_SECRET is not of the form whsec_… with base64 after it")
+        return self
+
+    @model_validator(mode="after")
+    def _people_can_be_sent_there(self) -> "Settings":
+        if not self.oidc_issuer:
+            return self
+        if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("RIENTRO_OIDC_ISSUER takes an https:// address")
+        if not self.oidc_client_id or self.public_url is None:
+            raise ValueError("RIENTRO_OIDC_ISSUER needs RIENTRO_OIDC_CLIENT_ID, and RIENTRO_PUBLIC_URL to come back to")
+        if "openid" not in self.oidc_scope.split():
+            raise ValueError("RIENTRO_OIDC_SCOPE must have openid among its words")
+        if self.oidc_audience == self.oidc_client_id:
+            raise ValueError("RIENTRO_OIDC_AUDIENCE must not be the client's id: every ID token would be a bearer here")
         return self
 
     @property

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from server.adapter import Adapter
 from server.app.core import Core, now_ms, open_core
 from server.app.edge import Application, edge_middleware
+from server.app.oidc import open_oidc
 from server.app.outside import open_outside
 from server.app.tidying import forget_again
 from server.app.workers import Workers, alerting, watching
@@ -159,6 +160,7 @@ def _services(
         refusals=core.refusals,
         watching=_watching(core, settings, shown.tls_ends_at),
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
+        oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,
     )
 

@@ -14,7 +14,7 @@ Rules:
 import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 from pydantic_core import from_json
@@ -46,12 +46,13 @@ _KEY = """SELECT d.device_id, d.role, d.shop, {shops}, k.secret_hash, k.permissi
        WHERE k.tenant_id = :tenant_id AND k.key_id = :key_id AND k.revoked_at IS NULL AND d.revoked_at IS NULL"""
 
 
-def _both(text: str) -> Statement:
+def both(text: str) -> Statement:
+    """A statement with the merchant's shops where it says `{shops}`, as JSON; its devices are `d`."""
     lite, post = (_SHOPS.format(aggregate=name) for name in ("json_group_array", "json_agg"))
     return Statement(text.format(shops=lite), postgresql=text.format(shops=post))
 
 
-SESSION, KEY = _both(_SESSION), _both(_KEY)
+SESSION, KEY = both(_SESSION), both(_KEY)
 
 
 class Known(NamedTuple):
@@ -64,6 +65,13 @@ class Known(NamedTuple):
     key_id: str | None = None
 
 
+class Bearers(Protocol):
+    """Reads what a provider of people gave."""
+
+    async def read(self, bearer: str) -> Known | None:
+        """Who bears it."""
+
+
 class Guard:
     """Lets devices in."""
 
@@ -74,6 +82,11 @@ class Guard:
         self._began: dict[bytes, int] = {}
         self._asked = 0
         self._asking: dict[bytes, anyio.Lock] = {}
+        self._bearers: Bearers | None = None
+
+    def admit_with(self, bearers: Bearers) -> None:
+        """Let in those of a provider too; it is reached by the way out, which comes after this."""
+        self._bearers = bearers
 
     async def remembered(self, bearer: str) -> Known | None:
         """Who bears this, by memory where there is one: what relies on it checks the principal's revision."""
@@ -126,12 +139,12 @@ class Guard:
     async def _look_up_session(self, bearer: str) -> Known | None:
         access = self._signer.read(bearer)
         if access is None:
-            return None
+            return None if self._bearers is None else await self._bearers.read(bearer)
         row = await self._row(SESSION, (access.tenant_id, access.session_id))
         if row is None:
             return None
         device_id, role, shop, shops, person_id, revision = row
-        principal = _principal(access.tenant_id, device_id, role, shop, shops)
+        principal = make_principal(access.tenant_id, device_id, role, shop, shops)
         return Known(principal._replace(person_id=person_id, revision=revision), access.expires_at_ms)
 
     async def _look_up_key(self, bearer: str) -> Known | None:
@@ -146,7 +159,7 @@ class Guard:
         if not hmac.compare_digest(secret_hash, hash_secret(token.secret)) or self._clock() >= until_ms:
             return None
         await self._keys.note_use(token.tenant_id, token.key_id, used_at)
-        principal = _principal(token.tenant_id, device_id, role, shop, shops)
+        principal = make_principal(token.tenant_id, device_id, role, shop, shops)
         narrowed = None if permissions is None else frozenset(from_json(permissions))
         principal = principal._replace(permissions=narrowed, revision=revision)
         return Known(principal, until_ms, certificate, signing, token.key_id)
@@ -158,6 +171,7 @@ class Guard:
         return await self._database.read(work)
 
 
-def _principal(tenant_id: str, device_id: str, role: str, shop: str, shops: str | None) -> Principal:
+def make_principal(tenant_id: str, device_id: str, role: str, shop: str, shops: str | None) -> Principal:
+    """A device with a role; an owner sees all `shops`, a JSON list."""
     seen = from_json(shops or "[]") if role == "owner" else [shop]
     return Principal(tenant_id, device_id, role, shop, frozenset(seen))

@@ -8,6 +8,7 @@ Rules:
    count.
 3. Who is disabled, or moved to another role or shop, is out at once where they no longer belong: sessions end with the
    first, and any change moves the tenant's revision. Links for them, and all codes that pair devices, are void then.
+4. Role and shop of an OpenID provider's person are its to say, the last owner's too.
 """
 
 from collections.abc import Callable, Sequence
@@ -114,8 +115,7 @@ class People:
     ) -> Person:
         """The person an OpenID issuer calls `subject`, made where they are new here.
 
-        One who is known keeps the role and shop they have here: the merchant's owner may have changed them. Raises
-        AccessError (disabled) where they are let in no more.
+        One who is known is left as they are. Raises AccessError (disabled) where they are let in no more.
         """
         at = {"tenant_id": tenant_id, "issuer": issuer, "subject": subject}
         found = await writing.tx.fetch(_EXTERNAL, at)
@@ -152,11 +152,23 @@ class People:
         return await submit(self._writer, tenant_id, job)
 
     async def put_change(
-        self, writing: Writing, tenant_id: str, person_id: str, change: Change, actor: Actor
+        self,
+        writing: Writing,
+        tenant_id: str,
+        person_id: str,
+        change: Change,
+        actor: Actor,
+        *,
+        by_provider: bool = False,
     ) -> Person:
-        """The same, in the transaction that gives the reason."""
+        """The same, in the transaction that gives the reason. `by_provider`: their OpenID provider says so.
+
+        Raises AccessError (kept_by_provider) too.
+        """
         person = await one(writing.tx, tenant_id, person_id)
-        if change.role not in {None, "owner"}:
+        if not by_provider:
+            _refuse_kept(person, change)
+        if change.role not in {None, "owner"} and not by_provider:
             await _refuse_last_owner(writing.tx, tenant_id, person)
         login = person.login if change.login is None else checked_login(change.login)
         if login is not None and login != person.login:
@@ -258,6 +270,14 @@ async def _refuse_last_owner(tx: Tx, tenant_id: str, person: Person) -> None:
     if not others:
         message = "Nobody else here could come in as an owner: let another one in first."
         raise AccessError("last_owner", message, status=409)
+
+
+def _refuse_kept(person: Person, change: Change) -> None:
+    """Their provider says it anew at each sign-in: a change here would not last."""
+    wanted = (change.role or person.role, change.shop or person.shop)
+    if person.issuer is not None and wanted != (person.role, person.shop):
+        message = "The sign-in service says which role and shop this person has: change it there."
+        raise AccessError("kept_by_provider", message, status=409)
 
 
 def _person(row: Sequence[Any]) -> Person:

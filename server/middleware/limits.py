@@ -23,6 +23,8 @@ Refuse = Callable[[str, int], ASGIApp]
 """Makes the answer, of what is limited and the seconds to wait."""
 _UNLIMITED = "/health/"
 _SIGN_IN = "/v1/auth/"
+_COME_BACK = "/v1/auth/oidc/callback"
+"""A browser asks for it by GET, and it lets in all the same."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Limits:
         """The first wait that is not 0 is the last one asked for."""
         now_s, address = self._clock(), _address(scope)
         asked = [("address", self._addresses, address)]
-        if scope["path"].startswith(_SIGN_IN) and scope["method"] != "GET":
+        if scope["path"] == _COME_BACK or (scope["path"].startswith(_SIGN_IN) and scope["method"] != "GET"):
             asked.append(("sign_in", self._sign_ins, address))
         bearer = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if bearer is not None:

@@ -12,6 +12,7 @@ from server.routes.customers import customer_operations
 from server.routes.kept import kept_operations
 from server.routes.keys import key_operations
 from server.routes.oauth import callback_operation
+from server.routes.oidc import oidc_operations
 from server.routes.openapi import Operation, document
 from server.routes.passkeys import passkey_operations
 from server.routes.people import people_operations
@@ -90,6 +91,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *key_operations(),
         webhook_operation(),
         callback_operation(),
+        *oidc_operations(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),
         Operation(
             "GET",

@@ -36,7 +36,7 @@ class Operation:
     """One route.
 
     `errors` are the statuses of the problems it may answer with, `schemes` what it may be asked with ("": with nothing,
-    by some).
+    by some). `redirects`: it may send a browser on (303).
     """
 
     method: str
@@ -50,6 +50,7 @@ class Operation:
     public: bool = False
     schemes: Sequence[str] = ("device",)
     parameters: Sequence[Parameter] = ()
+    redirects: bool = False
 
 
 def starlette_routes(operations: Sequence[Operation]) -> list[Route]:
@@ -95,6 +96,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
         "responses": {"200": answer, **{str(status): {"description": "A problem.", **problem} for status in errors}},
         "security": [] if operation.public else [{scheme: []} if scheme else {} for scheme in operation.schemes],
     }
+    if operation.redirects:
+        described["responses"]["303"] = {"description": "Go on there."}
     if operation.request is not None:
         described["requestBody"] = {
             "required": True,

@@ -55,7 +55,7 @@ async def on_unauthenticated(request: Request, _error: Exception) -> Response:
     return problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-async def on_access_error(request: Request, error: Exception) -> Response:
+async def on_access_error(request: Request[Any], error: Exception) -> Response:
     """Somebody who is not let in, or may not do this."""
     assert isinstance(error, AccessError)
     if error.status in _NOT_LET_IN:

@@ -16,6 +16,7 @@ from server.auth.entrance import Entrance
 from server.auth.guard import Guard, Known
 from server.auth.invites import Invites
 from server.auth.keys import Keys
+from server.auth.oidc.sign_in import OidcSignIn
 from server.auth.pairing import Pairing
 from server.auth.passkeys import Passkeys
 from server.auth.people import People
@@ -92,6 +93,7 @@ class Services:
     refusals: Refusals
     watching: Watching
     connect: Callable[[Mapping[str, str]], Awaitable[object]]
+    oidc: OidcSignIn | None
     openapi: Mapping[str, Any]
 
 

@@ -8,6 +8,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.auth.errors import AccessError
 from server.ports import NotPermittedError, Principal, PrincipalMovedError
 from server.routes.body import read_body
 from server.routes.problem import UnauthenticatedError
@@ -77,6 +78,6 @@ async def _events(request: Request[State], tenant_id: str) -> AsyncIterator[dict
             except (UnauthenticatedError, NotPermittedError):
                 yield {"event": "signed_out", "data": "{}"}
                 return
-            except DatabaseError:
+            except (DatabaseError, AccessError):
                 return  # who cannot be checked asks again
             yield {"event": told.kind, "data": to_json({"head": told.standing.head}).decode()}

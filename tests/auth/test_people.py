@@ -96,11 +96,15 @@ async def test_a_change_of_role_or_shop_holds_at_the_very_next_request(desk: Des
 
 
 async def test_a_person_of_a_provider_is_made_once(desk: Desk) -> None:
-    """And keeps the role and shop that the owner gave them here."""
+    """And what they may do is not changed here, where it would not last."""
     first = await external(desk, "s-1")
-    await desk.people.change(desk.shop.tenant_id, first.person_id, Change(shop="porto"), NOBODY)
-    again, other = await external(desk, "s-1", "owner"), await external(desk, "s-2")
-    assert (again.person_id, again.role, again.shop) == (first.person_id, "clerk", "porto")
+    for change in (Change(shop="porto"), Change(role="owner")):
+        with pytest.raises(AccessError) as refusal:
+            await desk.people.change(desk.shop.tenant_id, first.person_id, change, NOBODY)
+        assert refusal.value.code == "kept_by_provider"
+    await desk.people.change(desk.shop.tenant_id, first.person_id, Change(name="Gio", role="clerk"), NOBODY)
+    again, other = await external(desk, "s-1"), await external(desk, "s-2")
+    assert (again.person_id, again.role, again.shop, again.name) == (first.person_id, "clerk", "centro", "Gio")
     assert other.person_id != first.person_id
     await desk.people.disable(desk.shop.tenant_id, first.person_id, NOBODY)
     with pytest.raises(AccessError, match="let in no more"):

@@ -127,6 +127,7 @@ async def test_a_bad_token_is_refused_everywhere(api: Api) -> None:
     told = {"/v1/webhooks/{provider}/{address}", "/v1/oauth/callback", "/.well-known/jwks.json"}
     told |= {"/v1/auth/refresh", "/v1/auth/sign-out"}  # a refresh token lets in, and is no bearer
     told |= {f"/v1/auth/{way}" for way in ("password", "setup", "pair", "passkey/options", "passkey/sign-in")}
+    told |= {f"/v1/auth/{way}" for way in ("ways", "oidc/start", "oidc/callback")}
     assert public == {"/health/live", "/health/ready", "/openapi.json", *told}
     for operation in operations(registry()):
         for token in () if operation.public else BAD_TOKENS:

@@ -159,6 +159,15 @@ async def test_signing_in_is_limited_more_strictly(lite: Settings) -> None:
     assert 429 in seen
 
 
+async def test_coming_back_from_a_provider_is_limited_like_a_sign_in(lite: Settings) -> None:
+    """Though a browser does it by GET; what is only looked at is not."""
+    async with opened(lite) as http:
+        seen = [(await http.get("/v1/auth/oidc/callback")).status_code for _ in range(70)]
+        assert (await http.get("/v1/auth/ways")).status_code == 200
+    assert seen[:60] == [404] * 60
+    assert 429 in seen
+
+
 async def test_a_long_queue_and_a_full_shop_are_not_slowed(lite: Settings) -> None:
     """Twenty tills behind one address, each with 10,000 mutations in batches of 200, at once."""
     async with opened(lite) as http:

@@ -280,6 +280,7 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     ("GET", "/v1/oauth/callback"): _walk_consents,
+    ("GET", "/v1/auth/oidc/callback"): _plainly("GET", "/v1/auth/oidc/callback?code=c&state=s"),
     ("POST", "/v1/auth/refresh"): _with_tokens("/v1/auth/refresh"),
     ("POST", "/v1/auth/sign-out"): _with_tokens("/v1/auth/sign-out"),
     ("POST", "/v1/auth/password"): _walk_passwords,
@@ -307,7 +308,15 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/.well-known/jwks.json"): _plainly("GET", "/.well-known/jwks.json"),
     **{
         ("GET", path): _plainly("GET", path)
-        for path in ("/v1/schema", "/health/live", "/health/ready", "/health/integrations", "/openapi.json")
+        for path in (
+            "/v1/auth/ways",
+            "/v1/auth/oidc/start",
+            "/v1/schema",
+            "/health/live",
+            "/health/ready",
+            "/health/integrations",
+            "/openapi.json",
+        )
     },
 }
 

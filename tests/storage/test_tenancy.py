@@ -22,6 +22,7 @@ ACROSS = {
     "server.auth.admin._ONLY",
     "server.auth.admin._TENANTS",
     "server.auth.admin._WITH_HANDLE",
+    "server.auth.oidc.people._EVERYWHERE",
     "server.inbox.due.DUE",
     "server.inbox.due.LAPSED",
     "server.auth.pairing._LIVE",

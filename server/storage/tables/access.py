@@ -13,7 +13,8 @@ class PersonRow(SQLModel, table=True):
     """Somebody who signs in, on whatever device; with a password, passkeys, or by an OpenID provider.
 
     `login` is a name within the merchant. `password` is argon2's own text. `failures` and `locked_until`: sign-ins that
-    failed since the last good one, and until when none is tried.
+    failed since the last good one, and until when none is tried. `heard_at`: when the newest token was made by which an
+    OpenID provider told who they are; `left_at`: when one was that put them elsewhere, or nowhere.
     """
 
     __tablename__ = "people"
@@ -34,6 +35,8 @@ class PersonRow(SQLModel, table=True):
     locked_until: str | None = instant(nullable=True)
     created_at: str = instant()
     disabled_at: str | None = instant(nullable=True)
+    heard_at: str | None = instant(nullable=True)
+    left_at: str | None = instant(nullable=True)
 
 
 class PasskeyRow(SQLModel, table=True):

@@ -46,6 +46,8 @@ def upgrade() -> None:
         sa.Column("locked_until", InstantType(), nullable=True),
         sa.Column("created_at", InstantType(), nullable=False),
         sa.Column("disabled_at", InstantType(), nullable=True),
+        sa.Column("heard_at", InstantType(), nullable=True),
+        sa.Column("left_at", InstantType(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "person_id", name=op.f("pk_people")),
     )
     op.create_index("ix_people_login", "people", ["tenant_id", "login"], unique=True)
