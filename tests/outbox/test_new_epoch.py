@@ -8,8 +8,8 @@ import pytest
 
 from server.inbox.accounts import Address
 from server.inbox.turn import Turn, TurnEnd, claim_turn, finish_turn
-from server.outbox.admin import redrive
-from server.outbox.listing import Filter
+from server.outbox.admin import cancel, redrive
+from server.outbox.listing import Filter, OutboxError
 from server.ports import Account
 from server.resilience.classify import SUCCESS, Classified
 from server.resilience.contacts import Contacts
@@ -59,6 +59,17 @@ async def test_what_was_never_tried_here_may_have_been_sent_there(
     await shop.relay(desk).drain()
     assert (len(desk.calls), len(desk.looks), desk.done("charge", sale)) == (calls, looks, 1)
     assert await shop.states() == {state: 1}
+
+
+async def test_nobody_cancels_what_may_have_been_sent_there(shop: Outlet) -> None:
+    """Also before the endpoint enters the epoch, which it does not while it is paused or waits for its polls."""
+    await shop.sell()
+    shop.clock.ms += 1000
+    await shop.begin_epoch()
+    (row,) = await shop.rows()
+    with pytest.raises(OutboxError, match="may have it"):
+        await cancel(shop.writer, shop.tenant_id, row.delivery_id)
+    assert await shop.states() == {"pending": 1}
 
 
 async def test_a_key_that_may_be_old_is_looked_up_after_a_rewind(shop: Outlet) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.ports import Route
-from tests.outbox.bank import Bank, Habits, by_hand, route, voided
+from tests.outbox.bank import Bank, Effect, Habits, by_hand, route, voided
 from tests.outbox.outlet import Outlet, open_outlet
 
 
@@ -123,6 +123,33 @@ async def test_a_charge_that_may_have_been_made_before_a_restore_is_not_cancelle
     await shop.void(sale)
     await shop.relay(desk).drain()
     assert (done(desk, sale), len(desk.looks)) == ((1, 1), 1)
+
+
+@pytest.mark.parametrize("died", [False, True])
+async def test_a_charge_of_a_lost_history_is_refunded_though_its_endpoint_has_not_entered_the_epoch(
+    database_url: str,
+    died: bool,  # noqa: FBT001
+) -> None:
+    """The void comes before the first claim after the restore: what looks never tried, or dead, may have been sent."""
+    async with open_outlet(database_url, declared=[charges(on_dead="skip")]) as shop:
+        await shop.bind("sales.charge")
+        shop.clock.ms += 1000
+        (sale,) = await shop.sell()
+        desk = desk_of(shop, Habits("lookup"))
+        if died:
+            desk.trouble = ["refused"]
+            await shop.relay(desk).drain()
+        (row,) = await shop.rows()
+        ((key,),) = await shop.fetch("SELECT idempotency_key FROM outbox")
+        desk.effects.append(Effect("charge", sale, key, shop.clock(), "", "unnoticed", None))
+        shop.clock.ms += 1000
+        await shop.begin_epoch()
+        await shop.void(sale)
+        await shop.relay(desk).drain()
+        if died:
+            assert await shop.states() == {"dead": 1, "in_doubt": 1}
+        else:
+            assert (row.state, done(desk, sale), await shop.states()) == ("pending", (1, 1), {"delivered": 2})
 
 
 async def test_changes_that_take_nothing_back_are_deliveries_like_any_other(database_url: str) -> None:
