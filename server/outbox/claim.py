@@ -17,7 +17,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from server.outbox.epoch import HELD_SINCE, NEW_EPOCH, Renewal, enter
-from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, as_json, park_waiting
+from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, Lane, as_json, park_waiting
+from server.outbox.needless import Before, end_dead
 from server.outbox.past import Past, promote, read_pasts
 from server.ports import Route
 from server.resilience.entry import Entry, Found
@@ -199,6 +200,9 @@ async def _read_pasts(deliveries: list[Claimed], routes: Routes, writing: Writin
     readers = [one for one in deliveries if one.route in routes and routes[one.route].reads_its_lane]
     if not readers:
         return deliveries
+    for one in readers:
+        if one.operation == routes[one.route].compensation:  # what it takes back must not be redriven
+            await end_dead(writing, _before(one)._replace(compensation=one.operation), "cancelled")
     pasts = await read_pasts(writing.tx, readers[0].tenant_id, [one.delivery_id for one in readers])
     known = [one._replace(past=pasts.get(one.delivery_id)) for one in deliveries]
     return [await _promoted(one, routes[one.route], writing) if one.past else one for one in known]
@@ -211,3 +215,9 @@ async def _promoted(claimed: Claimed, route: Route, writing: Writing) -> Claimed
     at = (claimed.tenant_id, claimed.delivery_id)
     created = await promote(writing.tx, *at, route, claimed.payload, claimed.past)
     return claimed._replace(**created._asdict())
+
+
+def _before(claimed: Claimed) -> Before:
+    """What came before it in its lane by its route."""
+    lane = Lane(claimed.endpoint_id, claimed.collection, claimed.record_id, claimed.sequence)
+    return Before(claimed.tenant_id, lane, claimed.route)

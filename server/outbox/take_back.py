@@ -1,6 +1,7 @@
 """Taking back: what a later change makes unwanted is cancelled while nobody has tried it, and else compensated.
 
-A compensation is owed where something was tried, and where nothing is known of what was sent. What is tried and turns
+What died of a refusal is cancelled with it: redriven later, it would take effect, and nothing would take that back. A
+compensation is owed where something was tried, and where nothing is known of what was sent. What is tried and turns
 out to have had no effect needs none: that is seen when the compensation's turn comes (`past`).
 """
 
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 
 from server.outbox.epoch import CERTAIN
 from server.outbox.lanes import Lane, bring_next
+from server.outbox.needless import Before, end_dead
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
 
@@ -36,10 +38,12 @@ class TakenBack(NamedTuple):
 
 
 async def take_back(writing: Writing, tenant: Tenant, taken: TakenBack) -> bool:
-    """Cancel what nobody has tried; whether the compensation is owed."""
+    """Cancel what nobody has tried, and what died without an effect; whether the compensation is owed."""
     at = {"tenant_id": tenant.tenant_id, "epoch": tenant.epoch, "now": writing.now}
     named = {**at, "route": taken.route, "compensation": taken.compensation, **taken.lane._asdict()}
-    if await writing.tx.execute(_CANCEL, named):
+    untried = await writing.tx.execute(_CANCEL, named)
+    before = Before(tenant.tenant_id, taken.lane, taken.route, taken.compensation)
+    if await end_dead(writing, before, "cancelled", tenant.epoch) or untried:
         first = {"tenant_id": tenant.tenant_id, **taken.lane._replace(sequence=0)._asdict()}
         await bring_next(writing.tx, first, writing.now)
     ((holds, effective, known),) = await writing.tx.fetch(_LEFT, named)

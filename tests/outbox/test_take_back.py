@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from server.outbox.admin import let_pass, redrive
+from server.outbox.listing import Filter
 from server.ports import Route
 from tests.outbox.bank import Bank, Effect, Habits, by_hand, route, voided
 from tests.outbox.outlet import Outlet, open_outlet
@@ -85,8 +87,47 @@ async def test_a_charge_that_was_refused_needs_no_refund(database_url: str, on_d
         shop.clock.ms += 2_000
         await shop.relay(desk).drain()
         assert (desk.effects, [name for name, _ in desk.calls]) == ([], ["charge"] * 3)
-        states = {"skip": {"cancelled": 1, "dead": 2}, "block": {"dead": 2, "pending": 2}}
+        states = {"skip": {"cancelled": 3}, "block": {"cancelled": 1, "dead": 1, "pending": 1}}
         assert await shop.states() == states[on_dead]
+        if on_dead == "skip":
+            assert await redrive(shop.writer, shop.tenant_id, Filter()) == 0
+
+
+async def test_a_charge_that_is_redriven_before_its_refund_went_is_refunded(database_url: str) -> None:
+    """It holds up its refund: sent again it takes effect, and the refund comes after it. Let pass, it is cancelled."""
+    async with open_outlet(database_url, declared=[charges(on_dead="block")]) as shop:
+        await shop.bind("sales.charge")
+        sales = await shop.sell(2)
+        desk = desk_of(shop)
+        desk.trouble = ["down", "down"]
+        await shop.relay(desk).drain()
+        for sale in sales:
+            await shop.void(sale)
+        shop.clock.ms += 2_000
+        desk.trouble = ["refused", "refused"]
+        await shop.relay(desk).drain()
+        again, passed = await shop.rows(states=["dead"])
+        await redrive(shop.writer, shop.tenant_id, Filter(ids=[again.delivery_id]))
+        await let_pass(shop.writer, shop.tenant_id, passed.delivery_id)
+        await shop.relay(desk).drain()
+        assert (done(desk, again.record_id), done(desk, passed.record_id)) == ((1, 1), (0, 0))
+        assert await shop.states() == {"cancelled": 2, "delivered": 2}
+
+
+async def test_a_refund_that_died_is_owed_whatever_is_taken_back_later(database_url: str) -> None:
+    """Only what is taken back is cancelled, and not what takes back."""
+    terms: dict[str, Any] = {"cancels": lambda before, _after: before is not None, "on_dead": "skip"}
+    async with open_outlet(database_url, declared=[route(compensation="refund", **terms)]) as shop:
+        await shop.bind("sales.charge")
+        (sale,) = await shop.sell()
+        desk = desk_of(shop)
+        await shop.relay(desk).drain()
+        for note, trouble, states in (("uno", ["refused"], {"delivered": 1}), ("due", [], {"delivered": 2})):
+            desk.trouble = trouble
+            await shop.update(sale, note=note)
+            await shop.relay(desk).drain()
+            assert await shop.states() == {"dead": 1, **states}
+        assert await redrive(shop.writer, shop.tenant_id, Filter()) == 1
 
 
 async def test_a_charge_in_doubt_leaves_its_refund_in_doubt(database_url: str) -> None:
