@@ -212,6 +212,8 @@ async def _promoted(claimed: Claimed, route: Route, writing: Writing) -> Claimed
     is_update = route.create is not None and claimed.operation == route.operation
     if claimed.past is None or not claimed.past.is_void or not is_update or claimed.ambiguous:
         return claimed
+    if claimed.past.first != route.create:  # what made the record is not known here any more
+        return claimed
     at = (claimed.tenant_id, claimed.delivery_id)
     created = await promote(writing.tx, *at, route, claimed.payload, claimed.past)
     return claimed._replace(**created._asdict())

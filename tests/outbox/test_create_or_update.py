@@ -8,7 +8,7 @@ import pytest
 
 from server.outbox.admin import cancel, let_pass
 from tests.outbox.bank import Bank, Habits, by_hand, route
-from tests.outbox.outlet import Outlet, open_outlet
+from tests.outbox.outlet import Outlet, open_outlet, tidied
 
 PAIR = route("sales.mirror", "change", create="make", when=by_hand, on_dead="skip")
 
@@ -98,6 +98,20 @@ async def test_an_update_behind_a_dead_create_that_was_let_pass_makes_the_record
         await let_pass(shop.writer, shop.tenant_id, dead.delivery_id)
         await shop.relay(desk).drain()
         assert order(desk) == ["make"]
+
+
+async def test_an_update_whose_create_was_tidied_away_stays_one(shop: Outlet) -> None:
+    """What is left is an update that was refused: that nothing known took effect does not mean that nothing did."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    await shop.relay(desk).drain()
+    await tidied(shop)
+    assert await shop.rows() == []
+    desk.trouble = ["refused"]
+    for note in ("uno", "due"):
+        await shop.update(sale, note=note)
+        await shop.relay(desk).drain()
+    assert order(desk) == ["make", "change"]
 
 
 async def test_a_create_that_may_have_taken_effect_is_not_made_up_for(shop: Outlet) -> None:

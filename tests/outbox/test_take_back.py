@@ -9,7 +9,7 @@ from server.outbox.admin import let_pass, redrive
 from server.outbox.listing import Filter
 from server.ports import Route
 from tests.outbox.bank import Bank, Effect, Habits, by_hand, route, voided
-from tests.outbox.outlet import Outlet, open_outlet
+from tests.outbox.outlet import Outlet, open_outlet, tidied
 
 
 def charges(**terms: Any) -> Route:
@@ -112,6 +112,27 @@ async def test_a_charge_that_is_redriven_before_its_refund_went_is_refunded(data
         await shop.relay(desk).drain()
         assert (done(desk, again.record_id), done(desk, passed.record_id)) == ((1, 1), (0, 0))
         assert await shop.states() == {"cancelled": 2, "delivered": 2}
+
+
+@pytest.mark.parametrize("trouble", ["refused", "lost"])
+async def test_a_charge_is_kept_while_another_of_its_sale_is_dead_or_in_doubt(database_url: str, trouble: str) -> None:
+    """The retention does not make a charge that took effect one that never was."""
+    async with open_outlet(database_url, declared=[charges(on_dead="skip", when=by_hand)]) as shop:
+        await shop.bind("sales.charge")
+        (sale,) = await shop.sell()
+        desk = desk_of(shop, Habits("once"))
+        await shop.relay(desk).drain()
+        desk.trouble = [trouble]
+        await shop.update(sale, note="more")
+        await shop.relay(desk).drain()
+        await tidied(shop)
+        await shop.void(sale)
+        await shop.relay(desk).drain()
+        assert desk.done("refund", sale) == 1
+        (refund,) = [one for one in desk.effects if one.operation == "refund"]
+        assert refund.named == "charge-1"
+        await tidied(shop)
+        assert await shop.states() == ({} if trouble == "refused" else {"delivered": 2, "in_doubt": 1})
 
 
 async def test_a_refund_that_died_is_owed_whatever_is_taken_back_later(database_url: str) -> None:
