@@ -216,6 +216,7 @@ async def _promoted(claimed: Claimed, route: Route, writing: Writing) -> Claimed
         return claimed
     at = (claimed.tenant_id, claimed.delivery_id)
     created = await promote(writing.tx, *at, route, claimed.payload, claimed.past)
+    await end_dead(writing, _before(claimed), "superseded")  # redriven, it would make a second one
     return claimed._replace(**created._asdict())
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.outbox.admin import cancel, let_pass
+from server.outbox.admin import cancel, let_pass, redrive
+from server.outbox.listing import Filter
 from tests.outbox.bank import Bank, Habits, by_hand, route
 from tests.outbox.outlet import Outlet, open_outlet, tidied
 
@@ -58,6 +59,20 @@ async def test_an_update_after_a_dead_create_makes_the_record(shop: Outlet) -> N
     keys = {call.idempotency_key for _, call in desk.calls}
     assert len(keys) == 3
     assert [row.operation for row in await shop.rows()] == ["make", "make", "change"]
+
+
+async def test_a_dead_create_that_was_made_up_for_cannot_be_redriven(shop: Outlet) -> None:
+    """Its key is another than that of the update that made the record: both together would make two."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    desk.trouble = ["refused", "refused"]
+    await shop.relay(desk).drain()
+    await shop.update(sale, note="uno")
+    await shop.relay(desk).drain()
+    assert await shop.states() == {"dead": 1, "superseded": 1}
+    assert await redrive(shop.writer, shop.tenant_id, Filter()) == 1
+    await shop.relay(desk).drain()
+    assert (order(desk), await shop.states()) == (["make"], {"delivered": 1, "superseded": 1})
 
 
 async def test_it_stays_a_create_under_the_same_key_when_its_answer_is_lost(shop: Outlet) -> None:
