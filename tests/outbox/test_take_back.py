@@ -8,8 +8,10 @@ import pytest
 from server.outbox.admin import let_pass, redrive
 from server.outbox.listing import Filter
 from server.ports import Route
+from sync.clock import decode_instant
 from tests.outbox.bank import Bank, Effect, Habits, by_hand, route, voided
 from tests.outbox.outlet import Outlet, open_outlet, tidied
+from tests.support.shop import TIMESTAMP
 
 
 def charges(**terms: Any) -> Route:
@@ -133,6 +135,20 @@ async def test_a_charge_is_kept_while_another_of_its_sale_is_dead_or_in_doubt(da
         assert refund.named == "charge-1"
         await tidied(shop)
         assert await shop.states() == ({} if trouble == "refused" else {"delivered": 2, "in_doubt": 1})
+
+
+async def test_a_refund_is_never_too_late(database_url: str) -> None:
+    """What was charged in time is given back when the provider can be reached again."""
+    async with open_outlet(database_url, declared=[charges(not_after_s=600)]) as shop:
+        shop.clock.ms = decode_instant(TIMESTAMP)
+        await shop.bind("sales.charge")
+        (sale,) = await shop.sell()
+        desk = desk_of(shop)
+        await shop.relay(desk).drain()
+        await shop.void(sale)
+        shop.clock.ms += 700_000
+        await shop.relay(desk).drain()
+        assert (done(desk, sale), await shop.states()) == ((1, 1), {"delivered": 2})
 
 
 async def test_a_refund_that_died_is_owed_whatever_is_taken_back_later(database_url: str) -> None:
