@@ -94,7 +94,7 @@ class Deliverer:
         if operation is None:
             return SEND
         try:
-            sent = await self.times.of(claimed) if wants_times(operation, claimed) else None
+            sent = await self.times.of(claimed, operation) if wants_times(operation, claimed) else None
         except DatabaseError as error:
             log.warning("attempts_out_of_reach", delivery_id=claimed.delivery_id, error=str(error))
             return Later(now_ms + int(PAUSE_S * 1000))

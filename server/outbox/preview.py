@@ -83,7 +83,7 @@ class Previewer:
         if operation is None:
             return SEND
         wanted = wants_times(operation, claimed)
-        sent = await Times(self.database, LEASE_MS).of(claimed) if wanted else None
+        sent = await Times(self.database, LEASE_MS).of(claimed, operation) if wanted else None
         return before_call(claimed, operation, route.compensation if route else None, sent, self.caller.clock())
 
 
