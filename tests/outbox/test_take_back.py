@@ -1,6 +1,6 @@
 """A charge that is voided: cancelled while nobody has tried it, refunded where it took effect, and never both."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -135,6 +135,36 @@ async def test_a_charge_is_kept_while_another_of_its_sale_is_dead_or_in_doubt(da
         assert refund.named == "charge-1"
         await tidied(shop)
         assert await shop.states() == ({} if trouble == "refused" else {"delivered": 2, "in_doubt": 1})
+
+
+async def test_a_refund_whose_route_is_gone_is_in_doubt(database_url: str) -> None:
+    """Nobody can say any more that it takes something back; what comes first in its lane is what it always was."""
+    async with open_outlet(database_url, declared=[charges()]) as shop:
+        await shop.bind("sales.charge")
+        charged, refused = await shop.sell(2)
+        desk = desk_of(shop)
+        desk.trouble = ["down", "down"]
+        await shop.relay(desk).drain()
+        for sale in (charged, refused):
+            await shop.void(sale)
+        shop.routes = ()
+        shop.clock.ms += 2_000
+        desk.during = _refusing(desk, refused)
+        await shop.relay(desk).drain()
+        (dead,) = await shop.rows(states=["dead"])
+        await let_pass(shop.writer, shop.tenant_id, dead.delivery_id)
+        await shop.relay(desk).drain()
+        assert (done(desk, charged), done(desk, refused)) == ((1, 0), (0, 0))
+        assert await shop.states() == {"dead": 1, "delivered": 1, "in_doubt": 2}
+
+
+def _refusing(desk: Bank, sale: str) -> Callable[[], Awaitable[None]]:
+    """The bank wants nothing of this sale."""
+
+    async def during() -> None:
+        desk.trouble = ["refused"] if desk.calls[-1][1].record_id == sale else []
+
+    return during
 
 
 async def test_a_refund_is_never_too_late(database_url: str) -> None:
