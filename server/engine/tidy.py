@@ -16,7 +16,8 @@ Rules:
    well goes after the retention, and after 30 days at least, for as long may its provider send it again.
 7. Deliveries that ended go with their attempts, once that is older than the retention: what a provider tells of
    them later is found by its own name for the record. What is dead or in doubt waits for a person, and what still holds
-   its lane keeps later ones in order.
+   its lane keeps later ones in order. While there is such a one, all of its record's deliveries by its route stay: what
+   follows is judged by what became of them.
 8. The audit is kept for a year, whatever the retention: the database lets nothing younger go.
 9. A job finds the epoch as it was, or does nothing: places of a history that was rewound mean nothing in another. All
    jobs can be repeated, and several processes may tidy at once.
@@ -57,6 +58,11 @@ _CHECKPOINT = Statement(
        WHERE tenant_id = :tenant_id AND client_id IN (SELECT c.client_id FROM clients AS c
        WHERE c.tenant_id = :tenant_id AND (c.checkpoint_at IS NULL OR c.checkpoint_at < :before) LIMIT :limit)"""
 )
+# In two parts, one for each index of a record's deliveries.
+_OF_ITS_LANE = """SELECT 1 FROM outbox AS o WHERE o.tenant_id = outbox.tenant_id AND o.endpoint_id = outbox.endpoint_id
+       AND o.collection = outbox.collection AND o.record_id = outbox.record_id AND o.route = outbox.route"""
+_JUDGES_NOTHING = f"""NOT EXISTS ({_OF_ITS_LANE} AND o.holds)
+       AND NOT EXISTS ({_OF_ITS_LANE} AND NOT o.holds AND o.state IN ('dead', 'in_doubt'))"""
 LEFTOVERS = (
     Leftover("departures", "seq <= :cutoff"),
     Leftover("superseded", "noted_at < :before", key="uid", kind="uuid", order="noted_at"),
@@ -69,7 +75,7 @@ LEFTOVERS = (
     ),
     Leftover(
         "outbox",
-        f"{SETTLED} AND settled_at < :before AND NOT holds",
+        f"{SETTLED} AND settled_at < :before AND NOT holds AND {_JUDGES_NOTHING}",
         key="delivery_id",
         kind="uuid",
         order="settled_at",

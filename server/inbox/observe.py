@@ -7,8 +7,8 @@ Rules:
 
 1. An object is known by the provider's own id, or else by our metadata (the record's id that we sent with the call that
    made it). That is believed of a record that went to this endpoint, and never against what the id is known to be.
-2. A webhook may overtake the answer to the very call that caused it. While that call is under way, what is told of an
-   object not known yet waits, and is due again at the call's end.
+2. A webhook may overtake the answer to the very call that caused it. While that call is under way, or may have been
+   made in a history that is lost here, what is told of an object not known yet waits, and is due again at its end.
 3. An answer names its object only where that can be the name of one: whatever else it says is kept with the delivery.
 4. What says that it is ours is never made a second time: where the record is not here, it waits for it.
 5. What is older than what was applied (by its watermark) is not applied, and a final state never goes back.
@@ -30,7 +30,9 @@ from server.storage.writer import Writing
 _OBJECT_ID = re.compile(r"[!-~]{1,100}")
 """What an object may be called; with its endpoint's id before it, it fits a key of `identities`."""
 
-_TRIED = "(state = 'leased' OR (state = 'pending' AND attempts > 0))"
+# What may have been sent in a lost history is under way, too, until it has been looked up.
+_TRIED = """(state = 'leased' OR (state = 'pending' AND (attempts > 0 OR ambiguous OR created_at <
+       (SELECT t.epoch_at FROM tenants AS t WHERE t.tenant_id = outbox.tenant_id))))"""
 _AT = "tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection"
 _RECORD_IN_FLIGHT = Statement(
     f"SELECT 1 FROM outbox WHERE {_AT} AND record_id = :record_id AND holds AND {_TRIED} LIMIT 1"  # noqa: S608

@@ -30,7 +30,7 @@ async def prove_absent(database: Database, caller: Caller, place: tuple[str, str
     operation = caller.operation(claimed)
     if not claimed.ambiguous or operation is None or operation.look_up is None:
         return None
-    sent = await Times(database, LEASE_MS).of(claimed)
+    sent = await Times(database, LEASE_MS).of(claimed, operation)
     if caller.clock() <= sent.last_ms + int(operation.lag_s * 1000) and operation.lag_s:
         raise OutboxError("not_provable", f"what it may have made shows there only {operation.lag_s:g} s after it")
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from server.audit import OPERATOR, Actor, Entry, note
+from server.outbox.epoch import CERTAIN
 from server.outbox.lanes import bring_next
 from server.outbox.listing import Delivery, Filter, OutboxError, matching, unknown_delivery
 from server.ports import DeliveryState
@@ -21,9 +22,9 @@ _REDRIVE = Statement(
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state IN ('dead', 'in_doubt')"""
 )
 _CANCEL = Statement(
-    """UPDATE outbox SET state = 'cancelled', holds = false, settled_at = :now, waits_for = NULL
+    f"""UPDATE outbox SET state = 'cancelled', holds = false, settled_at = :now, waits_for = NULL
        WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id AND state = 'pending' AND attempts = 0
-       AND NOT ambiguous"""
+       AND {CERTAIN}"""  # noqa: S608  # our own text
 )
 _LET_PASS = Statement("UPDATE outbox SET holds = false WHERE tenant_id = :tenant_id AND delivery_id = :delivery_id")
 
@@ -72,6 +73,7 @@ async def _cancel(tenant_id: str, delivery_id: str, actor: Actor, writing: Writi
     if not found:
         return unknown_delivery()
     named = {"tenant_id": tenant_id, "delivery_id": delivery_id, "now": writing.now}
+    named["epoch"] = writing.tenant(tenant_id).epoch
     if not await writing.tx.execute(_CANCEL, named):
         return _why_not(found[0])
     await note(writing, tenant_id, Entry("delivery.cancel", actor, "delivery", delivery_id))

@@ -8,7 +8,7 @@ Rules:
    is newer. What would be past its `not_after` is left out.
 3. It goes on only while few deliveries of its endpoint wait, so that what tills sell meanwhile is not behind all of it.
 4. A delivery's uid, and so its key, follows from binding and record: a restored server sends it under the same one.
-   What may have been sent before the restore is doubted.
+   What may have been sent before the restore is doubted, for a binding that the restore took away may be made again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +27,7 @@ from server.storage.database import Database, DatabaseError, Tx
 from server.storage.record_sql import RecordSql
 from server.storage.statement import Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
+from sync.clock import MAX_AHEAD_MS, decode_instant
 from sync.protocol import Registry
 from sync.record import Record
 
@@ -45,7 +46,10 @@ OPEN = Statement(
 )
 _AT = "tenant_id = :tenant_id AND route = :route AND endpoint_id = :endpoint_id"
 _STANDS = Statement(
-    f"""SELECT done_through, begun_at, (SELECT t.epoch_at FROM tenants AS t WHERE t.tenant_id = :tenant_id),
+    f"""SELECT done_through, begun_at, (SELECT CASE WHEN e.created_at < t.epoch_at THEN t.epoch_at END
+           FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
+           WHERE e.tenant_id = :tenant_id AND e.endpoint_id = :endpoint_id),
+         (SELECT e.created_at FROM endpoints AS e WHERE e.tenant_id = :tenant_id AND e.endpoint_id = :endpoint_id),
          EXISTS (SELECT 1 FROM bindings WHERE {_AT}),
          EXISTS (SELECT 1 FROM outbox WHERE state IN ('pending', 'leased') AND endpoint_id = :endpoint_id
            AND tenant_id = :tenant_id LIMIT 1 OFFSET :most)
@@ -71,6 +75,20 @@ class Backfill(NamedTuple):
     tenant_id: str
     route: str
     endpoint_id: str
+
+
+class Doubt(NamedTuple):
+    """A history was lost in which the account was there: the epoch after it began then.
+
+    `since`: as early as then a record of that history may have been sent there.
+    """
+
+    since: str
+    epoch_at: str
+
+    def is_new(self, record: Record) -> bool:
+        """It was made in the present epoch, whatever the clock that says so."""
+        return record.version == 1 and decode_instant(record.stamp) >= decode_instant(self.epoch_at) + MAX_AHEAD_MS
 
 
 class Step(NamedTuple):
@@ -134,7 +152,7 @@ class Backfilling:
         rows = await writing.tx.fetch(_STANDS, {**backfill._asdict(), "most": self._batch - 1})
         if not rows:
             return Step(ended=True)
-        done_through, begun_at, epoch_at, is_bound, is_full = rows[0]
+        done_through, begun_at, epoch_at, created_at, is_bound, is_full = rows[0]
         route = self._routes.get(backfill.route)
         if route is None or route.collection not in self._sql or not is_bound:
             await _go_on(backfill, done_through, Step(ended=True), writing)
@@ -143,19 +161,19 @@ class Backfilling:
             return Step(busy=True)
         page = {"tenant_id": backfill.tenant_id, "after": done_through or _FIRST_ID, "most": self._batch}
         ids = [row[0] for row in await writing.tx.fetch(self._pages[route.collection], page)]
-        doubted_from = begun_at if epoch_at is not None and begun_at < epoch_at else None
-        step = Step(await self._deliver(backfill, route, ids, doubted_from, writing), ended=len(ids) < self._batch)
+        doubt = None if epoch_at is None else Doubt(begun_at if begun_at < epoch_at else created_at, epoch_at)
+        step = Step(await self._deliver(backfill, route, ids, doubt, writing), ended=len(ids) < self._batch)
         await _go_on(backfill, ids[-1] if ids else done_through, step, writing)
         return step
 
     async def _deliver(
-        self, backfill: Backfill, route: Route, ids: Sequence[str], doubted_from: str | None, writing: Writing
+        self, backfill: Backfill, route: Route, ids: Sequence[str], doubt: Doubt | None, writing: Writing
     ) -> int:
         sent = await _sent(backfill, route, ids, writing.tx)
         records = await self._sql[route.collection].load(writing.tx, backfill.tenant_id, ids)
         to = To(backfill.tenant_id, backfill.endpoint_id, route, route.create or route.operation)
         drafts = [
-            draft(to, _news(backfill, route, record_id, records[record_id], doubted_from), writing.now)
+            draft(to, _news(backfill, route, record_id, records[record_id], doubt), writing.now)
             for record_id in ids
             if record_id not in sent and _is_wanted(route, records[record_id], writing.now)
         ]
@@ -214,7 +232,8 @@ def _is_wanted(route: Route, record: Record, now: str) -> bool:
     return route.when(None, record.fields) and (until is None or until >= now)
 
 
-def _news(backfill: Backfill, route: Route, record_id: str, record: Record, doubted_from: str | None) -> News:
+def _news(backfill: Backfill, route: Route, record_id: str, record: Record, doubt: Doubt | None) -> News:
+    doubted_from = None if doubt is None or doubt.is_new(record) else doubt.since
     uid = derived("backfill", *backfill, record_id)
     correlation_id = derived("backfill", *backfill)
     return News(record_id, record, uid, route.event(None, record.fields), record.stamp, correlation_id, doubted_from)

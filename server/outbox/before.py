@@ -9,19 +9,21 @@ Rules:
 3. Past its `not_after` nothing is sent again, but what may have taken effect is looked up, for then it did.
 4. Where a look-up is needed and there is none, it is in doubt. A look-up proves that there is nothing only later than
    the provider's lag after the last call, so it waits until then.
-5. A compensation goes only where something took effect (`past`).
+5. A compensation goes only where something took effect (`past`). Of a delivery whose route is gone nobody can say
+   whether it is one: where others by another operation came before it, it is in doubt.
 """
 
 from typing import Literal, NamedTuple
 
 from server.outbox.claim import Claimed
-from server.ports import Operation
+from server.ports import Operation, Route
 from server.resilience.classify import Classified
 from sync.clock import decode_instant
 
 TOO_LATE = Classified("permanent", "too_late")
 _NEEDLESS = Classified("permanent", "nothing_to_take_back")
 _UNKNOWABLE = Classified("unknown", "maybe_nothing_to_take_back", maybe_done=True)
+_NO_ROUTE = Classified("unknown", "no_such_route", maybe_done=True)
 _MAYBE_DONE = Classified("unknown", "maybe_done", maybe_done=True)
 _KEY_EXPIRED = Classified("unknown", "key_expired", maybe_done=True)
 _LATE_IN_DOUBT = Classified("unknown", "too_late", maybe_done=True)
@@ -65,19 +67,27 @@ def wants_times(operation: Operation, claimed: Claimed) -> bool:
     return claimed.ambiguous and (operation.key_life_s is not None or operation.lag_s > 0)
 
 
-def before_call(
-    claimed: Claimed, operation: Operation, compensation: str | None, sent: Sent | None, now_ms: int
-) -> Step:
-    """The next step; `compensation` is its route's, `sent` is known where `wants_times` says so."""
-    if claimed.operation == compensation and claimed.past is not None and claimed.past.known:
-        if claimed.past.is_void:
-            return End("cancelled", _NEEDLESS)
-        if not claimed.past.effective:
-            return End("in_doubt", _UNKNOWABLE)
+def before_call(claimed: Claimed, operation: Operation, route: Route | None, sent: Sent | None, now_ms: int) -> Step:
+    """The next step; `route` is its own, if there is one still; `sent` is known where `wants_times` says so."""
+    end = _judged(claimed, route)
+    if end is not None:
+        return end
     is_late = claimed.not_after is not None and now_ms > decode_instant(claimed.not_after)
     if not claimed.ambiguous:
         return End("dead", TOO_LATE) if is_late else SEND
     return _doubted(operation, sent, now_ms, is_late=is_late)
+
+
+def _judged(claimed: Claimed, route: Route | None) -> End | None:
+    """How it ends by what became of those before it in its lane, if it does."""
+    past = claimed.past
+    if past is None or not past.known:
+        return None
+    if route is None:
+        return None if claimed.operation == past.first else End("in_doubt", _NO_ROUTE)
+    if claimed.operation != route.compensation or past.effective:
+        return None
+    return End("cancelled", _NEEDLESS) if past.is_void else End("in_doubt", _UNKNOWABLE)
 
 
 def _doubted(operation: Operation, sent: Sent | None, now_ms: int, *, is_late: bool) -> Step:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from server.outbox.epoch import HELD_SINCE, NEW_EPOCH, Renewal, enter
-from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, as_json, park_waiting
+from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, Lane, as_json, park_waiting
+from server.outbox.needless import Before, end_dead
 from server.outbox.past import Past, promote, read_pasts
 from server.ports import Route
 from server.resilience.entry import Entry, Found
@@ -94,7 +95,7 @@ class Endpoint(NamedTuple):
 class Claimed(NamedTuple):
     """A delivery under a lease of ours. `attempt` counts this one; `ambiguous` speaks of those before.
 
-    `past` tells of the record's earlier deliveries, where its route reads its lane.
+    `past` tells of the record's earlier deliveries, where its route reads its lane, or is gone.
     """
 
     tenant_id: str
@@ -130,11 +131,10 @@ class Taken(NamedTuple):
 
 
 _NOBODYS = Taken([], 0)
-_NO_ROUTES: Routes = {}
 
 
-async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing, *, routes: Routes = _NO_ROUTES) -> Taken:
-    """Take leases on what is due, inside a job of the writer."""
+async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing, *, routes: Routes | None = None) -> Taken:
+    """Take leases on what is due, inside a job of the writer; without `routes` nobody asks for what was before it."""
     deliveries: list[Claimed] = []
     seen = 0
     for one in wanted:
@@ -144,7 +144,7 @@ async def claim(wanted: Sequence[Wanted], lease: Lease, writing: Writing, *, rou
     return Taken(deliveries, seen)
 
 
-async def _claim_one(wanted: Wanted, lease: Lease, routes: Routes, writing: Writing) -> Taken:
+async def _claim_one(wanted: Wanted, lease: Lease, routes: Routes | None, writing: Writing) -> Taken:
     entry = await _enter(wanted, lease, writing)
     if entry is None:
         return _NOBODYS
@@ -163,7 +163,9 @@ async def _claim_one(wanted: Wanted, lease: Lease, routes: Routes, writing: Writ
     limits, quiet, probe = await entry.take(writing, len(chosen))
     endpoint = Endpoint(entry.provider, entry.settings, entry.sealed, limits, quiet, probe)
     deliveries = await _lease(wanted.tenant_id, chosen, lease, endpoint, writing)
-    return Taken(await _read_pasts(deliveries, routes, writing), len(candidates))
+    if routes is not None:
+        deliveries = await _read_pasts(deliveries, routes, writing)
+    return Taken(deliveries, len(candidates))
 
 
 async def _enter(wanted: Wanted, lease: Lease, writing: Writing) -> Entry | None:
@@ -195,19 +197,35 @@ async def _lease(
 
 
 async def _read_pasts(deliveries: list[Claimed], routes: Routes, writing: Writing) -> list[Claimed]:
-    """Give those whose routes read their lane its past; an update that has nothing to change becomes a create."""
-    readers = [one for one in deliveries if one.route in routes and routes[one.route].reads_its_lane]
+    """Give those whose routes read their lane, or are gone, its past.
+
+    An update that has nothing to change becomes a create; what a compensation takes back cannot be redriven any more.
+    """
+    readers = [one for one in deliveries if one.route not in routes or routes[one.route].reads_its_lane]
     if not readers:
         return deliveries
+    for one in readers:
+        if one.route in routes and one.operation == routes[one.route].compensation:
+            await end_dead(writing, _before(one)._replace(compensation=one.operation), "cancelled")
     pasts = await read_pasts(writing.tx, readers[0].tenant_id, [one.delivery_id for one in readers])
     known = [one._replace(past=pasts.get(one.delivery_id)) for one in deliveries]
-    return [await _promoted(one, routes[one.route], writing) if one.past else one for one in known]
+    return [await _promoted(one, routes.get(one.route), writing) for one in known]
 
 
-async def _promoted(claimed: Claimed, route: Route, writing: Writing) -> Claimed:
-    is_update = route.create is not None and claimed.operation == route.operation
-    if claimed.past is None or not claimed.past.is_void or not is_update or claimed.ambiguous:
+async def _promoted(claimed: Claimed, route: Route | None, writing: Writing) -> Claimed:
+    if route is None or route.create is None or claimed.operation != route.operation or claimed.ambiguous:
+        return claimed
+    if claimed.past is None or not claimed.past.is_void:
+        return claimed
+    if claimed.past.first != route.create:  # what made the record is not known here any more
         return claimed
     at = (claimed.tenant_id, claimed.delivery_id)
     created = await promote(writing.tx, *at, route, claimed.payload, claimed.past)
+    await end_dead(writing, _before(claimed), "superseded")  # redriven, it would make a second one
     return claimed._replace(**created._asdict())
+
+
+def _before(claimed: Claimed) -> Before:
+    """What came before it in its lane by its route."""
+    lane = Lane(claimed.endpoint_id, claimed.collection, claimed.record_id, claimed.sequence)
+    return Before(claimed.tenant_id, lane, claimed.route)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from server.outbox.after import Following
 from server.outbox.draft import COLUMNS, INSERT, News, Row, To, draft
+from server.outbox.epoch import CERTAIN
 from server.outbox.lanes import Lane
 from server.outbox.lost import sent_in_lost
 from server.outbox.take_back import TakenBack, take_back
@@ -36,10 +37,10 @@ _BINDINGS = Statement(
        WHERE b.tenant_id = :tenant_id ORDER BY b.route, b.endpoint_id"""
 )
 _SUPERSEDE = Statement(
-    """UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now, waits_for = NULL
+    f"""UPDATE outbox SET state = 'superseded', holds = false, settled_at = :now, waits_for = NULL
        WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND collection = :collection
        AND record_id = :record_id AND holds AND route = :route AND operation = :operation AND sequence < :sequence
-       AND state = 'pending' AND attempts = 0 AND NOT ambiguous"""
+       AND state = 'pending' AND attempts = 0 AND {CERTAIN}"""  # noqa: S608  # our own text
 )
 
 
@@ -154,7 +155,7 @@ class _Collecting:
             await tx.copy("outbox", COLUMNS, INSERT, self._rows)
         await tx.many(_SUPERSEDE, self._superseding)
         for one in self._taking_back:
-            if await take_back(tx, self._tenant_id, one, self._writing.now):
+            if await take_back(self._writing, self._tenant, one):
                 await tx.copy("outbox", COLUMNS, INSERT, [one.row])
 
     def _draft(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> None:
@@ -165,7 +166,7 @@ class _Collecting:
         self._rows.append(row)
         if route.supersedes and change.before is not None:
             named = {**lane._asdict(), "tenant_id": self._tenant_id, "route": route.name, "operation": operation}
-            self._superseding.append({**named, "now": self._writing.now})
+            self._superseding.append({**named, "now": self._writing.now, "epoch": self._tenant.epoch})
 
     def _take_back(self, route: Route, endpoint_id: str, change: Accepted, compensation: str) -> None:
         row, lane = self._row(route, endpoint_id, change, compensation)

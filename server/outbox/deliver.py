@@ -94,11 +94,11 @@ class Deliverer:
         if operation is None:
             return SEND
         try:
-            sent = await self.times.of(claimed) if wants_times(operation, claimed) else None
+            sent = await self.times.of(claimed, operation) if wants_times(operation, claimed) else None
         except DatabaseError as error:
             log.warning("attempts_out_of_reach", delivery_id=claimed.delivery_id, error=str(error))
             return Later(now_ms + int(PAUSE_S * 1000))
-        return before_call(claimed, operation, None if route is None else route.compensation, sent, now_ms)
+        return before_call(claimed, operation, route, sent, now_ms)
 
     def _terms(self, claimed: Claimed) -> Terms:
         operation, route = self.caller.operation(claimed), self.routes.get(claimed.route)

@@ -54,7 +54,10 @@ class News(NamedTuple):
 
 
 def draft(to: To, news: News, now: str) -> tuple[Row, Lane]:
-    """The row of a delivery that nobody has tried, and its place in its lane."""
+    """The row of a delivery that nobody has tried, and its place in its lane.
+
+    A compensation is owed however late it is.
+    """
     route, record = to.route, news.record
     key = idempotency_key(to.tenant_id, news.uid, route.name, to.endpoint_id, to.operation)
     lane = Lane(to.endpoint_id, route.collection, news.record_id, record.version)
@@ -62,7 +65,7 @@ def draft(to: To, news: News, now: str) -> tuple[Row, Lane]:
         *(to.tenant_id, delivery_id(news.uid, key), to.endpoint_id, route.name, to.operation, *lane[1:]),
         *(news.uid, frozen(route, news), key, news.correlation_id),
         *("pending", True, 0, 0, news.doubted_from is not None, now, 0, now, news.doubted_from),
-        *(not_after(route, news.made_at), None),
+        *(None if to.operation == route.compensation else not_after(route, news.made_at), None),
     )
     return row, lane
 

@@ -49,7 +49,10 @@ def no_patience(_provider: str, _settings: Mapping[str, Any]) -> int:
 
 
 class Due(NamedTuple):
-    """An endpoint with something to send, and from when; `patience_ms` where a new epoch's polls are yet to end."""
+    """An endpoint with something to send, and from when.
+
+    `patience_ms` also where no new epoch is to be entered: one may begin before the claim.
+    """
 
     tenant_id: str
     endpoint_id: str
@@ -63,8 +66,8 @@ async def due_endpoints(tx: Tx, look: Look, patience: Patience = no_patience) ->
     found: list[Due] = []
     for tenant_id, endpoint_id, provider, due_at, not_before, ready_ms, settings, held_since in await tx.fetch(DUE):
         ready_at = encode_instant(look.believed_ms(ready_ms or 0, provider, settings))
-        patience_ms = 0 if held_since is None else patience(provider, json.loads(settings))
-        held_until = encode_instant(decode_instant(held_since) + patience_ms) if patience_ms else ""
+        patience_ms = patience(provider, json.loads(settings))
+        held_until = encode_instant(decode_instant(held_since) + patience_ms) if held_since and patience_ms else ""
         from_when = max(due_at, not_before or "", ready_at, held_until)
         found.append(Due(tenant_id, endpoint_id, provider, from_when, patience_ms))
     return sorted(found, key=lambda due: due.due_at)

@@ -7,7 +7,7 @@ Rules:
 2. What came in there is fetched again by the polls. An endpoint that has one sends nothing until it has ended once in
    the new epoch, so that what our lost calls made is known; but it waits no longer than a relay's patience, and alarms.
 3. An endpoint enters an epoch in the claim that first takes something of it. One that was made later has nothing to
-   wait for.
+   wait for. Whoever takes back or supersedes before that asks for himself (`CERTAIN`).
 """
 
 from typing import NamedTuple
@@ -27,6 +27,16 @@ NEW_EPOCH = f"CASE WHEN {_ENTERS} THEN t.epoch END"
 HELD_SINCE = f"""CASE WHEN {_ENTERS} AND NOT EXISTS (SELECT 1 FROM polls AS p WHERE p.tenant_id = e.tenant_id
          AND p.endpoint_id = e.endpoint_id AND p.epoch = t.epoch AND p.finished_at IS NOT NULL) THEN t.epoch_at END"""  # noqa: S608  # our own text
 """When that epoch began, or NULL where nothing is to be entered or its polls have ended once in it."""
+
+CERTAIN = """(NOT ambiguous AND NOT EXISTS (SELECT 1 FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
+         WHERE e.tenant_id = outbox.tenant_id AND e.endpoint_id = outbox.endpoint_id
+         AND (e.epoch IS NULL OR e.epoch <> :epoch)
+         AND e.created_at < CASE WHEN t.epoch = :epoch THEN t.epoch_at ELSE :now END
+         AND outbox.created_at < CASE WHEN t.epoch = :epoch THEN t.epoch_at ELSE :now END))"""
+"""Of a row of the outbox: all that was tried is known here, also where its endpoint has yet to enter `:epoch`.
+
+That is the tenant's as this transaction leaves it: one that is drawn in it begins `:now`.
+"""
 
 # Each by its own index of an endpoint's rows.
 _DOUBT_UNSETTLED = Statement(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from server.outbox.before import Sent
 from server.outbox.claim import Claimed
+from server.ports import Operation
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from sync.clock import decode_instant
@@ -25,12 +26,12 @@ _TIMES = Statement(
 
 @dataclass(frozen=True)
 class Times:
-    """Reads when attempts were made; `lease_ms` bounds those that left no end."""
+    """Reads when attempts were made; `lease_ms` bounds those that left no end, or the deadline of a longer call."""
 
     database: Database
     lease_ms: int
 
-    async def of(self, claimed: Claimed) -> Sent:
+    async def of(self, claimed: Claimed, operation: Operation) -> Sent:
         """Of the attempts before this one. Raises DatabaseError."""
 
         async def work(tx: Tx) -> Sent:
@@ -43,7 +44,8 @@ class Times:
             first = min(at for at in (started, doubted_from, created_at if started is None else None) if at)
             lost_until = epoch_at if doubted_from is not None else None
             last = [decode_instant(at) for at in (ended, lost_until) if at is not None]
-            last += [decode_instant(unended) + self.lease_ms] if unended is not None else []
+            lasts_ms = max(self.lease_ms, int((operation.deadline_s or 0) * 1000))  # its lease is renewed meanwhile
+            last += [decode_instant(unended) + lasts_ms] if unended is not None else []
             return Sent(decode_instant(first), max(last, default=decode_instant(created_at)))
 
         return await self.database.read(work)

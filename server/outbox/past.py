@@ -4,7 +4,8 @@ Rules:
 
 1. Asked when a delivery is claimed: what comes before it in its lane has let go by then.
 2. An update while nothing before it took effect, for certain, becomes a create: the whole record as it is after that
-   change, under a key of its own. Later changes follow as updates.
+   change, under a key of its own. Later changes follow as updates. Where the first one that is known is no create, the
+   one that made the record was tidied away, or is none of ours: it stays an update.
 3. A compensation is for what took effect, and names it. Where for certain nothing did, it is needless; where nobody can
    know, neither can it.
 4. Where nothing is known of earlier deliveries (the route was bound later, or they were tidied away), it is sent as it
@@ -29,7 +30,7 @@ _EARLIER = """FROM outbox AS o WHERE o.tenant_id = mine.tenant_id AND o.endpoint
 _PAST = f"""SELECT mine.delivery_id, mine.uid, coalesce(mine.origin_id, mine.endpoint_id),
          EXISTS (SELECT 1 {_EARLIER} AND o.state = 'delivered'),
          EXISTS (SELECT 1 {_EARLIER} AND (o.state = 'in_doubt' OR (o.state = 'dead' AND o.ambiguous))),
-         EXISTS (SELECT 1 {_EARLIER}),
+         (SELECT o.operation {_EARLIER} ORDER BY o.sequence LIMIT 1),
          (SELECT o.reference {_EARLIER} AND o.state = 'delivered' AND o.reference IS NOT NULL
           ORDER BY o.sequence DESC LIMIT 1)
        FROM outbox AS mine WHERE tenant_id = :tenant_id AND delivery_id """  # noqa: S608  # our own text
@@ -41,7 +42,7 @@ _PROMOTE = Statement(
 
 
 class Past(NamedTuple):
-    """Of the earlier deliveries of a record by a route: whether one took effect, may have, and whether there are any.
+    """Of a record's earlier deliveries by a route: whether one took effect or may have, and the first one's operation.
 
     `reference` is the provider's name for what the last effective one made. The claimed delivery's key follows from
     `uid`, its mutation, and `origin_id`, the endpoint it was made for.
@@ -51,8 +52,13 @@ class Past(NamedTuple):
     origin_id: str
     effective: bool
     doubtful: bool
-    known: bool
+    first: str | None
     reference: str | None
+
+    @property
+    def known(self) -> bool:
+        """There were some."""
+        return self.first is not None
 
     @property
     def is_void(self) -> bool:
@@ -73,7 +79,7 @@ async def read_pasts(tx: Tx, tenant_id: str, ids: Sequence[str]) -> Mapping[str,
     if not ids:
         return {}
     rows = await tx.fetch(PAST, {"tenant_id": tenant_id, "ids": as_json(ids)})
-    return {row[0]: Past(row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5]), row[6]) for row in rows}
+    return {row[0]: Past(row[1], row[2], bool(row[3]), bool(row[4]), *row[5:]) for row in rows}
 
 
 async def promote(tx: Tx, tenant_id: str, delivery_id: str, route: Route, payload: str, past: Past) -> Created:

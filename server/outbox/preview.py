@@ -63,7 +63,7 @@ class Previewer:
 
         state, claimed = await self.database.read(work)
         route = self.routes.get(claimed.route)
-        if route is None or not route.reads_its_lane:  # then the relay does not know it either
+        if route is not None and not route.reads_its_lane:  # then the relay does not know it either
             claimed = claimed._replace(past=None)
         code = await self._code(claimed)
         rendered = self.recorder.rendered(_secrets_of(claimed, self.caller)) if self.recorder.noted else []
@@ -83,8 +83,8 @@ class Previewer:
         if operation is None:
             return SEND
         wanted = wants_times(operation, claimed)
-        sent = await Times(self.database, LEASE_MS).of(claimed) if wanted else None
-        return before_call(claimed, operation, route.compensation if route else None, sent, self.caller.clock())
+        sent = await Times(self.database, LEASE_MS).of(claimed, operation) if wanted else None
+        return before_call(claimed, operation, route, sent, self.caller.clock())
 
 
 def _secrets_of(claimed: Claimed, caller: Caller) -> Iterable[str]:

@@ -8,7 +8,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from server.inbox.decide import PATIENCE_MS
+from server.inbox.observe import Place, WaitsError, observe
+from server.ports import Draft, Ours
+from server.storage.database import Tx
 from tests.inbox.told_back import ToldBack, open_told_back
+from tests.outbox.bank import route
+from tests.outbox.outlet import open_outlet
 from tests.support.receiver import SECRET, Receiver
 from tests.support.shop import sale_fields
 
@@ -32,6 +37,26 @@ async def test_a_webhook_before_the_answer_waits_and_finds_the_record(shop: Told
     assert await shop.sales() == 1
     (event,) = await shop.events()
     assert (event.attempts, event.failures) == (2, 0)
+
+
+@pytest.mark.parametrize("known", [Ours("record", None), Ours(None, "key"), Ours(None, None)])
+async def test_what_a_lost_history_may_have_sent_is_under_way(database_url: str, known: Ours) -> None:
+    """Its call is not known to this history: what is told of it waits for the look-up and makes no second record."""
+    async with open_outlet(database_url, declared=[route()]) as outlet:
+        endpoint_id = await outlet.bind("sales.charge")
+        await outlet.sell()
+        (row,) = await outlet.rows()
+        ((key,),) = await outlet.fetch("SELECT idempotency_key FROM outbox")
+        ours = Ours(known.record_id and row.record_id, known.key and key)
+        drafts = [Draft("sales", f"{endpoint_id}:theirs", "", {}, ours=ours)]
+        outlet.clock.ms += 1000
+        await outlet.begin_epoch()
+
+        async def told(tx: Tx) -> None:
+            await observe(tx, Place(outlet.tenant_id, endpoint_id), drafts)
+
+        with pytest.raises(WaitsError, match="in_flight"):
+            await outlet.database.read(told)
 
 
 async def test_an_answer_that_is_lost_leaves_the_webhook_waiting_until_the_call_ends(shop: ToldBack) -> None:

@@ -15,6 +15,7 @@ from server.collections import registry, routes
 from server.engine.apply import Applier
 from server.engine.push import Pusher
 from server.engine.records import Records
+from server.engine.tidy import Tidier
 from server.outbox.collect import Forwarder
 from server.outbox.listing import Delivery, Filter, list_deliveries
 from server.outbox.relay import Relay, RelayOptions
@@ -35,6 +36,7 @@ _ENDPOINT = Statement(
 _BIND = Statement(
     "INSERT INTO bindings (tenant_id, route, endpoint_id) VALUES (:tenant_id, :route, :endpoint_id)",
 )
+DAY_MS = 86_400_000
 SCHEDULES = Schedules(Schedule(base_s=1, cap_s=60, lasts_s=86_400), Schedule(base_s=10, cap_s=60, lasts_s=3600))
 
 
@@ -249,6 +251,13 @@ class Outlet:
             return list(await tx.fetch(Statement(sql), parameters))
 
         return await self.database.read(work)
+
+
+async def tidied(outlet: Outlet) -> None:
+    """Let more than the retention pass, and collect what is older."""
+    outlet.clock.ms += 100 * DAY_MS
+    tidier = Tidier(outlet.database, outlet.writer, outlet.records, outlet.clock, 90 * DAY_MS)
+    await tidier.tidy(outlet.tenant_id)
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ from server.outbox.listing import OutboxError
 from server.ports import Route
 from server.storage.database import DatabaseError
 from server.storage.writer import Job
+from sync.clock import encode_instant
 from tests.outbox.bank import Bank, Habits, by_hand, route
 from tests.outbox.outlet import Outlet, open_outlet
-from tests.support.shop import TIMESTAMP
+from tests.support.shop import TIMESTAMP, sale_fields
 
 BATCH = 10
 MIRROR = route("sales.mirror", "change", create="make", when=by_hand)
@@ -132,6 +133,31 @@ async def test_a_backfill_that_goes_on_after_a_rewind_is_doubted(database_url: s
         await shop.begin_epoch()
         await finished(shop, desk)
         assert (desk.done("make", sale), len(desk.looks)) == (1, 1)
+
+
+async def test_a_backfill_that_is_begun_again_after_a_rewind_is_doubted(shop: Outlet) -> None:
+    """The lost history bound the route and sent everything; only what was made later cannot have been sent there."""
+    sales = await shop.sell(2)
+    desk = Bank(shop.clock, make=Habits("lookup"), change=Habits("keyed"), charge=Habits("keyed"))
+    await shop.relay(desk).drain()
+    await owed(shop, start="backfill")
+    await finished(shop, desk)
+    assert desk.looks == []
+    for table in ("attempts", "outbox", "backfills"):
+        await shop.change_rows(f"DELETE FROM {table}")  # noqa: S608  # our own words
+    await shop.change_rows("DELETE FROM bindings WHERE route = :route", "sales.mirror")
+    shop.clock.ms += 1000
+    await shop.begin_epoch()
+    shop.clock.ms += 600_000
+    made_at = encode_instant(shop.clock())
+    new = shop.new_id()
+    fields = sale_fields(9)
+    await shop.push({"uid": shop.new_id(), "op": "create", "collection": "sales", "record_id": new,
+                     "fields": fields, "timestamp": made_at})  # fmt: skip
+    await owed(shop, start="backfill")
+    await finished(shop, desk)
+    assert {one: desk.done("make", one) for one in (*sales, new)} == dict.fromkeys((*sales, new), 1)
+    assert {call.record_id for _, call in desk.looks} == set(sales)
 
 
 async def test_what_would_be_too_late_is_left_out(database_url: str) -> None:

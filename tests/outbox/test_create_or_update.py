@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.outbox.admin import cancel, let_pass
+from server.outbox.admin import cancel, let_pass, redrive
+from server.outbox.listing import Filter
 from tests.outbox.bank import Bank, Habits, by_hand, route
-from tests.outbox.outlet import Outlet, open_outlet
+from tests.outbox.outlet import Outlet, open_outlet, tidied
 
 PAIR = route("sales.mirror", "change", create="make", when=by_hand, on_dead="skip")
 
@@ -60,6 +61,20 @@ async def test_an_update_after_a_dead_create_makes_the_record(shop: Outlet) -> N
     assert [row.operation for row in await shop.rows()] == ["make", "make", "change"]
 
 
+async def test_a_dead_create_that_was_made_up_for_cannot_be_redriven(shop: Outlet) -> None:
+    """Its key is another than that of the update that made the record: both together would make two."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    desk.trouble = ["refused", "refused"]
+    await shop.relay(desk).drain()
+    await shop.update(sale, note="uno")
+    await shop.relay(desk).drain()
+    assert await shop.states() == {"dead": 1, "superseded": 1}
+    assert await redrive(shop.writer, shop.tenant_id, Filter()) == 1
+    await shop.relay(desk).drain()
+    assert (order(desk), await shop.states()) == (["make"], {"delivered": 1, "superseded": 1})
+
+
 async def test_it_stays_a_create_under_the_same_key_when_its_answer_is_lost(shop: Outlet) -> None:
     """What it became is stored, so a later attempt is the same one."""
     (sale,) = await shop.sell()
@@ -100,6 +115,20 @@ async def test_an_update_behind_a_dead_create_that_was_let_pass_makes_the_record
         assert order(desk) == ["make"]
 
 
+async def test_an_update_whose_create_was_tidied_away_stays_one(shop: Outlet) -> None:
+    """What is left is an update that was refused: that nothing known took effect does not mean that nothing did."""
+    (sale,) = await shop.sell()
+    desk = desk_of(shop)
+    await shop.relay(desk).drain()
+    await tidied(shop)
+    assert await shop.rows() == []
+    desk.trouble = ["refused"]
+    for note in ("uno", "due"):
+        await shop.update(sale, note=note)
+        await shop.relay(desk).drain()
+    assert order(desk) == ["make", "change"]
+
+
 async def test_a_create_that_may_have_taken_effect_is_not_made_up_for(shop: Outlet) -> None:
     """A second record outside would be worse than an update that finds none."""
     (sale,) = await shop.sell()
@@ -124,4 +153,4 @@ async def test_only_full_states_that_nobody_tried_are_superseded(database_url: s
         await shop.begin_epoch()
         await shop.update(sale, note="quattro")
         await shop.update(sale, note="cinque")
-        assert [row.state for row in await shop.rows()] == [*states[:3], "superseded", "pending", "pending"]
+        assert [row.state for row in await shop.rows()] == [*states[:3], "pending", "pending", "pending"]

@@ -1,6 +1,7 @@
 """A new epoch: what an endpoint waits for, and what is thought of its deliveries before any is sent."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -8,11 +9,15 @@ import pytest
 
 from server.inbox.accounts import Address
 from server.inbox.turn import Turn, TurnEnd, claim_turn, finish_turn
-from server.outbox.admin import redrive
-from server.outbox.listing import Filter
+from server.outbox.admin import cancel, redrive
+from server.outbox.claim import Lease, claim
+from server.outbox.due import due_endpoints
+from server.outbox.listing import Filter, OutboxError
 from server.ports import Account
 from server.resilience.classify import SUCCESS, Classified
 from server.resilience.contacts import Contacts
+from server.resilience.entry import Look
+from server.storage.writer import Job
 from sync.protocol import Mutation
 from tests.outbox.bank import Bank, Effect, Habits, by_hand, route
 from tests.outbox.conftest import Logged
@@ -59,6 +64,17 @@ async def test_what_was_never_tried_here_may_have_been_sent_there(
     await shop.relay(desk).drain()
     assert (len(desk.calls), len(desk.looks), desk.done("charge", sale)) == (calls, looks, 1)
     assert await shop.states() == {state: 1}
+
+
+async def test_nobody_cancels_what_may_have_been_sent_there(shop: Outlet) -> None:
+    """Also before the endpoint enters the epoch, which it does not while it is paused or waits for its polls."""
+    await shop.sell()
+    shop.clock.ms += 1000
+    await shop.begin_epoch()
+    (row,) = await shop.rows()
+    with pytest.raises(OutboxError, match="may have it"):
+        await cancel(shop.writer, shop.tenant_id, row.delivery_id)
+    assert await shop.states() == {"pending": 1}
 
 
 async def test_a_key_that_may_be_old_is_looked_up_after_a_rewind(shop: Outlet) -> None:
@@ -153,6 +169,19 @@ async def test_an_endpoint_with_polls_waits_until_they_have_caught_up(shop: Outl
                 await anyio.sleep(0.01)
             relay.stop()
     assert len(desk.looks) == 2
+
+
+async def test_it_waits_for_its_polls_also_where_the_epoch_begins_between_the_look_and_the_claim(shop: Outlet) -> None:
+    """What the relay saw says nothing of the epoch; what it brings along of its patience goes for every one."""
+    await shop.sell()
+    look = Look(shop.clock(), MINUTE_MS)
+    due = await shop.database.read(partial(due_endpoints, look=look, patience=lambda _provider, _settings: MINUTE_MS))
+    wanted, _ = shop.relay(Bank(shop.clock, charge=Habits("keyed")))._plan(due, shop.clock())
+    await shop.begin_epoch()
+    for ms, count in ((0, 0), (MINUTE_MS, 1)):
+        shop.clock.ms += ms
+        taken = await shop.writer.submit(Job([], partial(claim, wanted, Lease("one", MINUTE_MS))))
+        assert len(taken.deliveries) == count
 
 
 async def test_it_waits_no_longer_than_its_patience(shop: Outlet, logged: Logged) -> None:

@@ -1,14 +1,17 @@
 """A call that was declared to last long keeps its lease, and ends where it cannot."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
+from server.outbox.claim import Lease, Wanted, claim
 from server.storage.database import DatabaseError
+from server.storage.writer import Job
 from sync.clock import decode_instant
-from tests.outbox.bank import Bank, Habits, route
+from tests.outbox.bank import Bank, Effect, Habits, route
 from tests.outbox.conftest import Logged
 from tests.outbox.outlet import Outlet, open_outlet
 
@@ -98,6 +101,23 @@ async def test_a_call_whose_lease_cannot_be_renewed_ends_before_it(
             await shop.relay(desk, **SHORT)._round(group)
     assert desk.effects == []
     assert await shop.states() == {"in_doubt": 1}
+
+
+async def test_what_a_renewed_call_did_is_looked_for_no_sooner_than_the_lag_after_its_end(shop: Outlet) -> None:
+    """Its relay died under it, long after the length of a lease: the effect is as young as the call may have been."""
+    desk = Bank(shop.clock, charge=Habits("lookup", lag_s=120, deadline_s=900))
+    wanted = [Wanted(shop.tenant_id, shop.endpoints[0], limit=1)]
+    taken = await shop.writer.submit(Job([], partial(claim, wanted, Lease("dead", 600_000))))
+    shop.clock.ms += 599_000
+    (call,) = taken.deliveries
+    desk.effects.append(Effect("charge", call.record_id, call.idempotency_key, shop.clock(), "", "late", None))
+    shop.clock.ms += 2_000
+    for ms in (0, 419_000, 1_000):
+        assert desk.looks == []
+        shop.clock.ms += ms
+        await shop.relay(desk).drain()
+        assert desk.calls == []
+    assert (len(desk.effects), len(desk.looks), await shop.states()) == (1, 1, {"delivered": 1})
 
 
 async def test_an_ordinary_call_ends_at_the_relays_deadline(shop: Outlet) -> None:
