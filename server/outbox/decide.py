@@ -24,7 +24,7 @@ AttemptOutcome = ErrorClass | Literal["delivered", "released"]
 class Result(NamedTuple):
     """What one call brought. `not_before_ms`: until when the provider asked to be left alone.
 
-    `ending`: it ends so, whatever its class.
+    `ending`: it ends so, whatever its class. Without `called` the provider was not asked: it says nothing of it.
     """
 
     classified: Classified
@@ -33,6 +33,7 @@ class Result(NamedTuple):
     request_id: str | None = None
     not_before_ms: int | None = None
     ending: DeliveryState | None = None
+    called: bool = True
 
     @property
     def outcome(self) -> AttemptOutcome:

@@ -81,7 +81,7 @@ class Deliverer:
         if isinstance(step, Later):
             return claimed, step
         if not isinstance(step, Ask):
-            return claimed, Result(step.classified, ending=step.state)
+            return claimed, Result(step.classified, ending=step.state, called=False)
         call = partial(self.caller.call, claimed, step)
         if self.caller.is_long(claimed):
             claimed, result = await self.renewer.during(claimed, call)

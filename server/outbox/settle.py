@@ -8,7 +8,8 @@ Rules:
    delivery and state, so that the same news is told once.
 3. A settled row that no longer holds brings the next of its lane back at once. The tenant's lock, which accepting
    transactions take too, keeps the two from missing each other.
-4. The endpoint's breaker hears of the attempt in that transaction too: what is not settled was not told.
+4. The endpoint's breaker hears of the attempt in that transaction too: what is not settled was not told. What ended
+   without a call was neither a probe nor a contact: it gives its place back.
 5. What the answer is good for beside that never stands in the way of settling it: where writing it back or noting it
    fails for good, the attempt's end is written alone, for the provider must not be called again.
 """
@@ -27,8 +28,8 @@ from server.outbox.lanes import bring_next
 from server.ports import Answered, Applying, Cause, DeliveryState, Observing, Route, Unobserved
 from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
-from server.resilience.entry import leave_alone, nobody
-from server.resilience.gate_sql import GateKey, Told, give_up, report
+from server.resilience.entry import Passed, leave_alone, nobody, told
+from server.resilience.gate_sql import GateKey, give_up
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
@@ -122,7 +123,6 @@ class Settler:
             raise LeaseLostError
         await _end_attempt(claimed, result, writing)
         closed = await self._report(claimed, result, writing)
-        await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, result.classified)
         await leave_alone(writing, _gate_of(claimed), result.not_before_ms)
         if settlement.state != "pending":
             await self._after(claimed, settlement, route, writing)
@@ -133,12 +133,15 @@ class Settler:
         return closed
 
     async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> bool:
+        """Tell what came of the call, if there was one; whether the breaker closed by it."""
         endpoint = claimed.endpoint
-        sign = sign_of(result.classified, result.status)
-        told = Told(sign, endpoint.probe, endpoint.quiet, self.random())
-        closed = await report(writing, _gate_of(claimed), endpoint.limits, told)
+        passed = Passed(endpoint.limits, endpoint.quiet, endpoint.probe)
+        sign = sign_of(result.classified, result.status) if result.called else None
+        closed = await told(writing, _gate_of(claimed), passed, sign, self.random())
         if closed:
             writing.tenant(claimed.tenant_id).revision += 1  # tells relays elsewhere, who wait for the probe's lease
+        if result.called:
+            await self.contacts.note(writing, claimed.tenant_id, claimed.endpoint_id, result.classified)
         return closed
 
     async def _after(self, claimed: Claimed, settlement: Settlement, route: Route | None, writing: Writing) -> None:

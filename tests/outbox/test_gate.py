@@ -116,6 +116,24 @@ async def test_a_probe_given_back_unsent_frees_its_place(outlet: Outlet) -> None
     assert len(await take(outlet, endpoint, owner="two")) == 1
 
 
+async def test_what_ends_without_a_call_is_no_probe_and_no_contact(outlet: Outlet) -> None:
+    """After a long outage the late ones end at once, and the live one behind them is the probe."""
+    provider = Scripted()
+    endpoint = await opened(outlet, provider)
+    provider.answer = provider.take
+    contact = "SELECT failed_at, succeeded_at, error FROM contacts"
+    before = await outlet.fetch(contact)
+    outlet.clock.ms = await ready_ms(outlet, endpoint)
+    too_late = encode_instant(outlet.clock.ms - 1)
+    await outlet.change_rows("UPDATE outbox SET ambiguous = false, not_after = :late", too_late)
+    await outlet.relay(provider).drain()
+    assert await outlet.fetch(contact) == before
+    assert await outlet.states() == {"dead": 20}
+    (live,) = await outlet.sell()
+    await outlet.relay(provider).drain()
+    assert [call.record_id for call in provider.calls[3:]] == [live]
+
+
 async def test_a_refused_request_and_a_throttled_one_open_nothing(outlet: Outlet) -> None:
     """Twenty dead letters are twenty bad requests, not a bad provider."""
     await outlet.bind(**QUICK)
