@@ -30,7 +30,8 @@ BEHIND = Statement(_BEHIND.format(ids=IDS_LITE), postgresql=_BEHIND.format(ids=I
 # Of what was superseded, the newer one is waited for: it carries what the other was to bring.
 # On PostgreSQL the row that is waited for is locked: a settle that lets go of it either waits for the parking, and
 # finds it, or was first, and is seen.
-_AWAITED = """SELECT w.id, w.collection, w.record_id FROM {wanted} JOIN outbox AS o ON o.tenant_id = :tenant_id
+# What is wanted comes first on both: a database without statistics would read all that holds for each of them.
+_AWAITED = """outbox AS o WHERE o.tenant_id = :tenant_id
        AND o.endpoint_id = :endpoint_id AND o.collection = w.collection AND o.record_id = w.record_id
        AND o.holds AND (o.sequence <= w.sequence OR EXISTS (SELECT 1 FROM outbox AS s WHERE s.tenant_id = o.tenant_id
          AND s.endpoint_id = o.endpoint_id AND s.collection = o.collection AND s.record_id = o.record_id
@@ -38,8 +39,10 @@ _AWAITED = """SELECT w.id, w.collection, w.record_id FROM {wanted} JOIN outbox A
 _WANTED_LITE = """(SELECT value ->> 'id' AS id, value ->> 'collection' AS collection,
        value ->> 'record_id' AS record_id, value ->> 'sequence' AS sequence FROM json_each(:wanted)) AS w"""
 _WANTED_POST = "json_to_recordset(:wanted::json) AS w(id text, collection text, record_id uuid, sequence bigint)"
+_FOR_WHOM = "SELECT w.id, w.collection, w.record_id FROM"
 AWAITED = Statement(
-    _AWAITED.format(wanted=_WANTED_LITE), postgresql=_AWAITED.format(wanted=_WANTED_POST) + " FOR SHARE OF o"
+    f"{_FOR_WHOM} {_WANTED_LITE} CROSS JOIN {_AWAITED}",
+    postgresql=f"{_FOR_WHOM} {_WANTED_POST} CROSS JOIN LATERAL (SELECT 1 FROM {_AWAITED} FOR SHARE OF o) AS held",
 )
 _HOLDING = """SELECT w.id, w.collection, w.record_id, max(o.sequence) FROM {wanted}
        JOIN outbox AS o ON o.tenant_id = :tenant_id AND o.endpoint_id = w.id{uuid}

@@ -1,6 +1,7 @@
 """What comes after other records: a payment after its customer, without anybody looking twice."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -202,6 +203,15 @@ async def test_a_claim_asks_about_others_once_for_all_and_by_index(shop: Outlet)
     for statement in (AWAITED, HOLDING):
         plan = await explain(shop, statement, named)
         assert any("ix_outbox_lane" in line for line in plan), plan
+
+
+async def test_whom_rows_wait_for_is_found_record_by_record(shop: Outlet) -> None:
+    """However much else of the account holds, none of it is read."""
+    named = {"tenant_id": shop.tenant_id, "endpoint_id": shop.new_id(), "wanted": "[]"}
+    plan = await explain(shop, AWAITED, named)
+    first = next(place for place, line in enumerate(plan) if re.search("json_each|json_to_recordset", line))
+    held = next(line for line in plan[first:] if re.search("SEARCH o |Index Cond", line))
+    assert re.search(r"record_id ?= ?(\?|w\.record_id)", held), plan
 
 
 @pytest.mark.postgres
