@@ -28,7 +28,10 @@ async def forget_again(core: Core) -> None:
 
 
 class Tidying:
-    """Tidies once a day, at no certain hour, so that the processes of an installation do not all begin at once."""
+    """Tidies once a day, at no certain hour, so that the processes of an installation do not all begin at once.
+
+    What goes wrong with one tenant is somebody's business, and stops neither the others nor the other workers.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,9 @@ class Tidying:
         except DatabaseError as error:
             log.warning("tidying_put_off", error=str(error))
             return
+        except Exception:
+            log.exception("tidying_failed", alarm=True)
+            return
         for tenant_id, *_ in tenants:
             await self._tidy(tenant_id)
 
@@ -67,6 +73,9 @@ class Tidying:
             return  # deleted meanwhile
         except DatabaseError as error:
             log.warning("tidying_put_off", tenant_id=tenant_id, error=str(error))
+            return
+        except Exception:
+            log.exception("tidying_failed", tenant_id=tenant_id, alarm=True)
             return
         if any(collected.values()):
             log.info("tidied", tenant_id=tenant_id, **{name: rows for name, rows in collected.items() if rows})

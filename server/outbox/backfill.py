@@ -9,6 +9,7 @@ Rules:
 3. It goes on only while few deliveries of its endpoint wait, so that what tills sell meanwhile is not behind all of it.
 4. A delivery's uid, and so its key, follows from binding and record: a restored server sends it under the same one.
    What may have been sent before the restore is doubted, for a binding that the restore took away may be made again.
+5. One that cannot go on (a route fails on an old record) is somebody's business, and holds up no other.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ IDLE_S = 30.0
 # Backfills serve all tenants: one of the few queries across them.
 OPEN = Statement(
     """/* across tenants */ SELECT tenant_id, route, endpoint_id FROM backfills WHERE ended_at IS NULL
-       ORDER BY begun_at LIMIT 100"""
+       ORDER BY begun_at"""
 )
 _AT = "tenant_id = :tenant_id AND route = :route AND endpoint_id = :endpoint_id"
 _STANDS = Statement(
@@ -128,13 +129,24 @@ class Backfilling:
             except DatabaseError as error:
                 log.warning("backfills_put_off", error=str(error))
                 is_busy = False
+            except Exception:
+                log.exception("backfills_failed", alarm=True)
+                is_busy = False
             await self._sleep(BUSY_S if is_busy else IDLE_S)
 
     async def once(self) -> bool:
-        """Take every open backfill as far as its endpoint bears now; whether one of them is still open."""
+        """Take every open backfill as far as its endpoint bears now; whether one of them waits for that.
+
+        Raises DatabaseError where the database is out of reach.
+        """
         left = False
         for backfill in await self._database.read(_open):
-            left |= await self._advance(backfill)
+            try:
+                left |= await self._advance(backfill)
+            except Exception as error:
+                if isinstance(error, DatabaseError) and error.transient:
+                    raise
+                log.exception("backfill_stuck", alarm=True, **backfill._asdict())
         return left
 
     async def _advance(self, backfill: Backfill) -> bool:

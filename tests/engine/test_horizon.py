@@ -319,26 +319,31 @@ async def test_a_process_tidies_every_tenant_once_a_day(shop: Shop) -> None:
 class _Troubled(Tidier):
     """The first tenant's rows cannot be read; it notes who was tidied after that."""
 
-    def __init__(self, tidied: list[str], *parts: Any) -> None:
+    def __init__(self, tidied: list[str], error: Exception, *parts: Any) -> None:
         super().__init__(*parts)
+        self._error = error
         self._troubled, self._tidied = True, tidied
 
     async def tidy(self, tenant_id: str) -> dict[str, int]:
         if self._troubled:
             self._troubled = False
-            raise DatabaseError("SQLITE_CORRUPT", transient=True)
+            raise self._error
         self._tidied.append(tenant_id)
         return await super().tidy(tenant_id)
 
 
-async def test_a_tenant_that_cannot_be_tidied_holds_up_no_other(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [(DatabaseError("SQLITE_CORRUPT", transient=True), "tidying_put_off"), (KeyError("rows"), "tidying_failed")],
+)
+async def test_a_tenant_that_cannot_be_tidied_holds_up_no_other(shop: Shop, error: Exception, event: str) -> None:
     """It is told by name, and tried again the next day."""
     ids = [shop.tenant_id, *[await shop.admin.add_tenant(name) for name in ("Un altro", "Un terzo")]]
     tidied: list[str] = []
-    tidier = _Troubled(tidied, shop.database, shop.writer, shop.records, shop.clock, 90 * DAY_MS)
+    tidier = _Troubled(tidied, error, shop.database, shop.writer, shop.records, shop.clock, 90 * DAY_MS)
     with capture_logs() as logs:
         await Tidying(tidier, shop.admin, lambda: 0.5).once()
     (first, *others) = [tenant_id for tenant_id, *_ in await shop.admin.tenants()]
     assert sorted([first, *others]) == sorted(ids)
-    assert [(log["event"], log["tenant_id"]) for log in logs] == [("tidying_put_off", first)]
+    assert [(log["event"], log["tenant_id"]) for log in logs] == [(event, first)]
     assert tidied == others

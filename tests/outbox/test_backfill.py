@@ -1,8 +1,10 @@
 """A binding that begins with what was there before: in batches, by a job that survives, and each record once."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from server.outbox.backfill import OPEN, Backfilling
@@ -12,7 +14,9 @@ from server.ports import Route
 from server.storage.database import DatabaseError
 from server.storage.writer import Job
 from sync.clock import encode_instant
+from sync.collection import Fields
 from tests.outbox.bank import Bank, Habits, by_hand, route
+from tests.outbox.conftest import Logged
 from tests.outbox.outlet import Outlet, open_outlet
 from tests.support.shop import TIMESTAMP, sale_fields
 
@@ -179,6 +183,52 @@ async def test_a_backfill_whose_binding_or_route_is_gone_ends(shop: Outlet) -> N
     await shop.change_rows("DELETE FROM bindings WHERE route = :route", "sales.mirror")
     assert not await worker(shop).once()
     assert list(await shop.fetch("SELECT made FROM backfills WHERE ended_at IS NOT NULL")) != []
+
+
+def stumbles(_before: Fields | None, _after: Fields) -> bool:
+    """A route whose rule does not bear a record of long ago."""
+    raise KeyError("note")
+
+
+async def test_a_backfill_that_cannot_go_on_holds_up_no_other(database_url: str, logged: Logged) -> None:
+    """It is told by name, and tried again; the worker lives on."""
+    copied = route("sales.copied", "change", create="make", when=by_hand)
+    async with open_outlet(database_url, declared=[MIRROR, copied, route()]) as shop:
+        await shop.bind("sales.charge")
+        await shop.sell()
+        await owed(shop, start="backfill")
+        shop.clock.ms += 1
+        at = (shop.tenant_id, shop.endpoints[0])
+        await bind(shop.writer, {copied.name: copied}, at, copied.name, start="backfill")
+        rested = anyio.Event()
+
+        async def sleep(_seconds: float) -> None:
+            rested.set()
+            await anyio.sleep_forever()
+
+        routes = [replace(MIRROR, when=stumbles), copied]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Backfilling(shop.database, shop.writer, shop.registry, routes, sleep).run)
+            await rested.wait()
+            tasks.cancel_scope.cancel()
+        assert [list(row) for row in await shop.fetch("SELECT route, made FROM backfills ORDER BY route")] == [
+            ["sales.copied", 1],
+            ["sales.mirror", 0],
+        ]
+        (told,) = [entry for entry in logged if entry["event"] == "backfill_stuck"]
+        assert (told["route"], told["alarm"]) == ("sales.mirror", True)
+
+
+async def test_any_number_of_stuck_backfills_keeps_out_none(shop: Outlet) -> None:
+    """Those begun later are found, too."""
+    for place in range(101):
+        await shop.change_rows(
+            """INSERT INTO backfills (tenant_id, route, endpoint_id, begun_at, made)
+               VALUES (:tenant_id, :route, :endpoint_id, '2025-01-01T00:00:00.000Z', 0)""",
+            *(shop.tenant_id, f"sales.{place}", shop.endpoints[0]),
+        )
+    await owed(shop, start="backfill")
+    assert "sales.mirror" in {row[1] for row in await shop.fetch(OPEN.sql("sqlite"))}
 
 
 @pytest.mark.parametrize(("name", "code"), [("sales.nowhere", "unknown_route"), ("sales.mirror", "unknown_endpoint")])
