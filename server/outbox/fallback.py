@@ -3,11 +3,13 @@
 Rules:
 
 1. An account is away when nothing got through for its patience (`fallback_after_s`), and its breaker is not closed or
-   something has been failing there for as long because nobody answered. One that asks to be left alone, is throttled by
+   something has been failing there for as long because nobody answered: it still is, or died since the last success;
+   what died in an outage that is over says nothing. One that asks to be left alone, is throttled by
    its own limits or was paused is not away.
 2. What has waited for that patience goes, and what died of it, as far as `rerouting` lets it. There is no way back by
    itself, and no way on from there.
-3. Several processes may look at once: each works under the tenant's lock, and finds what the other left.
+3. Several processes may look at once: each works under the tenant's lock, looks again there, and finds what the other
+   left.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +22,7 @@ import structlog
 from pydantic_core import to_json
 
 from server.outbox.epoch import NEW_EPOCH
+from server.outbox.lost import LONG_AGO
 from server.outbox.rerouting import Lane, Way, move_lanes
 from server.ports import Route
 from server.storage.database import Database, DatabaseError, Tx
@@ -40,14 +43,16 @@ UNREACHED = (
 """Codes of failures that say: nobody is there, or nobody who can answer."""
 
 # The few accounts with a fallback, of all tenants.
-_NAMED = Statement(
-    f"""/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.fallback_id, e.fallback_after_s, g.state,
+_NAMED_TEXT = f"""SELECT e.tenant_id, e.endpoint_id, e.fallback_id, e.fallback_after_s, g.state,
          (SELECT c.succeeded_at FROM contacts AS c WHERE c.tenant_id = e.tenant_id AND c.endpoint_id = e.endpoint_id)
        FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
        JOIN endpoints AS f ON f.tenant_id = e.tenant_id AND f.endpoint_id = e.fallback_id AND NOT f.paused
        LEFT JOIN gates AS g ON g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id
        WHERE e.fallback_id IS NOT NULL AND e.fallback_after_s IS NOT NULL AND NOT e.paused
          AND ({NEW_EPOCH}) IS NULL"""  # noqa: S608  # our own text
+_NAMED = Statement(f"/* across tenants */ {_NAMED_TEXT}")
+_STILL_NAMED = Statement(
+    f"{_NAMED_TEXT} AND e.tenant_id = :tenant_id AND e.endpoint_id = :endpoint_id AND e.fallback_id = :fallback_id"
 )
 _CODES = ", ".join(f"'{code}'" for code in UNREACHED)
 _FAILING = tuple(
@@ -57,7 +62,7 @@ _FAILING = tuple(
     )
     for which in (
         "failing_since IS NOT NULL AND state IN ('pending', 'leased')",
-        "state IN ('dead', 'in_doubt') AND state = 'dead'",
+        "state IN ('dead', 'in_doubt') AND state = 'dead' AND settled_at > :succeeded_at",
     )
 )
 # Lanes that could go: nothing that holds them must stay, or they would be looked at for ever.
@@ -68,7 +73,8 @@ _LANE = f"""SELECT DISTINCT o.collection, o.record_id FROM outbox AS o
          AND (s.ambiguous OR NOT s.route {{routes}} OR s.state NOT IN ('pending', 'dead')
            OR (s.state = 'dead' AND s.error NOT IN ({_CODES})))) LIMIT {BATCH}"""  # noqa: S608
 _WAITING = "o.state IN ('pending', 'leased') AND o.state = 'pending'"
-_DIED = f"o.state IN ('dead', 'in_doubt') AND o.state = 'dead' AND o.error IN ({_CODES})"
+_DIED = f"""o.state IN ('dead', 'in_doubt') AND o.state = 'dead' AND o.error IN ({_CODES})
+       AND o.settled_at > :succeeded_at"""
 _IN_LITE = "IN (SELECT value FROM json_each(:routes))"
 _IN_POST = "= ANY (ARRAY (SELECT json_array_elements_text(:routes::json)))"
 _LANES = tuple(
@@ -86,6 +92,10 @@ class Named(NamedTuple):
     after_s: int
     breaker: str | None
     succeeded_at: str | None
+
+    def is_quiet_since(self, before: str) -> bool:
+        """Whether nothing got through since then."""
+        return self.succeeded_at is None or self.succeeded_at <= before
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,7 @@ class Fallback:
         moved = 0
         for named in await self.database.read(_named):
             before = encode_instant(self.clock() - named.after_s * 1000)
-            if named.succeeded_at is None or named.succeeded_at <= before:
+            if named.is_quiet_since(before):
                 moved += await self._move(named, before)
         return moved
 
@@ -135,9 +145,13 @@ class Fallback:
         return moved
 
     async def _batch(self, named: Named, before: str, writing: Writing) -> int:
-        at = {"tenant_id": named.tenant_id, "endpoint_id": named.endpoint_id, "before": before}
+        place = {"tenant_id": named.tenant_id, "endpoint_id": named.endpoint_id}
+        found = await writing.tx.fetch(_STILL_NAMED, {**place, "fallback_id": named.fallback_id})
+        if not found or not (now := Named(*found[0])).is_quiet_since(before):
+            return 0  # it is back, or another is named, since it was found
+        at = {**place, "before": before, "succeeded_at": now.succeeded_at or LONG_AGO}
         is_failing = any([await writing.tx.fetch(statement, at) for statement in _FAILING])
-        if named.breaker in {None, "closed"} and not is_failing:
+        if now.breaker in {None, "closed"} and not is_failing:
             return 0
         allowed = to_json(sorted(name for name, route in self.routes.items() if route.may_fall_back)).decode()
         lanes = [Lane(*row) for one in _LANES for row in await writing.tx.fetch(one, {**at, "routes": allowed})]

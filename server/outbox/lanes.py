@@ -42,7 +42,7 @@ _WANTED_POST = "json_to_recordset(:wanted::json) AS w(id text, collection text, 
 _FOR_WHOM = "SELECT w.id, w.collection, w.record_id FROM"
 AWAITED = Statement(
     f"{_FOR_WHOM} {_WANTED_LITE} CROSS JOIN {_AWAITED}",
-    postgresql=f"{_FOR_WHOM} {_WANTED_POST} CROSS JOIN LATERAL (SELECT 1 FROM {_AWAITED} FOR SHARE OF o) AS held",
+    postgresql=f"{_FOR_WHOM} {_WANTED_POST} CROSS JOIN LATERAL (SELECT 1 FROM {_AWAITED} FOR SHARE OF o) AS held",  # noqa: S608
 )
 _HOLDING = """SELECT w.id, w.collection, w.record_id, max(o.sequence) FROM {wanted}
        JOIN outbox AS o ON o.tenant_id = :tenant_id AND o.endpoint_id = w.id{uuid}

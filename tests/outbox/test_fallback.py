@@ -9,13 +9,15 @@ from server.credentials.standby import fall_back, fall_back_nowhere
 from server.outbound import OutboundError
 from server.outbox.absence import prove_absent
 from server.outbox.call import Caller
-from server.outbox.fallback import Fallback
+from server.outbox.fallback import Fallback, _named
 from server.outbox.listing import OutboxError
 from server.outbox.rerouting import redirect
 from server.ports import Answer, Call, Route
+from server.resilience.backoff import Schedule, Schedules
 from server.resilience.errors import TransientError
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
+from sync.clock import encode_instant
 from tests.outbox.outlet import OpenSecrets, Outlet, Scripted
 
 PATIENCE_S = 900
@@ -189,6 +191,41 @@ async def test_an_account_that_is_back_keeps_what_is_its_own(outlet: Outlet) -> 
     await outlet.relay(town).drain()
     assert await fallback(outlet).once() == 0
     assert sorted(row.endpoint_id for row in await outlet.rows(states=["delivered"])) == sorted((first, standby))
+
+
+async def test_what_died_in_an_outage_that_is_over_says_nothing(outlet: Outlet) -> None:
+    """Weeks later the account asks to be left alone after a quiet hour: it is not away, and its sales stay its own."""
+    first, _ = await named(outlet)
+    await outlet.sell()
+    town = Town(first)
+    short = Schedules(Schedule(base_s=1, cap_s=60, lasts_s=100), Schedule(base_s=10, cap_s=60, lasts_s=100))
+    for _ in range(5):
+        await outlet.relay(town, schedules=short).drain()
+        outlet.clock.ms += 60_000
+    await outlet.change_rows("UPDATE outbox SET ambiguous = true")  # so it stayed
+    assert await outlet.states() == {"dead": 1}
+    town.away, outlet.clock.ms = None, outlet.clock.ms + 60 * 86_400_000
+    await outlet.sell()
+    await outlet.relay(town).drain()
+    outlet.clock.ms += 3_600_000
+    town.answer = lambda _call: Answer(429, retry_after="7200")
+    await outlet.sell(3)
+    await outlet.relay(town).drain()
+    outlet.clock.ms += PATIENCE_S * 1000 + 1000
+    assert await fallback(outlet).once() == 0
+
+
+async def test_an_account_that_came_back_meanwhile_is_looked_at_again(outlet: Outlet) -> None:
+    """Between finding it away and moving its sales a delivery got through."""
+    first, _ = await named(outlet)
+    await outlet.sell(3)
+    await pass_away(outlet, Town(first))
+    one = fallback(outlet)
+    (found,) = await outlet.database.read(_named)
+    succeeded = "UPDATE contacts SET succeeded_at = :now WHERE endpoint_id = :endpoint_id"
+    await outlet.change_rows(succeeded, encode_instant(outlet.clock.ms), first)
+    assert await one._move(found, encode_instant(outlet.clock.ms - PATIENCE_S * 1000)) == 0
+    assert {row.endpoint_id for row in await outlet.rows()} == {first}
 
 
 async def test_two_processes_move_nothing_twice(outlet: Outlet) -> None:
