@@ -5,7 +5,7 @@ Rules:
 1. A batch's deliveries and how far it came are stored together, under the tenant's lock: a crash repeats nothing, and
    of several processes each takes the next batch.
 2. A record that has a delivery by this route there already is left alone: it was changed since, and what was sent of it
-   is newer. What would be past its `not_after` is left out.
+   is newer, its create included (`owed`). What would be past its `not_after` is left out.
 3. It goes on only while few deliveries of its endpoint wait, so that what tills sell meanwhile is not behind all of it.
 4. A delivery's uid, and so its key, follows from binding and record: a restored server sends it under the same one.
    What may have been sent before the restore is doubted, for a binding that the restore took away may be made again.
@@ -22,7 +22,7 @@ import structlog
 from server.ids import derived
 from server.outbox.after import Following
 from server.outbox.draft import COLUMNS, INSERT, News, Row, To, draft, not_after
-from server.outbox.lanes import IDS_LITE, IDS_POST, as_json
+from server.outbox.owed import Backfill, known, sent
 from server.ports import Route, after_nothing
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.record_sql import RecordSql
@@ -59,23 +59,7 @@ _STANDS = Statement(
 _GO_ON = Statement(
     f"""UPDATE backfills SET done_through = :done_through, made = made + :made, ended_at = :ended_at WHERE {_AT}"""  # noqa: S608
 )
-# In two parts, one for each index of a record's deliveries.
-_SENT = """SELECT record_id FROM outbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND collection = :collection AND record_id {ids} AND route = :route AND holds
-       UNION ALL SELECT record_id FROM outbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND collection = :collection AND record_id {ids} AND route = :route AND NOT holds"""
-SENT = Statement(_SENT.format(ids=IDS_LITE), postgresql=_SENT.format(ids=IDS_POST))
-_KNOWN_TEXT = "SELECT delivery_id FROM outbox WHERE tenant_id = :tenant_id AND delivery_id "
-_KNOWN = Statement(_KNOWN_TEXT + IDS_LITE, postgresql=_KNOWN_TEXT + IDS_POST)
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
-
-
-class Backfill(NamedTuple):
-    """A binding whose records of before are being delivered."""
-
-    tenant_id: str
-    route: str
-    endpoint_id: str
 
 
 class Doubt(NamedTuple):
@@ -181,19 +165,19 @@ class Backfilling:
     async def _deliver(
         self, backfill: Backfill, route: Route, ids: Sequence[str], doubt: Doubt | None, writing: Writing
     ) -> int:
-        sent = await _sent(backfill, route, ids, writing.tx)
+        done = await sent(backfill, route.collection, ids, writing.tx)
         records = await self._sql[route.collection].load(writing.tx, backfill.tenant_id, ids)
         to = To(backfill.tenant_id, backfill.endpoint_id, route, route.create or route.operation)
         drafts = [
             draft(to, _news(backfill, route, record_id, records[record_id], doubt), writing.now)
             for record_id in ids
-            if record_id not in sent and _is_wanted(route, records[record_id], writing.now)
+            if record_id not in done and _is_wanted(route, records[record_id], writing.now)
         ]
-        known = await _known(backfill.tenant_id, [row for row, _ in drafts], writing.tx)
+        here = await known(backfill.tenant_id, [row for row, _ in drafts], writing.tx)
         rows: list[Row] = []
         following = Following()
         for row, lane in drafts:
-            if row[1] in known:
+            if row[1] in here:
                 continue
             if route.after is not after_nothing:
                 following.follow(len(rows), lane, route.after(records[lane.record_id].fields))
@@ -217,26 +201,12 @@ async def _open(tx: Tx) -> list[Backfill]:
     return [Backfill(*row) for row in await tx.fetch(OPEN)]
 
 
-async def _sent(backfill: Backfill, route: Route, ids: Sequence[str], tx: Tx) -> set[str]:
-    """Those records that have a delivery by this route there."""
-    if not ids:
-        return set()
-    named = {**backfill._asdict(), "collection": route.collection, "ids": as_json(ids)}
-    return {row[0] for row in await tx.fetch(SENT, named)}
-
-
-async def _known(tenant_id: str, rows: Sequence[Row], tx: Tx) -> set[str]:
-    """The ids of those that are here already, by way of another endpoint."""
-    if not rows:
-        return set()
-    ids = as_json([row[1] for row in rows])
-    return {row[0] for row in await tx.fetch(_KNOWN, {"tenant_id": tenant_id, "ids": ids})}
-
-
 async def _go_on(backfill: Backfill, done_through: str | None, step: Step, writing: Writing) -> None:
     ended_at = writing.now if step.ended else None
     named: dict[str, Any] = {"done_through": done_through, "made": step.made, "ended_at": ended_at}
     await writing.tx.execute(_GO_ON, {**backfill._asdict(), **named})
+    if step.ended:
+        writing.tenant(backfill.tenant_id).revision += 1  # changes are no longer drafted for it (`owed`)
 
 
 def _is_wanted(route: Route, record: Record, now: str) -> bool:
@@ -246,6 +216,13 @@ def _is_wanted(route: Route, record: Record, now: str) -> bool:
 
 def _news(backfill: Backfill, route: Route, record_id: str, record: Record, doubt: Doubt | None) -> News:
     doubted_from = None if doubt is None or doubt.is_new(record) else doubt.since
-    uid = derived("backfill", *backfill, record_id)
     correlation_id = derived("backfill", *backfill)
-    return News(record_id, record, uid, route.event(None, record.fields), record.stamp, correlation_id, doubted_from)
+    return News(
+        record_id,
+        record,
+        backfill.uid_of(record_id),
+        route.event(None, record.fields),
+        record.stamp,
+        correlation_id,
+        doubted_from,
+    )

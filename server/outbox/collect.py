@@ -10,7 +10,8 @@ Rules:
    committed.
 4. What may have been sent in a history that is lost here is `ambiguous` from its birth (`lost`).
 5. Only full states that nobody has tried are superseded, and only by one of the same operation.
-6. A change that takes back what went before it cancels what was never tried; for the rest it is sent as the route's
+6. While a binding's backfill is open, the first delivery of a record of before is its create (`owed`).
+7. A change that takes back what went before it cancels what was never tried; for the rest it is sent as the route's
    compensation (`take_back`).
 """
 
@@ -23,6 +24,7 @@ from server.outbox.draft import COLUMNS, INSERT, News, Row, To, draft
 from server.outbox.epoch import CERTAIN
 from server.outbox.lanes import Lane
 from server.outbox.lost import sent_in_lost
+from server.outbox.owed import Owing, create_owed
 from server.outbox.take_back import TakenBack, take_back
 from server.ports import Cause, Collector, Route, after_nothing
 from server.storage.statement import Statement
@@ -31,9 +33,13 @@ from sync.clock import clamp
 from sync.judge import Accepted
 
 _BINDINGS = Statement(
-    """SELECT b.route, b.endpoint_id, e.provider, t.epoch_at FROM bindings AS b
+    """SELECT b.route, b.endpoint_id, e.provider,
+         CASE WHEN f.begun_at >= t.epoch_at AND e.created_at < t.epoch_at THEN e.created_at ELSE f.begun_at END,
+         t.epoch_at FROM bindings AS b
        JOIN tenants AS t ON t.tenant_id = b.tenant_id
        JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
+       LEFT JOIN backfills AS f ON f.tenant_id = b.tenant_id AND f.route = b.route AND f.endpoint_id = b.endpoint_id
+         AND f.ended_at IS NULL
        WHERE b.tenant_id = :tenant_id ORDER BY b.route, b.endpoint_id"""
 )
 _SUPERSEDE = Statement(
@@ -45,10 +51,12 @@ _SUPERSEDE = Statement(
 
 
 class Bound(NamedTuple):
-    """A route of a tenant's and the endpoint it leads to."""
+    """A route of a tenant's and the endpoint it leads to; while it owes records of before, as
+    early as when one of them may have been sent there."""
 
     route: Route
     endpoint_id: str
+    owing_since: str | None
 
 
 Bindings = Mapping[str, Sequence[Bound]]
@@ -88,11 +96,13 @@ class Forwarder:
             return remembered
         found: dict[str, list[Bound]] = defaultdict(list)
         began = writing.now if tenant.renewed else None
-        for name, endpoint_id, provider, epoch_at in await writing.tx.fetch(_BINDINGS, (tenant.tenant_id,)):
+        for name, endpoint_id, provider, owing_since, epoch_at in await writing.tx.fetch(
+            _BINDINGS, (tenant.tenant_id,)
+        ):
             route = self._routes.get(name)
             began = began or epoch_at
             if route is not None and route.provider == provider:
-                found[route.collection].append(Bound(route, endpoint_id))
+                found[route.collection].append(Bound(route, endpoint_id, owing_since))
         known = Remembered(tenant.revision, tenant.epoch, began, found)
         if known[:2] == tenant.locked_at[1:]:  # else the transaction that moved it may yet be rolled back
             self._remembered[tenant.tenant_id] = known
@@ -130,6 +140,7 @@ class _Collecting:
         self._superseding: list[dict[str, Any]] = []
         self._following = Following()
         self._taking_back: list[TakenBack] = []
+        self._owing: list[Owing] = []
 
     def accepted(self, change: Accepted) -> None:
         """Draft a delivery for every bound route the change matches."""
@@ -137,11 +148,13 @@ class _Collecting:
         if bound is None:
             return
         before, after = None if change.before is None else change.before.fields, change.after.fields
-        for route, endpoint_id in bound:
+        for route, endpoint_id, owing_since in bound:
             if route.cancels is not None and route.compensation is not None and route.cancels(before, after):
                 self._take_back(route, endpoint_id, change, route.compensation)
             elif route.when(before, after):
                 operation = route.create if before is None and route.create is not None else route.operation
+                if before is not None and route.create is not None and owing_since is not None:
+                    self._owe(route, endpoint_id, change, owing_since)
                 self._draft(route, endpoint_id, change, operation)
 
     async def store(self) -> None:
@@ -150,6 +163,8 @@ class _Collecting:
             return
         self._tenant.forwards = True
         tx = self._writing.tx
+        if self._owing:
+            await create_owed(self._owing, self._rows, self._writing.now, tx)
         await self._following.resolve(tx, self._tenant_id, self._rows, COLUMNS.index("after"))
         if self._rows:
             await tx.copy("outbox", COLUMNS, INSERT, self._rows)
@@ -172,14 +187,25 @@ class _Collecting:
         row, lane = self._row(route, endpoint_id, change, compensation)
         self._taking_back.append(TakenBack(lane, route.name, compensation, row))
 
+    def _owe(self, route: Route, endpoint_id: str, change: Accepted, since: str) -> None:
+        news = self._news(route, change)
+        began = self._known.epoch_at
+        if began is not None and since < began:  # it may have been sent in the history that is lost
+            news = news._replace(doubted_from=min(since, news.doubted_from or since))
+        to = To(self._tenant_id, endpoint_id, route, route.operation)
+        self._owing.append(Owing(len(self._rows), to, news))
+
     def _row(self, route: Route, endpoint_id: str, change: Accepted, operation: str) -> tuple[Row, Lane]:
+        to = To(self._tenant_id, endpoint_id, route, operation)
+        return draft(to, self._news(route, change), self._writing.now)
+
+    def _news(self, route: Route, change: Accepted) -> News:
         before = None if change.before is None else change.before.fields
         made_at, _ = clamp(change.timestamp, self._writing.now)
         doubted_from = None
         if self._known.epoch_at is not None:
             doubted_from = sent_in_lost(self._known.epoch_at, made_at, self._writing.now, self._cause)
-        news = News(
+        return News(
             *(change.record_id, change.after, change.uid, route.event(before, change.after.fields), made_at),
             *(self._cause.correlation_id, doubted_from),
         )
-        return draft(To(self._tenant_id, endpoint_id, route, operation), news, self._writing.now)

@@ -96,7 +96,39 @@ async def test_what_changed_since_the_binding_is_not_sent_again_from_before(shop
     desk = desk_of(shop)
     await finished(shop, desk)
     told = [(one.operation, one.record_id) for one in desk.effects if one.operation != "charge"]
-    assert sorted(told) == sorted([("change", changed), ("make", new), ("make", still)])
+    assert sorted(told) == sorted([("make", changed), ("make", new), ("make", still)])
+
+
+async def test_a_record_that_changed_before_its_turn_is_created_all_the_same(shop: Outlet) -> None:
+    """The other side has nothing to change yet: its first delivery is the create, those after it are changes."""
+    changed, edited_twice = await shop.sell(2)
+    await owed(shop, start="backfill")
+    await shop.update(changed, note="prima")
+    await shop.push(
+        *(
+            {"uid": shop.new_id(), "op": "update", "collection": "sales", "record_id": edited_twice,
+             "fields": {"note": note}}
+            for note in ("una", "due")
+        )
+    )  # fmt: skip
+    desk = desk_of(shop)
+    await finished(shop, desk)
+    await shop.update(changed, note="dopo")
+    await finished(shop, desk)
+    told = [(one.operation, one.record_id) for one in desk.effects if one.operation != "charge"]
+    assert [operation for operation, record_id in told if record_id == changed] == ["make", "change"]
+    assert [operation for operation, record_id in told if record_id == edited_twice] == ["make", "change"]
+
+
+async def test_once_a_backfill_has_ended_a_change_is_a_change(shop: Outlet) -> None:
+    """A record whose delivery was tidied away long ago is not created a second time."""
+    (old,) = await shop.sell()
+    await owed(shop, start="backfill")
+    await finished(shop, desk_of(shop))
+    await shop.change_rows("DELETE FROM attempts")
+    await shop.change_rows("DELETE FROM outbox")
+    await shop.update(old, note="dopo")
+    assert [row.operation for row in await shop.rows()] == ["change"]
 
 
 async def test_a_crash_between_two_batches_repeats_nothing(shop: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
