@@ -10,6 +10,8 @@ Rules:
 5. In a new epoch the history after some backup is lost here: the cursor goes back to before that, at once.
 6. A failing poll backs off, never comes back before the other side wants it, and alarms when it goes on failing.
 7. Every page takes from its endpoint's gate (`turn`). What waits for it costs no attempt.
+8. Turns go on beside each other, and what falls due meanwhile does not wait for them. A look takes the longest due; who
+   could not have a turn then is put off, here alone, and makes room for the next ones.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,10 +21,10 @@ from functools import partial
 import anyio
 import structlog
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from server import meters
 from server.inbox.accounts import Address, Endpoint, open_account, poller_of
+from server.inbox.poll_due import MOST, due_polls
 from server.inbox.turn import DEADLINE_S, Page, PollLostError, Turn, TurnEnd, claim_turn, finish_turn, store_page
 from server.outbound import OutboundError
 from server.ports import Account, Polled, Poller, Secrets, Source
@@ -32,10 +34,8 @@ from server.resilience.contacts import Contacts
 from server.resilience.entry import Look, Passed, nobody
 from server.resilience.errors import DeliveryError
 from server.resilience.retry_after import LeftAlone, parse_retry_after
-from server.storage.database import Database, DatabaseError, Row, Tx
-from server.storage.statement import Statement
+from server.storage.database import Database, DatabaseError
 from server.storage.writer import Writer
-from sync.clock import decode_instant
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -44,20 +44,6 @@ TROUBLE_S = 1.0
 PARALLEL = 4
 ALARM_AFTER = 5
 BACKOFF = Schedule(base_s=30, cap_s=3600, lasts_s=0)
-
-# Polls serve all tenants: one of the few queries across them. Endpoints never polled come first.
-# Those last polled in another epoch are due as if they never had been.
-_DUE_TEXT = """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, e.settings, e.sealed,
-         CASE WHEN p.epoch = t.epoch THEN p.next_poll_at END AS due_at, p.leased_until, e.not_before,
-         (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id)
-       FROM endpoints AS e JOIN tenants AS t ON t.tenant_id = e.tenant_id
-       LEFT JOIN polls AS p ON p.tenant_id = e.tenant_id AND p.endpoint_id = e.endpoint_id
-       WHERE NOT e.paused AND e.provider {providers}
-       ORDER BY (CASE WHEN p.epoch = t.epoch THEN 1 ELSE 0 END), p.next_poll_at LIMIT 200"""
-_DUE = Statement(
-    _DUE_TEXT.format(providers="IN (SELECT value FROM json_each(:providers))"),
-    postgresql=_DUE_TEXT.format(providers="= ANY (ARRAY (SELECT json_array_elements_text(:providers::json)))"),
-)
 
 
 class _PollFailedError(Exception):
@@ -95,57 +81,71 @@ class Polling:
     def __post_init__(self) -> None:
         """Nothing runs yet."""
         self._sources = {source.name: source for source in self.sources if source.pollers()}
+        self._put_off: dict[str, int] = {}
+        self._busy: set[Address] = set()
 
     async def run(self) -> None:
         """Poll until cancelled: a poll that is cut off is begun again from its last page."""
-        while True:
-            try:
-                rest_s = await self.poll_due()
-            except DatabaseError as error:
-                log.warning("polls_out_of_reach", error=str(error))
-                rest_s = TROUBLE_S
-            except Exception:
-                log.exception("polling_failed", alarm=True)
-                rest_s = LONGEST_REST_S
-            await self.sleep(min(rest_s, LONGEST_REST_S))
+        limiter = anyio.CapacityLimiter(PARALLEL)
+        async with anyio.create_task_group() as turns:
+            while True:
+                try:
+                    rest_s = await self._begin(turns, limiter)
+                except DatabaseError as error:
+                    log.warning("polls_out_of_reach", error=str(error))
+                    rest_s = TROUBLE_S
+                except Exception:
+                    log.exception("polling_failed", alarm=True)
+                    rest_s = LONGEST_REST_S
+                await self.sleep(min(rest_s, TROUBLE_S if self._busy else LONGEST_REST_S))
 
     async def poll_due(self) -> float:
-        """Poll every endpoint that is due; how many seconds until the next one is."""
+        """Poll every endpoint that is due, and wait for it; how many seconds until another one may be."""
+        async with anyio.create_task_group() as turns:
+            rest_s = await self._begin(turns, anyio.CapacityLimiter(PARALLEL))
+        return min(rest_s, self._rest_s(list(self._put_off.values())))
+
+    async def _begin(self, turns: anyio.abc.TaskGroup, limiter: anyio.CapacityLimiter) -> float:
+        """Begin the turns that are due; how many seconds until another one may be."""
         now_ms = self.clock()
-        limiter = anyio.CapacityLimiter(PARALLEL)
-        later: list[int] = []
-        async with anyio.create_task_group() as polling:
-            for address, endpoint, due_ms in await self.database.read(self._look):
-                if due_ms > now_ms:
-                    later.append(due_ms)
-                else:
-                    polling.start_soon(self._poll, address, endpoint, limiter, later)
-        return max(min(later, default=now_ms + int(LONGEST_REST_S * 1000)) - self.clock(), 1000) / 1000
+        self._put_off = {one: until_ms for one, until_ms in self._put_off.items() if until_ms > now_ms}
+        later = list(self._put_off.values())
+        apart = [*self._put_off, *(address.endpoint_id for address in self._busy)]
+        look = Look(now_ms, DEADLINE_S * 1000, self.forms)
+        looked = await self.database.read(partial(due_polls, look=look, providers=self._sources, apart=apart))
+        for address, endpoint, ready_ms, is_first in looked:
+            due_ms = max(ready_ms, self.left_alone.until_ms(address.endpoint_id))
+            if due_ms <= now_ms:
+                self._busy.add(address)
+                turns.start_soon(self._poll, address, endpoint, limiter)
+                continue
+            later.append(due_ms)
+            if is_first:
+                self._put_off[address.endpoint_id] = min(due_ms, now_ms + int(LONGEST_REST_S * 1000))
+        if len(looked) == MOST:
+            later.append(now_ms)  # there are more
+        return self._rest_s(later)
 
-    async def _look(self, tx: Tx) -> list[tuple[Address, Endpoint, int]]:
-        rows = await tx.fetch(_DUE, {"providers": to_json(sorted(self._sources)).decode()})
-        look = Look(self.clock(), DEADLINE_S * 1000, self.forms)
-        return [(Address(row[0], row[1]), Endpoint(*row[2:5]), self._due_ms(row, look)) for row in rows]
+    def _rest_s(self, later: Sequence[int]) -> float:
+        return max(min(later, default=self.clock() + int(LONGEST_REST_S * 1000)) - self.clock(), 1000) / 1000
 
-    def _due_ms(self, row: Row, look: Look) -> int:
-        _, endpoint_id, provider, settings, _, *moments, ready_ms = row
-        known = [decode_instant(at) for at in moments if at is not None]
-        ready_ms = look.believed_ms(ready_ms or 0, provider, settings)
-        return max([ready_ms, self.left_alone.until_ms(endpoint_id), *known])
-
-    async def _poll(
-        self, address: Address, endpoint: Endpoint, limiter: anyio.CapacityLimiter, later: list[int]
-    ) -> None:
-        async with limiter:
-            try:
+    async def _poll(self, address: Address, endpoint: Endpoint, limiter: anyio.CapacityLimiter) -> None:
+        put_off_s = LONGEST_REST_S  # there is nobody to ask, or no way to
+        try:
+            async with limiter:
                 account = open_account(address, endpoint, self.secrets)
                 poller = poller_of(self._sources[endpoint.provider], account.settings)
-                if poller is not None and not await self._take_turn(address, account, endpoint.provider, poller):
-                    later.append(self.clock())  # when it is let through is known at the next look
-            except DatabaseError as error:
-                log.warning("poll_not_stored", endpoint_id=address.endpoint_id, error=str(error))
-            except Exception:
-                log.exception("poll_broke_off", endpoint_id=address.endpoint_id, alarm=True)
+                if poller is not None:
+                    is_over = await self._take_turn(address, account, endpoint.provider, poller)
+                    put_off_s = 0 if is_over else TROUBLE_S  # when it is let through is known at the next look
+        except DatabaseError as error:
+            log.warning("poll_not_stored", endpoint_id=address.endpoint_id, error=str(error))
+        except Exception:
+            log.exception("poll_broke_off", endpoint_id=address.endpoint_id, alarm=True)
+        finally:
+            self._busy.discard(address)
+        if put_off_s:
+            self._put_off[address.endpoint_id] = self.clock() + int(put_off_s * 1000)
 
     async def _take_turn(self, address: Address, account: Account, provider: str, poller: Poller) -> bool:
         """Whether there was one to be had, and it came to its end."""

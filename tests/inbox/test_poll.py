@@ -1,16 +1,21 @@
 """Polling finds what webhooks lost, asks in order, fetches nothing twice, and leaves alone who wants to be."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 
-from server.ports import Account, Answer
+from server.inbox.accounts import Address
+from server.inbox.poll import Polling
+from server.ports import Account, Answer, Polled
 from server.providers.sdi.api import Listed, Page
 from server.providers.sdi.poller import InvoicetronicPoller
 from sync.clock import encode_instant
-from tests.inbox.mailroom import Mailroom
+from tests.inbox.mailroom import DICE, Mailroom, OpenSecrets, nap
 from tests.inbox.post import Company, address, numbers, polling
+from tests.outbox.outlet import Outlet, open_outlet
 from tests.providers.test_sdi_webhook import tell
 from tests.support.fatture import Fattura
 from tests.support.shop import START_MS
@@ -102,6 +107,93 @@ async def test_a_paused_endpoint_is_not_polled(post: Mailroom, company: Company)
     await post.execute("UPDATE endpoints SET paused = true")
     await polling(post).poll_due()
     assert await company.lists() == 0
+
+
+class Asked:
+    """A poller that answers at once, or when it is let: what matters is who is asked, and when."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.slow = ""
+        self.go_on = anyio.Event()
+
+    def every_s(self, _account: Account) -> int:
+        return 60
+
+    def rewind(self, _account: Account, cursor: str, _to_ms: int) -> str:
+        return cursor
+
+    async def poll(self, account: Account, cursor: str | None, _now_ms: int) -> Polled:
+        self.asked.append(account.endpoint_id)
+        if account.endpoint_id == self.slow:
+            await self.go_on.wait()
+        return Polled(Answer(200), [], cursor or "c", more=False)
+
+
+class Desk:
+    """A provider of which some accounts are polled."""
+
+    name = "http"
+
+    def __init__(self, poller: Asked) -> None:
+        self._poller = poller
+
+    def pollers(self) -> dict[str, Asked]:
+        return {"polled": self._poller}
+
+    def webhooks(self) -> dict[str, Any]:
+        return {}
+
+
+def asking(outlet: Outlet, poller: Asked, sleep: Callable[[float], Awaitable[None]]) -> Polling:
+    """What polls those accounts."""
+    desk: Any = Desk(poller)
+    parts: dict[str, Any] = {"database": outlet.database, "writer": outlet.writer, "sources": [desk], "sleep": sleep}
+    parts |= {"secrets": OpenSecrets(), "clock": outlet.clock, "random": lambda: DICE, "new_id": outlet.new_id}
+    return Polling(**parts, found=lambda: None)
+
+
+async def test_accounts_that_nobody_can_poll_keep_out_no_other(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are at the head of the line, and make room for those behind them."""
+    monkeypatch.setattr("server.inbox.poll_due.MOST", 2)
+    monkeypatch.setattr("server.inbox.poll.MOST", 2)
+    async with open_outlet(database_url) as outlet:
+        for _ in range(4):
+            await outlet.bind()
+        polled, poller = await outlet.bind(scheme="polled"), Asked()
+        polls = asking(outlet, poller, nap)
+        for _ in range(3):
+            rest_s = await polls.poll_due()
+            outlet.clock.ms += int(rest_s * 1000)
+        assert poller.asked == [polled]
+
+
+async def test_a_slow_turn_holds_up_no_other(database_url: str) -> None:
+    """What falls due while it goes on is asked, and it itself is not asked twice."""
+    async with open_outlet(database_url) as outlet:
+        slow, quick = await outlet.bind(scheme="polled"), await outlet.bind(scheme="polled")
+        poller, begun = Asked(), 0
+        poller.slow = slow
+
+        async def sleep(_seconds: float) -> None:
+            nonlocal begun
+            begun += 1
+            while (begun == 1 and len(poller.asked) < 2) or polls._busy != {Address(outlet.tenant_id, slow)}:
+                await anyio.lowlevel.checkpoint()
+            if begun == 3:
+                done.set()
+                await anyio.sleep_forever()
+            outlet.clock.ms += 61_000
+
+        polls, done = asking(outlet, poller, sleep), anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(polls.run)
+            with anyio.fail_after(5):
+                await done.wait()
+            tasks.cancel_scope.cancel()
+        assert (poller.asked.count(slow), poller.asked.count(quick)) == (1, 3)
 
 
 class Moving:

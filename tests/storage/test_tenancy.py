@@ -27,7 +27,7 @@ ACROSS = {
     "server.inbox.due.LAPSED",
     "server.auth.pairing._LIVE",
     "server.auth.pairing._TENANT_OF",
-    "server.inbox.poll._DUE",
+    "server.inbox.poll_due._DUE",
     "server.ops.backup.copies._TENANTS",
     "server.ops.accounts._ALL",
     "server.ops.accounts._ALL_ACCOUNTS",
