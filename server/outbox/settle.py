@@ -5,7 +5,7 @@ Rules:
 1. Every settling UPDATE names the fence. Whose lease was taken over settles nothing: the job raises, and whatever else
    it would have written is rolled back.
 2. The answer is written back to the record as a mutation of the server's in the same transaction. Its uid follows from
-   delivery and state, so that the same news is told once.
+   delivery, attempt and state: the same news is told once, and news that comes again after a redrive again.
 3. A settled row that no longer holds brings the next of its lane back at once. The tenant's lock, which accepting
    transactions take too, keeps the two from missing each other.
 4. The endpoint's breaker hears of the attempt in that transaction too: what is not settled was not told. What ended
@@ -158,7 +158,7 @@ class Settler:
             return
         mutation = Mutation(
             mutation_id=0,
-            uid=derived("delivery", claimed.tenant_id, claimed.delivery_id, state),
+            uid=derived("delivery", claimed.tenant_id, claimed.delivery_id, str(claimed.attempt), state),
             op="update",
             collection=claimed.collection,
             record_id=claimed.record_id,

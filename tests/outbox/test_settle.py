@@ -8,8 +8,10 @@ import anyio
 import pytest
 
 from server.inbox.observe import Observer
+from server.outbox.admin import redrive
 from server.outbox.claim import Claimed, Lease, Wanted, claim
 from server.outbox.decide import Chance, Result, Terms, decide
+from server.outbox.listing import Filter
 from server.outbox.relay import Relay
 from server.outbox.settle import LeaseLostError, Settler
 from server.ports import Answer, Answered
@@ -51,6 +53,21 @@ async def test_a_worker_that_comes_late_changes_nothing(outlet: Outlet) -> None:
     assert [await outlet.rows(), await outlet.fetch("SELECT * FROM attempts ORDER BY attempt")] == before
     record = await outlet.sale(sale)
     assert (record.version, record.fields["forward_reference"]) == (version, "by-the-taker")
+
+
+async def test_news_that_comes_again_after_a_redrive_is_told_again(outlet: Outlet) -> None:
+    """In doubt, sent again by a person, dead, sent again, in doubt: the record says what is so now."""
+    await outlet.bind()
+    (sale,) = await outlet.sell()
+    provider, said = Scripted(promise="once"), []
+    for status in (503, 400, 503):
+        provider.answer = lambda _call, status=status: Answer(status)  # type: ignore[misc]
+        await outlet.change_rows("UPDATE outbox SET ambiguous = false")
+        await redrive(outlet.writer, outlet.tenant_id, Filter(limit=1))
+        await outlet.change_rows("UPDATE outbox SET ambiguous = false")
+        await outlet.relay(provider).drain()
+        said.append((await outlet.sale(sale)).fields["forward_status"])
+    assert said == ["in_doubt", "dead", "in_doubt"]
 
 
 async def test_a_late_worker_is_held_off_also_before_the_taker_is_done(outlet: Outlet) -> None:

@@ -119,12 +119,15 @@ async def _delivery(tx: Tx, tenant_id: str, one: Delivery) -> Chapter:
         "route", "operation", "provider", "endpoint_id", "collection", "record_id", "version", "state", "error_class",
         "error", "reference", "idempotency_key", "correlation_id")}  # fmt: skip
     steps = [Step(one.created_at, "accepted into the outbox", {})]
-    steps += [_tried(attempt) for attempt in await attempts_of(tx, tenant_id, one.delivery_id)]
+    attempts = await attempts_of(tx, tenant_id, one.delivery_id)
+    steps += [_tried(attempt) for attempt in attempts]
     if one.settled_at is not None:
         steps.append(Step(one.settled_at, one.state, {"reference": one.reference}))
     elif one.state == "pending":
         steps.append(Step(one.next_attempt_at, "to be tried next", {}))
-    written = await rows.find_mutation(tx, tenant_id, derived("delivery", tenant_id, one.delivery_id, one.state))
+    last = str(attempts[-1].attempt) if attempts else ""
+    uid = derived("delivery", tenant_id, one.delivery_id, last, one.state)
+    written = await rows.find_mutation(tx, tenant_id, uid)
     if written is not None:
         back = {"uid": written.uid, "version": written.version}
         steps.append(Step(one.settled_at, "written back to the record", back))
