@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from server.outbox.after import Following
 from server.outbox.draft import COLUMNS, INSERT, News, Row, To, draft
 from server.outbox.epoch import CERTAIN
-from server.outbox.lanes import Lane
+from server.outbox.lanes import Lane, bring_next
 from server.outbox.lost import sent_in_lost
 from server.outbox.owed import Owing, create_owed
 from server.outbox.take_back import TakenBack, take_back
@@ -51,8 +51,10 @@ _SUPERSEDE = Statement(
 
 
 class Bound(NamedTuple):
-    """A route of a tenant's and the endpoint it leads to; while it owes records of before, as
-    early as when one of them may have been sent there."""
+    """A route of a tenant's and the endpoint it leads to.
+
+    `owing_since`: while it owes records of before, as early as when one of them may have been sent there.
+    """
 
     route: Route
     endpoint_id: str
@@ -169,6 +171,8 @@ class _Collecting:
         if self._rows:
             await tx.copy("outbox", COLUMNS, INSERT, self._rows)
         await tx.many(_SUPERSEDE, self._superseding)
+        for newer in self._superseding:  # what stands behind a head that gave way waits for nobody
+            await bring_next(tx, {**newer, "sequence": 0}, self._writing.now)
         for one in self._taking_back:
             if await take_back(self._writing, self._tenant, one):
                 await tx.copy("outbox", COLUMNS, INSERT, [one.row])

@@ -12,6 +12,7 @@ from server.outbox.listing import Filter, list_deliveries
 from server.ports import Answer, Call
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
+from tests.outbox.bank import Bank, Habits, route
 from tests.outbox.outlet import Outlet, Scripted, open_outlet
 
 
@@ -165,3 +166,24 @@ async def test_two_relays_never_lose_a_parked_one(database_url: str) -> None:
         for sale in sales:
             versions = [json.loads(call.payload)["data"]["version"] for call in provider.of(sale)]
             assert versions == list(range(1, 11))
+
+
+async def test_what_stands_behind_a_head_that_gave_way_is_due_at_once(database_url: str) -> None:
+    """A newer state takes the head's place; what another route sends of the record does not wait ten minutes for it."""
+    mirror = route("sales.mirror", "mirror", when=lambda _before, after: after["note"] != "b", supersedes=True)
+    other = route("sales.other", "other", when=lambda _before, after: after["note"] == "b")
+    async with open_outlet(database_url, declared=[mirror, other]) as shop:
+        endpoint = await shop.bind("sales.mirror", rate=1, burst=1)
+        await shop.lead("sales.other", endpoint)
+        await shop.sell()  # takes the one call there is
+        bank = Bank(shop.clock, mirror=Habits("keyed"), other=Habits("keyed"))
+        (sale,) = await shop.sell()
+        await shop.update(sale, note="b")
+        parked = "UPDATE outbox SET next_attempt_at = '2025-12-24T09:00:00.000Z' WHERE route = 'sales.other'"
+        await shop.change_rows(parked)  # as a claim parks what is behind its head
+        await shop.update(sale, note="c")
+        shop.clock.ms += 10_000
+        for _ in range(4):
+            await shop.relay(bank).drain()
+            shop.clock.ms += 1000
+        assert [(one.operation) for one in bank.effects if one.record_id == sale] == ["other", "mirror"]
