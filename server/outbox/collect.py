@@ -33,7 +33,9 @@ from sync.clock import clamp
 from sync.judge import Accepted
 
 _BINDINGS = Statement(
-    """SELECT b.route, b.endpoint_id, e.provider, f.begun_at, t.epoch_at FROM bindings AS b
+    """SELECT b.route, b.endpoint_id, e.provider,
+         CASE WHEN f.begun_at >= t.epoch_at AND e.created_at < t.epoch_at THEN e.created_at ELSE f.begun_at END,
+         t.epoch_at FROM bindings AS b
        JOIN tenants AS t ON t.tenant_id = b.tenant_id
        JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
        LEFT JOIN backfills AS f ON f.tenant_id = b.tenant_id AND f.route = b.route AND f.endpoint_id = b.endpoint_id
@@ -49,7 +51,10 @@ _SUPERSEDE = Statement(
 
 
 class Bound(NamedTuple):
-    """A route of a tenant's and the endpoint it leads to; since when it owes records of before, while it does."""
+    """A route of a tenant's and the endpoint it leads to.
+
+    `owing_since`: while it owes records of before, as early as when one of them may have been sent there.
+    """
 
     route: Route
     endpoint_id: str
