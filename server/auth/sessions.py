@@ -8,6 +8,8 @@ Rules:
 3. A session that was ended lets nobody in from that moment on, and moves the tenant's revision, which tells open
    streams and other processes.
 4. One that is not renewed for `LIFE_MS` is over.
+5. A token of ours that is newer than what is stored proves that a backup was put back: it is taken, and the session
+   goes on from it.
 """
 
 import hmac
@@ -36,7 +38,7 @@ _FIND = Statement(
        WHERE s.tenant_id = :tenant_id AND s.session_id = :session_id AND s.ended_at IS NULL AND s.expires_at > :now"""
 )
 _ROTATE = Statement(
-    """UPDATE sessions SET generation = generation + 1, attempt_hash = :attempt_hash, rotated_at = :now,
+    """UPDATE sessions SET generation = :following, attempt_hash = :attempt_hash, rotated_at = :now,
        expires_at = :expires_at WHERE tenant_id = :tenant_id AND session_id = :session_id AND generation = :generation
        AND ended_at IS NULL"""
 )
@@ -138,13 +140,13 @@ class Sessions:
         if not rows:
             return _invalid()
         found, attempt_hash = _Found(*rows[0]), hash_secret(attempt)
-        if refresh.generation == found.generation:
-            named = {"attempt_hash": attempt_hash, "expires_at": _until(writing), "generation": found.generation}
-            await writing.tx.execute(_ROTATE, {**at, **named})
+        following = refresh._replace(generation=refresh.generation + 1)
+        if refresh.generation >= found.generation:
+            spent = {"generation": found.generation, "following": following.generation, "attempt_hash": attempt_hash}
+            await writing.tx.execute(_ROTATE, {**at, **spent, "expires_at": _until(writing)})
         elif not _is_asked_again(refresh, found, attempt_hash):
             await _end(writing, refresh, "reuse", actor)
             return AccessError("reused_refresh", "This sign-in was used from two places and is over: sign in again.")
-        following = refresh._replace(generation=refresh.generation + 1)
         return self._issue(following, found.device_id, found.person_id)
 
     def _issue(self, refresh: Refresh, device_id: str, person_id: str | None) -> Issued:
