@@ -76,6 +76,25 @@ async def test_a_narrowed_key_gives_no_more_than_it_was_given(api: Api) -> None:
     assert [answer.status_code for answer in answers] == [403, 200]
 
 
+async def test_a_narrowed_key_becomes_no_full_owner(api: Api) -> None:
+    """By a code, a person or a link it would be let in as one; nor does it read or write by another way."""
+    manager = bearing(await made(api, "owner", permissions=["manage"]))
+    new, person, customer = {"name": "Bruno", "role": "owner", "shop": "centro"}, api.new_id(), api.new_id()
+    asked: list[tuple[str, str, object]] = [
+        ("POST", "/v1/auth/pairings", {"role": "owner"}),
+        ("POST", "/v1/people", new),
+        ("PATCH", f"/v1/people/{person}", {"role": "owner"}),
+        ("POST", f"/v1/people/{person}/invite", {}),
+        ("GET", f"/v1/customers/{customer}/export", None),
+        ("POST", f"/v1/customers/{customer}/erase", {"reason": "asked"}),
+        ("POST", f"/v1/rejected/{api.new_id()}/resend", {"fields": {}}),
+    ]
+    answers = [await api.http.request(method, path, json=form, headers=manager) for method, path, form in asked]
+    assert [answer.json()["code"] for answer in answers] == ["not_permitted"] * len(asked)
+    whole = bearing(await made(api, "owner", permissions=["manage", "pull", "push", "watch"]))
+    assert (await api.http.post("/v1/people", json=new, headers=whole)).status_code == 200
+
+
 async def test_a_key_that_signs_is_let_in_by_its_signature_only(api: Api) -> None:
     """On every route, over the bytes that are sent; the same request twice is refused, and counted."""
     key = await made(api, signed=True)
