@@ -152,11 +152,21 @@ async def test_a_device_is_limited_by_its_token_wherever_it_is(lite: Settings, m
 
 
 async def test_signing_in_is_limited_more_strictly(lite: Settings) -> None:
-    """Twenty tills that wake at once are let in; whoever goes on trying waits."""
+    """Twenty people who come at once are let in; whoever goes on trying waits."""
     async with opened(lite) as http:
-        seen = [(await http.post("/v1/auth/refresh", content=b"[]")).status_code for _ in range(70)]
+        seen = [(await http.post("/v1/auth/password", content=b"[]")).status_code for _ in range(70)]
     assert seen[:60] == [400] * 60
     assert 429 in seen
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/refresh", "/v1/auth/sign-out"])
+async def test_a_guest_in_the_shop_keeps_no_till_from_being_renewed(lite: Settings, path: str) -> None:
+    """However many junk tokens and passwords came from the address that they share."""
+    async with opened(lite) as http:
+        for _ in range(70):
+            await http.post("/v1/auth/password", content=b"[]")
+        seen = {(await http.post(path, content=b"[]")).status_code for _ in range(70)}
+    assert seen == {400}
 
 
 async def test_coming_back_from_a_provider_is_limited_like_a_sign_in(lite: Settings) -> None:
