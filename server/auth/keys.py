@@ -10,6 +10,7 @@ Rules:
    the same.
 5. A secret that requests are signed by is made here, shown once and stored sealed; a successor has one of its own, and
    is tied to the same certificate.
+6. A key that is revoked takes with it the codes and links its device made.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.terms import DAY_MS, HOUR_MS, LIST, KeyRow, NewKey, Terms
 from server.auth.tokens import hash_secret, new_signing_secret, new_token
+from server.auth.void import void_of_key
 from server.ports.principal import PERMISSIONS
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
@@ -148,6 +150,7 @@ class Keys:
             named = {"tenant_id": tenant_id, "key_id": key_id, "now": writing.now}
             if not await writing.tx.execute(_REVOKE, named):
                 raise _no_such_key()
+            await void_of_key(writing, tenant_id, key_id)
             await note(writing, tenant_id, Entry("key.revoke", actor, "key", key_id))
 
         await self._submit(tenant_id, job)

@@ -6,7 +6,7 @@ Rules:
    late. Only a password that was compared and was wrong is noted as such: the lock keeps those few. The others anybody
    can bring about as often as they like; they are gathered with all that is refused.
 2. A password that was compared lets in only where it is still the one that is stored when the session is opened.
-3. Another password ends the person's other sessions: whoever knew the old one is out.
+3. Another password ends the person's other sessions, and voids their codes and links: whoever knew the old one is out.
 """
 
 from contextlib import suppress
