@@ -36,17 +36,17 @@ __all__ = ("DAY_MS", "HOUR_MS", "KeyRow", "Keys", "NewKey", "Terms")
 
 _INSERT = Statement(
     """INSERT INTO keys
-       (tenant_id, key_id, device_id, name, secret_hash, permissions, signing, certificate, created_at, rotate_by,
-        expires_at)
-       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :signing, :certificate, :now,
-        :rotate_by, :expires_at)"""
+       (tenant_id, key_id, device_id, name, secret_hash, permissions, signing, certificate, made_by, created_at,
+        rotate_by, expires_at)
+       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :signing, :certificate, :made_by,
+        :now, :rotate_by, :expires_at)"""
 )
 _DEVICE = Statement(
     "SELECT 1 FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"
 )
 _GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _ONE = Statement(
-    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate
+    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate, made_by
        FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
 )
 _SUCCEED = Statement(
@@ -54,7 +54,7 @@ _SUCCEED = Statement(
        ELSE :expires_at END WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _KEEP_TERMS = Statement(
-    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by
+    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by, made_by = :made_by
        WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _REVOKE = Statement(
@@ -113,6 +113,7 @@ class Keys:
             "permissions": None if terms.permissions is None else to_json(sorted(terms.permissions)).decode(),
             "signing": sealed,
             "certificate": terms.certificate,
+            "made_by": actor.id if actor.kind in {"person", "device"} else None,
             "now": writing.now,
             "rotate_by": _after(writing.now_ms, terms.rotate_days),
             "expires_at": expires_at,
@@ -130,11 +131,14 @@ class Keys:
             rows = await writing.tx.fetch(_ONE, {**at, "now": writing.now})
             if not rows:
                 raise _no_such_key()
-            device_id, name, permissions, created_at, rotate_by, signed, certificate = rows[0]
+            device_id, name, permissions, created_at, rotate_by, signed, certificate, made_by = rows[0]
             same = Terms(signed=bool(signed), certificate=certificate)
             made = await self.add(writing, tenant_id, device_id, name, same, actor)
             terms = {"permissions": permissions, "rotate_by": _again(created_at, rotate_by, writing.now_ms)}
-            await writing.tx.execute(_KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, **terms})
+            maker = actor.id if actor.kind == "person" else made_by
+            await writing.tx.execute(
+                _KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, "made_by": maker, **terms}
+            )
             until = encode_instant(writing.now_ms + overlap_ms)
             await writing.tx.execute(_SUCCEED, {**at, "successor": made.key_id, "expires_at": until})
             await note(writing, tenant_id, Entry("key.rotate", actor, "key", key_id))

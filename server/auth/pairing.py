@@ -38,8 +38,9 @@ _LIVE = Statement(
        FROM invites WHERE kind = 'pair' AND used_at IS NULL AND expires_at > :now"""
 )
 _INSERT = Statement(
-    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, created_at, expires_at)
-       VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by, :now, :expires_at)"""
+    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, asked_by, created_at,
+       expires_at) VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by, :asked_by, :now,
+       :expires_at)"""
 )
 _TENANT_OF = Statement(
     """/* across tenants */ SELECT tenant_id FROM invites WHERE code_hash = :code_hash AND kind = 'pair'
@@ -48,7 +49,7 @@ _TENANT_OF = Statement(
 _STILL = """used_at IS NULL AND expires_at > :now AND EXISTS (SELECT 1 FROM devices AS d
        WHERE d.tenant_id = invites.tenant_id AND d.device_id = invites.made_by AND d.revoked_at IS NULL)"""
 _FIND = Statement(
-    f"""SELECT name, role, shop, person_id FROM invites
+    f"""SELECT name, role, shop, person_id, coalesce(asked_by, made_by) FROM invites
        WHERE tenant_id = :tenant_id AND code_hash = :code_hash AND kind = 'pair' AND {_STILL}"""  # noqa: S608
 )
 _SPEND = Statement(
@@ -58,7 +59,10 @@ _SPEND = Statement(
 
 
 class Wanted(NamedTuple):
-    """The device that is to be paired, by default of the maker's role and shop. `mine`: they are signed in on it."""
+    """The device that is to be paired, by default of the maker's shop. `mine`: they are signed in on it.
+
+    By default it is of the maker's role; of an owner's, where nobody is signed in on it, a terminal.
+    """
 
     role: str | None = None
     shop: str | None = None
@@ -79,6 +83,7 @@ class _Found(NamedTuple):
     role: str
     shop: str
     person_id: str | None
+    made_by: str
 
 
 class Desk(NamedTuple):
@@ -102,7 +107,8 @@ class Pairing:
 
     async def make(self, who: Principal, wanted: Wanted, actor: Actor) -> Code:
         """A code for a device. Raises AccessError (not_yours_to_pair, too_many_codes, unknown_role, bad_shop)."""
-        role, shop = wanted.role or who.role, wanted.shop or who.shop
+        usual = "terminal" if who.role == "owner" and not wanted.mine else who.role
+        role, shop = wanted.role or usual, wanted.shop or who.shop
         _check_may_pair(who, wanted, role, shop)
         name = None if wanted.device_name is None else checked_name(wanted.device_name)
         code, code_hash = self._codes.new_code()
@@ -114,6 +120,7 @@ class Pairing:
             "shop": shop,
             "person_id": who.person_id if wanted.mine else None,
             "made_by": who.device_id,
+            "asked_by": who.person_id,
         }
 
         async def job(writing: Writing) -> Code:
@@ -172,7 +179,8 @@ class Pairing:
         return await submit(self._writer, tenant_id, job)
 
     async def _let_in(self, writing: Writing, tenant_id: str, found: _Found, device_name: str, actor: Actor) -> Issued:
-        device = Device(self._new_id(), found.name or device_name, found.role, found.shop)
+        made_by = found.made_by if found.person_id is None else None
+        device = Device(self._new_id(), found.name or device_name, found.role, found.shop, made_by)
         await self._desk.admin.put_device(writing, tenant_id, device, actor)
         if found.person_id is not None:
             place = Place(device.name, Proven(tenant_id, device.device_id))
