@@ -16,7 +16,7 @@ from server.auth.keys import HOUR_MS, KeyRow, NewKey, Terms
 from server.ports import Permission
 from server.ports.principal import PERMISSIONS
 from server.routes.access import Form, read_form
-from server.routes.forms import answer
+from server.routes.forms import Name, answer
 from server.routes.openapi import Operation
 from server.routes.owners import acting, check_within, owner_of
 from server.routes.parameters import Parameter, parse_parameters
@@ -31,7 +31,7 @@ class KeyForm(Form):
     """A new key. `certificate`: PEM, of the one each of its requests must come with."""
 
     device_id: Annotated[str, Field(pattern=f"^{UUID_PATTERN}$")]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     permissions: Annotated[list[Permission], Field(max_length=len(PERMISSIONS))] | None = None
     expires_days: _DAYS | None = None
     rotate_days: _DAYS | None = None

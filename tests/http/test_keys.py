@@ -1,9 +1,11 @@
 """An owner's keys over HTTP; and what a key's requests must show beside it."""
 
 import re
+import ssl
 
 import httpx
 import pytest
+import trustme
 
 from server import meters
 from server.collections import registry
@@ -150,3 +152,19 @@ async def test_no_route_forgets_to_ask_for_the_signature(api: Api) -> None:
         codes[operation.method, operation.path] = (answer.status_code, answer.json()["code"])
     assert {route: told for route, told in codes.items() if told != (401, "unsigned")} == {}
     assert len(codes) > 10
+
+
+def of_version_four() -> str:
+    """A certificate that says it is of a version there is none of."""
+    der = ssl.PEM_cert_to_DER_cert(trustme.CA().issue_cert("till.example").cert_chain_pems[0].bytes().decode())
+    return ssl.DER_cert_to_PEM_cert(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1))
+
+
+async def test_a_name_or_a_certificate_that_is_none_is_refused_plainly(api: Api) -> None:
+    """Before the database is asked."""
+    form = {"device_id": await device_of(api, "terminal"), "name": "x"}
+    told = []
+    for odd in ({"name": "a\x00b"}, {"certificate": of_version_four()}):
+        answer = await api.http.post("/v1/keys", json={**form, **odd}, headers=api.headers("owner"))
+        told.append((answer.status_code, answer.json()["code"]))
+    assert told == [(400, "malformed"), (422, "not_a_certificate")]
