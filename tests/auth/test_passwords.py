@@ -89,6 +89,17 @@ async def test_who_guesses_waits_longer_each_time(desk: Desk) -> None:
     assert (await stored(desk))[1] == 0
 
 
+async def test_a_clock_that_was_ahead_locks_nobody_out_for_years(desk: Desk) -> None:
+    """When it is right again, so is the lock."""
+    await desk.person("Anna")
+    ahead_ms = 3 * 365 * 24 * 3_600_000
+    desk.shop.clock.ms += ahead_ms
+    for _ in range(FREE + 1):
+        assert await sign_in(desk, WRONG) == "not_signed_in"
+    desk.shop.clock.ms -= ahead_ms
+    assert isinstance(await sign_in(desk), Issued)
+
+
 async def test_guesses_that_come_at_once_are_counted_like_guesses_in_a_row(desk: Desk) -> None:
     """In two processes: of thirty at once no more are looked at than of thirty one after the other."""
     await desk.person("Anna")
