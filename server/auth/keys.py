@@ -4,7 +4,8 @@ Rules:
 
 1. A key belongs to a device, and never may more than its role. Narrowed, it may only what it was given.
 2. A rotation makes a successor at once and lets the old one go on for an overlap, so that nobody stands before a till
-   that is not let in. What expires, expires whether or not somebody came for the successor.
+   that is not let in. What expires, expires whether or not somebody came for the successor, which is good for as long
+   as its predecessor was to be.
 3. `rotate_by` is a schedule of ours: a key that is due is told of, and goes on.
 4. The last use is kept to the hour: a look-up must not cost a write. Where it cannot be kept, the key is good all
    the same.
@@ -46,15 +47,15 @@ _DEVICE = Statement(
 )
 _GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _ONE = Statement(
-    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate, made_by
-       FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
+    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate, made_by,
+       expires_at FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
 )
 _SUCCEED = Statement(
     """UPDATE keys SET successor = :successor, expires_at = CASE WHEN expires_at < :expires_at THEN expires_at
        ELSE :expires_at END WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _KEEP_TERMS = Statement(
-    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by, made_by = :made_by
+    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by, made_by = :made_by, expires_at = :expires_at
        WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _REVOKE = Statement(
@@ -131,18 +132,17 @@ class Keys:
             rows = await writing.tx.fetch(_ONE, {**at, "now": writing.now})
             if not rows:
                 raise _no_such_key()
-            device_id, name, permissions, created_at, rotate_by, signed, certificate, made_by = rows[0]
+            device_id, name, permissions, created_at, rotate_by, signed, certificate, made_by, ends = rows[0]
             same = Terms(signed=bool(signed), certificate=certificate)
             made = await self.add(writing, tenant_id, device_id, name, same, actor)
-            terms = {"permissions": permissions, "rotate_by": _again(created_at, rotate_by, writing.now_ms)}
-            maker = actor.id if actor.kind == "person" else made_by
-            await writing.tx.execute(
-                _KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, "made_by": maker, **terms}
-            )
+            rotate_by, ends = (_again(created_at, moment, writing.now_ms) for moment in (rotate_by, ends))
+            terms = {"permissions": permissions, "rotate_by": rotate_by, "expires_at": ends}
+            terms["made_by"] = actor.id if actor.kind == "person" else made_by
+            await writing.tx.execute(_KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, **terms})
             until = encode_instant(writing.now_ms + overlap_ms)
             await writing.tx.execute(_SUCCEED, {**at, "successor": made.key_id, "expires_at": until})
             await note(writing, tenant_id, Entry("key.rotate", actor, "key", key_id))
-            return made
+            return made._replace(expires_at=ends)
 
         return await self._submit(tenant_id, job)
 
@@ -198,11 +198,11 @@ def _after(now_ms: int, days: int | None) -> str | None:
     return None if days is None else encode_instant(now_ms + days * DAY_MS)
 
 
-def _again(created_at: str, rotate_by: str | None, now_ms: int) -> str | None:
-    """A successor is due after as long as its predecessor was."""
-    if rotate_by is None:
+def _again(created_at: str, moment: str | None, now_ms: int) -> str | None:
+    """A successor is due, and expires, after as long as its predecessor was to."""
+    if moment is None:
         return None
-    return encode_instant(now_ms + decode_instant(rotate_by) - decode_instant(created_at))
+    return encode_instant(now_ms + decode_instant(moment) - decode_instant(created_at))
 
 
 def _no_such_key() -> AccessError:
