@@ -9,7 +9,8 @@ Rules:
 3. A code is void when the device it was shown on is revoked, and when anybody of the merchant is disabled or given
    another role or shop: it may have been theirs to ask for, and is no more.
 4. At most `MOST_LIVE` codes are live in the whole installation, `MOST_OF_ONE` of one merchant: `guesses` says why. A
-   few more in a race between processes change nothing there.
+   few more in a race between processes change nothing there. Of one maker, a person or a device on which nobody is,
+   at most `MOST_OF_MAKER`: a newer one voids their oldest, so that no clerk keeps the owner from pairing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,9 +31,14 @@ from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
 
 LIFE_MS = 10 * 60 * 1000
-MOST_LIVE, MOST_OF_ONE = 180, 20
+MOST_LIVE, MOST_OF_ONE, MOST_OF_MAKER = 180, 20, 3
 
 _OLD = Statement("DELETE FROM invites WHERE tenant_id = :tenant_id AND kind = 'pair' AND expires_at < :now")
+_OLDEST = Statement(
+    """DELETE FROM invites WHERE tenant_id = :tenant_id AND code_hash IN (
+       SELECT i.code_hash FROM invites AS i WHERE i.tenant_id = :tenant_id AND i.kind = 'pair' AND i.used_at IS NULL
+       AND coalesce(i.asked_by, i.made_by) = :maker ORDER BY i.expires_at DESC, i.code_hash LIMIT 100 OFFSET :kept)"""
+)
 _LIVE = Statement(
     """/* across tenants */ SELECT count(*), coalesce(sum(CASE WHEN tenant_id = :tenant_id THEN 1 ELSE 0 END), 0)
        FROM invites WHERE kind = 'pair' AND used_at IS NULL AND expires_at > :now"""
@@ -124,6 +130,8 @@ class Pairing:
         }
 
         async def job(writing: Writing) -> Code:
+            maker = {"tenant_id": who.tenant_id, "maker": who.person_id or who.device_id, "kept": MOST_OF_MAKER - 1}
+            await writing.tx.execute(_OLDEST, maker)
             await _check_room(writing, who.tenant_id)
             await put_shop(writing, who.tenant_id, shop)
             expires_at = encode_instant(writing.now_ms + LIFE_MS)
