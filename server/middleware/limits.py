@@ -3,8 +3,8 @@
 Rules:
 
 1. Health checks are never limited.
-2. What is borne is known by its hash, whether it is good or not: nobody uses up another's bucket without its token, and
-   whoever makes tokens up is limited by address.
+2. The token that is borne, however it is written, is known by its hash, whether it is good or not: nobody uses up
+   another's bucket without its token, and whoever makes tokens up is limited by address.
 3. A long address is known by its first 64 bits, for that is what one customer has.
 4. A refusal says when to come again, and nothing is taken for it.
 5. A refresh token has 256 bits, there is nothing to guess: what is asked by it is limited by address only. Else one
@@ -66,7 +66,7 @@ class Limits:
             asked.append(("sign_in", self._sign_ins, address))
         bearer = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if bearer is not None:
-            asked.append(("device", self._devices, hashlib.sha256(bearer).digest()))
+            asked.append(("device", self._devices, hashlib.sha256(bearer.partition(b" ")[2].strip()).digest()))
         waits: list[tuple[str, float]] = []
         for what, buckets, key in asked:
             waits.append((what, buckets.take(key, now_s)))

@@ -151,6 +151,17 @@ async def test_a_device_is_limited_by_its_token_wherever_it_is(lite: Settings, m
     assert seen == [200, 200, 429, 200]
 
 
+async def test_a_token_has_one_bucket_however_it_is_written(lite: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another case of the scheme, or more spaces, nobody gets another one."""
+    monkeypatch.setattr("server.app.edge._DEVICE_BURST", 2)
+    async with opened(lite, device_rate=0.1) as http:
+        seen = [
+            (await http.get("/openapi.json", headers={"Authorization": written})).status_code
+            for written in ("Bearer a", "bearer a", "Bearer   a", "BEARER a")
+        ]
+    assert seen == [200, 200, 429, 429]
+
+
 async def test_signing_in_is_limited_more_strictly(lite: Settings) -> None:
     """Twenty people who come at once are let in; whoever goes on trying waits."""
     async with opened(lite) as http:
