@@ -20,8 +20,8 @@ _TENANT = Statement(
 _CALL = Statement("UPDATE tenants SET handle = :handle WHERE tenant_id = :tenant_id")
 _FIRST_MARK = Statement("INSERT INTO marks (tenant_id, seq, nonce, at) VALUES (:tenant_id, 0, :nonce, :at)")
 _DEVICE = Statement(
-    """INSERT INTO devices (tenant_id, device_id, name, role, shop, created_at)
-       VALUES (:tenant_id, :device_id, :name, :role, :shop, :created_at)"""
+    """INSERT INTO devices (tenant_id, device_id, name, role, shop, made_by, created_at)
+       VALUES (:tenant_id, :device_id, :name, :role, :shop, :made_by, :created_at)"""
 )
 _WITH_HANDLE = Statement("/* across tenants */ SELECT tenant_id FROM tenants WHERE handle = :handle")
 _TENANTS = Statement(
@@ -43,12 +43,13 @@ _REVOKE = Statement(
 
 
 class Device(NamedTuple):
-    """A device to be made."""
+    """A device to be made. `made_by`: who paired it, where nobody is to be signed in on it."""
 
     device_id: str
     name: str
     role: str
     shop: str
+    made_by: str | None = None
 
 
 class DeviceRow(NamedTuple):

@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.auth.errors import AccessError
 
+_BROKEN = (ValueError, x509.InvalidVersion)
+
 
 def fingerprint_of(pem: str) -> str:
     """The SHA-256 of a PEM certificate's DER, in hex. Raises AccessError (not_a_certificate)."""
     try:
         return x509.load_pem_x509_certificate(pem.encode()).fingerprint(SHA256()).hex()
-    except ValueError:
+    except _BROKEN:
         raise AccessError("not_a_certificate", "This is not a certificate in PEM.", status=422) from None
 
 
@@ -25,7 +27,7 @@ def to_pem(der: bytes) -> str | None:
     """A DER certificate as PEM; None for what is none."""
     try:
         return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
-    except ValueError:
+    except _BROKEN:
         return None
 
 
@@ -35,7 +37,7 @@ def check_certificate(shown: str | None, wanted: str, now_ms: int) -> None:
         raise AccessError("no_certificate", "This key is good only with its certificate, and none came.")
     try:
         certificate = x509.load_pem_x509_certificate(shown.encode())
-    except ValueError:
+    except _BROKEN:
         raise _wrong() from None
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     is_timely = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc

@@ -4,12 +4,14 @@ Rules:
 
 1. A key belongs to a device, and never may more than its role. Narrowed, it may only what it was given.
 2. A rotation makes a successor at once and lets the old one go on for an overlap, so that nobody stands before a till
-   that is not let in. What expires, expires whether or not somebody came for the successor.
+   that is not let in. What expires, expires whether or not somebody came for the successor, which is good for as long
+   as its predecessor was to be.
 3. `rotate_by` is a schedule of ours: a key that is due is told of, and goes on.
 4. The last use is kept to the hour: a look-up must not cost a write. Where it cannot be kept, the key is good all
    the same.
 5. A secret that requests are signed by is made here, shown once and stored sealed; a successor has one of its own, and
    is tied to the same certificate.
+6. A key that is revoked takes with it the codes and links its device made.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,6 +24,7 @@ from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.terms import DAY_MS, HOUR_MS, LIST, KeyRow, NewKey, Terms
 from server.auth.tokens import hash_secret, new_signing_secret, new_token
+from server.auth.void import void_of_key
 from server.ports.principal import PERMISSIONS
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
@@ -34,25 +37,25 @@ __all__ = ("DAY_MS", "HOUR_MS", "KeyRow", "Keys", "NewKey", "Terms")
 
 _INSERT = Statement(
     """INSERT INTO keys
-       (tenant_id, key_id, device_id, name, secret_hash, permissions, signing, certificate, created_at, rotate_by,
-        expires_at)
-       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :signing, :certificate, :now,
-        :rotate_by, :expires_at)"""
+       (tenant_id, key_id, device_id, name, secret_hash, permissions, signing, certificate, made_by, created_at,
+        rotate_by, expires_at)
+       VALUES (:tenant_id, :key_id, :device_id, :name, :secret_hash, :permissions, :signing, :certificate, :made_by,
+        :now, :rotate_by, :expires_at)"""
 )
 _DEVICE = Statement(
     "SELECT 1 FROM devices WHERE tenant_id = :tenant_id AND device_id = :device_id AND revoked_at IS NULL"
 )
 _GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _ONE = Statement(
-    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate
-       FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
+    f"""SELECT device_id, name, permissions, created_at, rotate_by, signing IS NOT NULL, certificate, made_by,
+       expires_at FROM keys WHERE tenant_id = :tenant_id AND key_id = :key_id AND successor IS NULL AND {_GOOD}"""  # noqa: S608  # our own text
 )
 _SUCCEED = Statement(
     """UPDATE keys SET successor = :successor, expires_at = CASE WHEN expires_at < :expires_at THEN expires_at
        ELSE :expires_at END WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _KEEP_TERMS = Statement(
-    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by
+    """UPDATE keys SET permissions = :permissions, rotate_by = :rotate_by, made_by = :made_by, expires_at = :expires_at
        WHERE tenant_id = :tenant_id AND key_id = :key_id"""
 )
 _REVOKE = Statement(
@@ -111,6 +114,7 @@ class Keys:
             "permissions": None if terms.permissions is None else to_json(sorted(terms.permissions)).decode(),
             "signing": sealed,
             "certificate": terms.certificate,
+            "made_by": actor.id if actor.kind in {"person", "device"} else None,
             "now": writing.now,
             "rotate_by": _after(writing.now_ms, terms.rotate_days),
             "expires_at": expires_at,
@@ -128,15 +132,17 @@ class Keys:
             rows = await writing.tx.fetch(_ONE, {**at, "now": writing.now})
             if not rows:
                 raise _no_such_key()
-            device_id, name, permissions, created_at, rotate_by, signed, certificate = rows[0]
+            device_id, name, permissions, created_at, rotate_by, signed, certificate, made_by, ends = rows[0]
             same = Terms(signed=bool(signed), certificate=certificate)
             made = await self.add(writing, tenant_id, device_id, name, same, actor)
-            terms = {"permissions": permissions, "rotate_by": _again(created_at, rotate_by, writing.now_ms)}
+            rotate_by, ends = (_again(created_at, moment, writing.now_ms) for moment in (rotate_by, ends))
+            terms = {"permissions": permissions, "rotate_by": rotate_by, "expires_at": ends}
+            terms["made_by"] = actor.id if actor.kind == "person" else made_by
             await writing.tx.execute(_KEEP_TERMS, {"tenant_id": tenant_id, "key_id": made.key_id, **terms})
             until = encode_instant(writing.now_ms + overlap_ms)
             await writing.tx.execute(_SUCCEED, {**at, "successor": made.key_id, "expires_at": until})
             await note(writing, tenant_id, Entry("key.rotate", actor, "key", key_id))
-            return made
+            return made._replace(expires_at=ends)
 
         return await self._submit(tenant_id, job)
 
@@ -148,6 +154,7 @@ class Keys:
             named = {"tenant_id": tenant_id, "key_id": key_id, "now": writing.now}
             if not await writing.tx.execute(_REVOKE, named):
                 raise _no_such_key()
+            await void_of_key(writing, tenant_id, key_id)
             await note(writing, tenant_id, Entry("key.revoke", actor, "key", key_id))
 
         await self._submit(tenant_id, job)
@@ -191,11 +198,11 @@ def _after(now_ms: int, days: int | None) -> str | None:
     return None if days is None else encode_instant(now_ms + days * DAY_MS)
 
 
-def _again(created_at: str, rotate_by: str | None, now_ms: int) -> str | None:
-    """A successor is due after as long as its predecessor was."""
-    if rotate_by is None:
+def _again(created_at: str, moment: str | None, now_ms: int) -> str | None:
+    """A successor is due, and expires, after as long as its predecessor was to."""
+    if moment is None:
         return None
-    return encode_instant(now_ms + decode_instant(rotate_by) - decode_instant(created_at))
+    return encode_instant(now_ms + decode_instant(moment) - decode_instant(created_at))
 
 
 def _no_such_key() -> AccessError:

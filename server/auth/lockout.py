@@ -10,7 +10,8 @@ Rules:
    told when it was right, and whoever guesses could lock somebody out for good.
 4. A right password sets the count back. Of more than six that come for one person at the very same moment some are
    refused, right or not: nobody can tell yet that they are no guesses.
-5. What a login that is nobody's costs the database is what somebody's costs.
+5. A lock that ends later than any does was set by a clock that was ahead, and is none: else it held for as long.
+6. What a login that is nobody's costs the database is what somebody's costs.
 """
 
 from typing import NamedTuple
@@ -55,7 +56,7 @@ async def count_try(writing: Writing, tenant_id: str, login: str) -> Try:
         await count_nobodys(writing, tenant_id)
         return Try()
     person_id, stored, failures, locked_until = rows[0]
-    if locked_until is not None and decode_instant(locked_until) > writing.now_ms:
+    if locked_until is not None and 0 < decode_instant(locked_until) - writing.now_ms <= LONGEST_S * 1000:
         await count_nobodys(writing, tenant_id)
         return Try(person_id, stored, locked=True)
     until_ms = writing.now_ms + delay_s(failures + 1) * 1000

@@ -9,7 +9,8 @@ Rules:
 3. A code is void when the device it was shown on is revoked, and when anybody of the merchant is disabled or given
    another role or shop: it may have been theirs to ask for, and is no more.
 4. At most `MOST_LIVE` codes are live in the whole installation, `MOST_OF_ONE` of one merchant: `guesses` says why. A
-   few more in a race between processes change nothing there.
+   few more in a race between processes change nothing there. Of one maker, a person or a device on which nobody is,
+   at most `MOST_OF_MAKER`: a newer one voids their oldest, so that no clerk keeps the owner from pairing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,16 +31,22 @@ from server.storage.writer import Job, Writer, Writing
 from sync.clock import encode_instant
 
 LIFE_MS = 10 * 60 * 1000
-MOST_LIVE, MOST_OF_ONE = 180, 20
+MOST_LIVE, MOST_OF_ONE, MOST_OF_MAKER = 180, 20, 3
 
 _OLD = Statement("DELETE FROM invites WHERE tenant_id = :tenant_id AND kind = 'pair' AND expires_at < :now")
+_OLDEST = Statement(
+    """DELETE FROM invites WHERE tenant_id = :tenant_id AND code_hash IN (
+       SELECT i.code_hash FROM invites AS i WHERE i.tenant_id = :tenant_id AND i.kind = 'pair' AND i.used_at IS NULL
+       AND coalesce(i.asked_by, i.made_by) = :maker ORDER BY i.expires_at DESC, i.code_hash LIMIT 100 OFFSET :kept)"""
+)
 _LIVE = Statement(
     """/* across tenants */ SELECT count(*), coalesce(sum(CASE WHEN tenant_id = :tenant_id THEN 1 ELSE 0 END), 0)
        FROM invites WHERE kind = 'pair' AND used_at IS NULL AND expires_at > :now"""
 )
 _INSERT = Statement(
-    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, created_at, expires_at)
-       VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by, :now, :expires_at)"""
+    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, asked_by, created_at,
+       expires_at) VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by, :asked_by, :now,
+       :expires_at)"""
 )
 _TENANT_OF = Statement(
     """/* across tenants */ SELECT tenant_id FROM invites WHERE code_hash = :code_hash AND kind = 'pair'
@@ -48,7 +55,7 @@ _TENANT_OF = Statement(
 _STILL = """used_at IS NULL AND expires_at > :now AND EXISTS (SELECT 1 FROM devices AS d
        WHERE d.tenant_id = invites.tenant_id AND d.device_id = invites.made_by AND d.revoked_at IS NULL)"""
 _FIND = Statement(
-    f"""SELECT name, role, shop, person_id FROM invites
+    f"""SELECT name, role, shop, person_id, coalesce(asked_by, made_by) FROM invites
        WHERE tenant_id = :tenant_id AND code_hash = :code_hash AND kind = 'pair' AND {_STILL}"""  # noqa: S608
 )
 _SPEND = Statement(
@@ -58,7 +65,10 @@ _SPEND = Statement(
 
 
 class Wanted(NamedTuple):
-    """The device that is to be paired, by default of the maker's role and shop. `mine`: they are signed in on it."""
+    """The device that is to be paired, by default of the maker's shop. `mine`: they are signed in on it.
+
+    By default it is of the maker's role; of an owner's, where nobody is signed in on it, a terminal.
+    """
 
     role: str | None = None
     shop: str | None = None
@@ -79,6 +89,7 @@ class _Found(NamedTuple):
     role: str
     shop: str
     person_id: str | None
+    made_by: str
 
 
 class Desk(NamedTuple):
@@ -102,7 +113,8 @@ class Pairing:
 
     async def make(self, who: Principal, wanted: Wanted, actor: Actor) -> Code:
         """A code for a device. Raises AccessError (not_yours_to_pair, too_many_codes, unknown_role, bad_shop)."""
-        role, shop = wanted.role or who.role, wanted.shop or who.shop
+        usual = "terminal" if who.role == "owner" and not wanted.mine else who.role
+        role, shop = wanted.role or usual, wanted.shop or who.shop
         _check_may_pair(who, wanted, role, shop)
         name = None if wanted.device_name is None else checked_name(wanted.device_name)
         code, code_hash = self._codes.new_code()
@@ -114,9 +126,12 @@ class Pairing:
             "shop": shop,
             "person_id": who.person_id if wanted.mine else None,
             "made_by": who.device_id,
+            "asked_by": who.person_id,
         }
 
         async def job(writing: Writing) -> Code:
+            maker = {"tenant_id": who.tenant_id, "maker": who.person_id or who.device_id, "kept": MOST_OF_MAKER - 1}
+            await writing.tx.execute(_OLDEST, maker)
             await _check_room(writing, who.tenant_id)
             await put_shop(writing, who.tenant_id, shop)
             expires_at = encode_instant(writing.now_ms + LIFE_MS)
@@ -172,7 +187,8 @@ class Pairing:
         return await submit(self._writer, tenant_id, job)
 
     async def _let_in(self, writing: Writing, tenant_id: str, found: _Found, device_name: str, actor: Actor) -> Issued:
-        device = Device(self._new_id(), found.name or device_name, found.role, found.shop)
+        made_by = found.made_by if found.person_id is None else None
+        device = Device(self._new_id(), found.name or device_name, found.role, found.shop, made_by)
         await self._desk.admin.put_device(writing, tenant_id, device, actor)
         if found.person_id is not None:
             place = Place(device.name, Proven(tenant_id, device.device_id))

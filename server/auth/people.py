@@ -8,6 +8,7 @@ Rules:
    count.
 3. Who is disabled, or moved to another role or shop, is out at once where they no longer belong: sessions end with the
    first, and any change moves the tenant's revision. Links for them, and all codes that pair devices, are void then.
+   What an owner made that lets in without them is out when they are one no more.
 4. Role and shop of an OpenID provider's person are its to say, the last owner's too.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.jobs import submit
+from server.auth.made import revoke_made
 from server.auth.names import checked_login, checked_name, checked_role, put_shop
 from server.auth.sessions import Sessions
 from server.storage.database import Database, Tx
@@ -181,6 +183,8 @@ class People:
         )
         if (changed.role, changed.shop) != (person.role, person.shop):
             await writing.tx.execute(_VOID, (tenant_id, person_id))
+        if changed.role != person.role == "owner":
+            await revoke_made(writing, tenant_id, person_id, actor)
         writing.tenant(tenant_id).revision += 1
         await writing.tx.execute(_UPDATE, {"tenant_id": tenant_id, **changed._asdict()})
         await note(writing, tenant_id, Entry("person.change", actor, "person", person_id))
@@ -194,6 +198,7 @@ class People:
             await _refuse_last_owner(writing.tx, tenant_id, person)
             await self._sessions.end_for_person(writing, tenant_id, person_id, "disabled")
             await writing.tx.execute(_VOID, (tenant_id, person_id))
+            await revoke_made(writing, tenant_id, person_id, actor)
             await self._set_disabled(writing, tenant_id, person_id, disabled=True)
             await note(writing, tenant_id, Entry("person.disable", actor, "person", person_id))
 

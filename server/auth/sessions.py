@@ -8,6 +8,9 @@ Rules:
 3. A session that was ended lets nobody in from that moment on, and moves the tenant's revision, which tells open
    streams and other processes.
 4. One that is not renewed for `LIFE_MS` is over.
+5. Where somebody was thrown out, what they made to come in again by is void too; who only signed out made it in peace.
+6. A token of ours that is newer than what is stored proves that a backup was put back: it is taken, and the session
+   goes on from it.
 """
 
 import hmac
@@ -18,6 +21,7 @@ from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.signer import ACCESS_S, Signer
 from server.auth.tokens import Refresh, RefreshTokens, hash_secret
+from server.auth.void import void_of_person, void_of_session
 from server.storage.statement import Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
 from sync.clock import encode_instant
@@ -36,7 +40,7 @@ _FIND = Statement(
        WHERE s.tenant_id = :tenant_id AND s.session_id = :session_id AND s.ended_at IS NULL AND s.expires_at > :now"""
 )
 _ROTATE = Statement(
-    """UPDATE sessions SET generation = generation + 1, attempt_hash = :attempt_hash, rotated_at = :now,
+    """UPDATE sessions SET generation = :following, attempt_hash = :attempt_hash, rotated_at = :now,
        expires_at = :expires_at WHERE tenant_id = :tenant_id AND session_id = :session_id AND generation = :generation
        AND ended_at IS NULL"""
 )
@@ -48,6 +52,7 @@ _END_PERSONS = Statement(
     """UPDATE sessions SET ended_at = :now, ended_why = :why WHERE tenant_id = :tenant_id AND person_id = :person_id
        AND session_id <> :but AND ended_at IS NULL"""
 )
+_THROWN_OUT = frozenset(("reuse", "ended"))
 _NONE = "00000000-0000-0000-0000-000000000000"
 
 
@@ -130,6 +135,7 @@ class Sessions:
         """
         named = {"tenant_id": tenant_id, "person_id": person_id, "why": why, "now": writing.now, "but": but or _NONE}
         await writing.tx.execute(_END_PERSONS, named)
+        await void_of_person(writing, tenant_id, person_id)
 
     async def _spend(self, writing: Writing, refresh: Refresh, attempt: str, actor: Actor) -> Issued | AccessError:
         """Returned and not raised where it is a refusal: the end of a session must stand."""
@@ -138,13 +144,13 @@ class Sessions:
         if not rows:
             return _invalid()
         found, attempt_hash = _Found(*rows[0]), hash_secret(attempt)
-        if refresh.generation == found.generation:
-            named = {"attempt_hash": attempt_hash, "expires_at": _until(writing), "generation": found.generation}
-            await writing.tx.execute(_ROTATE, {**at, **named})
+        following = refresh._replace(generation=refresh.generation + 1)
+        if refresh.generation >= found.generation:
+            spent = {"generation": found.generation, "following": following.generation, "attempt_hash": attempt_hash}
+            await writing.tx.execute(_ROTATE, {**at, **spent, "expires_at": _until(writing)})
         elif not _is_asked_again(refresh, found, attempt_hash):
             await _end(writing, refresh, "reuse", actor)
             return AccessError("reused_refresh", "This sign-in was used from two places and is over: sign in again.")
-        following = refresh._replace(generation=refresh.generation + 1)
         return self._issue(following, found.device_id, found.person_id)
 
     def _issue(self, refresh: Refresh, device_id: str, person_id: str | None) -> Issued:
@@ -163,6 +169,8 @@ async def _end(writing: Writing, refresh: Refresh, why: str, actor: Actor) -> bo
     named = {"tenant_id": refresh.tenant_id, "session_id": refresh.session_id, "why": why, "now": writing.now}
     if not await writing.tx.execute(_END, named):
         return False
+    if why in _THROWN_OUT:
+        await void_of_session(writing, refresh.tenant_id, refresh.session_id)
     writing.tenant(refresh.tenant_id).revision += 1
     entry = Entry("session.end", actor, "session", refresh.session_id, "refused" if why == "reuse" else "done", why)
     await note(writing, refresh.tenant_id, entry)

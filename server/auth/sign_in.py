@@ -6,7 +6,8 @@ Rules:
    late. Only a password that was compared and was wrong is noted as such: the lock keeps those few. The others anybody
    can bring about as often as they like; they are gathered with all that is refused.
 2. A password that was compared lets in only where it is still the one that is stored when the session is opened.
-3. Another password ends the person's other sessions: whoever knew the old one is out.
+3. A right password is no wrong try, though its person is not let in where they stand.
+4. Another password ends the person's other sessions, and voids their codes and links: whoever knew the old one is out.
 """
 
 from contextlib import suppress
@@ -55,11 +56,17 @@ class SignIn:
         if person_id is None or tried.locked or not verified.good:
             raise await self._refuse(tenant_id, tried, actor)
 
-        async def job(writing: Writing) -> Issued:
+        async def job(writing: Writing) -> Issued | AccessError:
             await self._settle(writing, tenant_id, person_id, tried, verified)
-            return await self._entrance.enter(writing, tenant_id, person_id, place, actor, "password")
+            try:
+                return await self._entrance.enter(writing, tenant_id, person_id, place, actor, "password")
+            except AccessError as refusal:
+                return refusal
 
-        return await submit(self._writer, tenant_id, job)
+        issued = await submit(self._writer, tenant_id, job)
+        if isinstance(issued, AccessError):
+            raise issued
+        return issued
 
     async def change_password(self, at: tuple[str, str, str | None], old: str, new: str, actor: Actor) -> None:
         """Another password for a signed-in person, `at` their tenant, themselves and the session that stays.

@@ -25,6 +25,8 @@ _ALGORITHMS = ("ES256",)
 _SKEW_S = 60
 """A token made by a process whose clock is ahead of ours is taken all the same."""
 _LONGEST = 2000
+_UNREADABLE = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What a header or claims of odd types come to."""
 
 
 class Access(NamedTuple):
@@ -63,7 +65,7 @@ class Signer:
             return None
         try:
             token = jwt.decode(text, self._found, algorithms=list(_ALGORITHMS))
-        except (JoseError, ValueError):
+        except _UNREADABLE:
             return None
         return self._checked(token.claims)
 

@@ -3,10 +3,12 @@
 Rules:
 
 1. Health checks are never limited.
-2. What is borne is known by its hash, whether it is good or not: nobody uses up another's bucket without its token, and
-   whoever makes tokens up is limited by address.
+2. The token that is borne, however it is written, is known by its hash, whether it is good or not: nobody uses up
+   another's bucket without its token, and whoever makes tokens up is limited by address.
 3. A long address is known by its first 64 bits, for that is what one customer has.
 4. A refusal says when to come again, and nothing is taken for it.
+5. A refresh token has 256 bits, there is nothing to guess: what is asked by it is limited by address only. Else one
+   guest in the shop's network could keep all its tills from being renewed.
 """
 
 import hashlib
@@ -23,6 +25,7 @@ Refuse = Callable[[str, int], ASGIApp]
 """Makes the answer, of what is limited and the seconds to wait."""
 _UNLIMITED = "/health/"
 _SIGN_IN = "/v1/auth/"
+_BY_REFRESH = frozenset(("/v1/auth/refresh", "/v1/auth/sign-out"))
 _COME_BACK = "/v1/auth/oidc/callback"
 """A browser asks for it by GET, and it lets in all the same."""
 
@@ -59,17 +62,21 @@ class Limits:
         """The first wait that is not 0 is the last one asked for."""
         now_s, address = self._clock(), _address(scope)
         asked = [("address", self._addresses, address)]
-        if scope["path"] == _COME_BACK or (scope["path"].startswith(_SIGN_IN) and scope["method"] != "GET"):
+        if _is_sign_in(scope["path"], scope["method"]):
             asked.append(("sign_in", self._sign_ins, address))
         bearer = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if bearer is not None:
-            asked.append(("device", self._devices, hashlib.sha256(bearer).digest()))
+            asked.append(("device", self._devices, hashlib.sha256(bearer.partition(b" ")[2].strip()).digest()))
         waits: list[tuple[str, float]] = []
         for what, buckets, key in asked:
             waits.append((what, buckets.take(key, now_s)))
             if waits[-1][1]:
                 break
         return waits
+
+
+def _is_sign_in(path: str, method: str) -> bool:
+    return path == _COME_BACK or (path.startswith(_SIGN_IN) and path not in _BY_REFRESH and method != "GET")
 
 
 def _address(scope: Scope) -> bytes:

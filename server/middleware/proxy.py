@@ -7,11 +7,13 @@ Rules:
 2. `X-Forwarded-Proto` of a proxy of ours says by which scheme the client came.
 3. `Client-Cert` (RFC 9440: `:<base64 of the DER>:`, or PEM escaped for an address, as nginx writes it) is the
    certificate the client showed to it. From others it is not looked at. A connection's own certificate, where it ends
-   here, is not a client's when a proxy made the connection.
+   here, is not a client's when a proxy made the connection. One that comes twice, or is more than one certificate, is
+   none: the client may have written the other one.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
@@ -22,6 +24,8 @@ from server.settings import Network
 
 _SCHEMES = {b"http": "http", b"https": "https"}
 _MOST_HOPS = 16
+_DER = re.compile(rb":([A-Za-z0-9+/=]+):")
+_PEM = re.compile(r"\s*-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*")
 
 
 class TrustedProxy:
@@ -44,7 +48,7 @@ class TrustedProxy:
         if client is not None:
             scope["client"] = (client, 0)
         scope["scheme"] = _SCHEMES.get(given.get(b"x-forwarded-proto", b"").lower(), scope["scheme"])
-        pem = self._certificate(given.get(b"client-cert", b""))
+        pem = self._certificate([value for name, value in scope["headers"] if name == b"client-cert"])
         tls = {"client_cert_chain": [] if pem is None else [pem]}
         scope["extensions"] = {**scope.get("extensions", {}), "tls": tls}
 
@@ -62,15 +66,17 @@ class TrustedProxy:
         address = parse_address(text)
         return address is not None and any(address in network for network in self._networks)
 
-    def _certificate(self, value: bytes) -> str | None:
-        if not value:
+    def _certificate(self, values: Sequence[bytes]) -> str | None:
+        if len(values) != 1:
             return None
-        if value.startswith(b":"):
-            try:
-                return self._to_pem(base64.b64decode(value.strip(b":"), validate=True))
-            except binascii.Error:
-                return None
-        return unquote(value.decode("latin-1"))
+        der = _DER.fullmatch(values[0])
+        if der is None:
+            pem = unquote(values[0].decode("latin-1"))
+            return pem if _PEM.fullmatch(pem) else None
+        try:
+            return self._to_pem(base64.b64decode(der[1], validate=True))
+        except binascii.Error:
+            return None
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -23,7 +23,7 @@ _OWN = frozenset(("same-origin", "none"))
 
 def cookie_name(request: Request[State]) -> str:
     """What it is called where the request came in."""
-    return f"__Host-{_NAME}" if request.url.scheme == "https" else _NAME
+    return f"__Host-{_NAME}" if request.scope["scheme"] == "https" else _NAME
 
 
 def set_refresh(request: Request[State], response: Response, token: str) -> None:
@@ -33,7 +33,7 @@ def set_refresh(request: Request[State], response: Response, token: str) -> None
         token,
         max_age=LIFE_MS // 1000,
         path="/",
-        secure=request.url.scheme == "https",
+        secure=request.scope["scheme"] == "https",
         httponly=True,
         samesite="strict",
     )
@@ -41,7 +41,7 @@ def set_refresh(request: Request[State], response: Response, token: str) -> None
 
 def drop_refresh(request: Request[State], response: Response) -> None:
     """Have the browser forget it."""
-    secure = request.url.scheme == "https"
+    secure = request.scope["scheme"] == "https"
     response.delete_cookie(cookie_name(request), path="/", secure=secure, httponly=True, samesite="strict")
 
 
@@ -62,6 +62,14 @@ def check_meant(request: Request[State]) -> None:
 
 def _is_own(request: Request[State]) -> bool:
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         return False
     return request.headers.get("sec-fetch-site", "none") in _OWN
+
+
+def _host_of(origin: str) -> str:
+    """Nobody's where it is no origin."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

@@ -13,7 +13,7 @@ from server.privacy.export import Held
 from server.privacy.preview import Preview, preview
 from server.routes.access import Form, read_form
 from server.routes.openapi import Operation
-from server.routes.owners import acting, owner_of
+from server.routes.owners import acting, check_within, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State
 from sync.wire import UUID
@@ -31,6 +31,7 @@ class EraseForm(Form):
 async def export(request: Request[State]) -> Response:
     """Everything that is held."""
     principal = await owner_of(request)
+    check_within(principal, ("pull",))
     customer_id = parse_parameters(request, (_ID,))["customer_id"]
     exporter = request.state["services"].exporter
     return _json(asdict(await exporter.export(principal.tenant_id, customer_id, acting(request, principal))))
@@ -39,6 +40,7 @@ async def export(request: Request[State]) -> Response:
 async def erase(request: Request[State]) -> Response:
     """Look first, then erase."""
     principal = await owner_of(request)
+    check_within(principal, ("push",))
     customer_id = parse_parameters(request, (_ID,))["customer_id"]
     form, services = await read_form(request, EraseForm), request.state["services"]
     tenant_id = principal.tenant_id

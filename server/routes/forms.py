@@ -63,7 +63,7 @@ def answer(value: Any) -> Response:
 def absolute(request: Request[State], link: str) -> str:
     """A link of the application, from where people reach it."""
     public_url = request.state["services"].access.public_url
-    base = public_url or f"{request.url.scheme}://{request.url.netloc}"
+    base = public_url or f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
     return base.rstrip("/") + link
 
 

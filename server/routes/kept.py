@@ -16,7 +16,7 @@ from server.engine.newest import FIELD_PLACE_PATTERN, MAX_ROWS, PLACE_PATTERN, W
 from server.engine.resend import Correction, Resent, Who, parse_correction
 from server.routes.body import read_body
 from server.routes.openapi import Operation
-from server.routes.owners import acting, owner_of
+from server.routes.owners import acting, check_within, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State, current_correlation_id, signed_in
 from sync.protocol import MAX_MUTATION_BYTES
@@ -71,6 +71,7 @@ async def superseded(request: Request[State]) -> Response:
 async def resend(request: Request[State]) -> Response:
     """Send a rejected mutation again, corrected."""
     principal = await owner_of(request)
+    check_within(principal, ("push",))
     uid = parse_parameters(request, (_UID,))["uid"]
     correction = parse_correction(await read_body(request, MAX_MUTATION_BYTES))
     who = Who(principal.device_id, current_correlation_id(), acting(request, principal))

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from server.auth.certificates import fingerprint_of
 from server.auth.keys import HOUR_MS, KeyRow, NewKey, Terms
-from server.ports import NotPermittedError, Permission, Principal
+from server.ports import Permission
 from server.ports.principal import PERMISSIONS
 from server.routes.access import Form, read_form
-from server.routes.forms import answer
+from server.routes.forms import Name, answer
 from server.routes.openapi import Operation
-from server.routes.owners import acting, owner_of
+from server.routes.owners import acting, check_within, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State
 from sync.wire import UUID, UUID_PATTERN
@@ -31,7 +31,7 @@ class KeyForm(Form):
     """A new key. `certificate`: PEM, of the one each of its requests must come with."""
 
     device_id: Annotated[str, Field(pattern=f"^{UUID_PATTERN}$")]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     permissions: Annotated[list[Permission], Field(max_length=len(PERMISSIONS))] | None = None
     expires_days: _DAYS | None = None
     rotate_days: _DAYS | None = None
@@ -58,7 +58,7 @@ async def add_key(request: Request[State]) -> Response:
     """A key; what it is let in by is shown in this answer only."""
     principal = await owner_of(request)
     form = await read_form(request, KeyForm)
-    _check_within(principal, form.permissions)
+    check_within(principal, form.permissions)
     certificate = None if form.certificate is None else fingerprint_of(form.certificate)
     terms = Terms(form.permissions, form.expires_days, form.rotate_days, form.signed, certificate)
     keys = request.state["services"].access.keys
@@ -76,7 +76,7 @@ async def rotate_key(request: Request[State]) -> Response:
     if principal.permissions is not None:
         for row in await keys.list(principal.tenant_id):
             if row.key_id == key_id:
-                _check_within(principal, None if row.permissions is None else from_json(row.permissions))
+                check_within(principal, None if row.permissions is None else from_json(row.permissions))
     overlap_ms = form.overlap_hours * HOUR_MS
     return answer((await keys.rotate(principal.tenant_id, key_id, overlap_ms, acting(request, principal)))._asdict())
 
@@ -143,10 +143,3 @@ def key_operations() -> tuple[Operation, ...]:
             parameters=(_KEY,),
         ),
     )
-
-
-def _check_within(principal: Principal, permissions: list[Permission] | None) -> None:
-    """Raise NotPermittedError where a narrowed key would give what it has not."""
-    for permission in PERMISSIONS if permissions is None else permissions:
-        if not principal.may(permission):
-            raise NotPermittedError(permission)

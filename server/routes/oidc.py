@@ -71,7 +71,7 @@ async def start(request: Request[State]) -> Response:
         begun.sealed,
         max_age=LIFE_MS // 1000,
         path="/",
-        secure=request.url.scheme == "https",
+        secure=request.scope["scheme"] == "https",
         httponly=True,
         samesite="lax",
     )
@@ -92,7 +92,7 @@ async def callback(request: Request[State]) -> Response:
             return response
     else:
         response = _entered(request, entered)
-    secure = request.url.scheme == "https"
+    secure = request.scope["scheme"] == "https"
     response.delete_cookie(_cookie_name(request), path="/", secure=secure, httponly=True, samesite="lax")
     return response
 
@@ -159,4 +159,4 @@ def _entered(request: Request[State], entered: Entered) -> Response:
 
 
 def _cookie_name(request: Request[State]) -> str:
-    return f"__Host-{_COOKIE}" if request.url.scheme == "https" else _COOKIE
+    return f"__Host-{_COOKIE}" if request.scope["scheme"] == "https" else _COOKIE

@@ -38,7 +38,7 @@ def check_operator(request: Request[State], token: SecretStr | None) -> None:
 def _from_here(request: Request[State]) -> bool:
     if any(name in request.headers for name in _PASSED_ON):
         return False
-    return _is_loopback(request) and (request.url.hostname or "") in _HERE
+    return _is_loopback(request) and _host(request) in _HERE
 
 
 def _is_loopback(request: Request[State]) -> bool:
@@ -46,3 +46,11 @@ def _is_loopback(request: Request[State]) -> bool:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:
         return False
+
+
+def _host(request: Request[State]) -> str:
+    """What the request calls us; nothing where that is no host."""
+    try:
+        return request.url.hostname or ""
+    except ValueError:
+        return ""

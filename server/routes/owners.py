@@ -1,9 +1,15 @@
-"""Who may look after a merchant by these routes: its owner, on a device or by a key that was given `manage`."""
+"""Who may look after a merchant by these routes: its owner, on a device or by a key that was given `manage`.
+
+A key that is narrowed gives nobody more than it was given itself: neither by a key, nor by a code or a link.
+"""
+
+from collections.abc import Iterable
 
 from starlette.requests import Request
 
 from server.audit import Actor, coarse
-from server.ports import Principal
+from server.ports import NotPermittedError, Permission, Principal
+from server.ports.principal import PERMISSIONS
 from server.routes.state import State, current_correlation_id, signed_in
 from sync.errors import SyncError
 
@@ -21,6 +27,13 @@ async def owner_of(request: Request[State]) -> Principal:
     if principal.role != "owner":
         raise OwnerOnlyError
     return principal
+
+
+def check_within(principal: Principal, permissions: Iterable[Permission] | None) -> None:
+    """Raise NotPermittedError where a key was not given these, or all there are for None."""
+    for permission in PERMISSIONS if permissions is None else permissions:
+        if not principal.may(permission):
+            raise NotPermittedError(permission)
 
 
 def acting(request: Request[State], principal: Principal) -> Actor:

@@ -4,6 +4,7 @@
 as JSON, comes back as `credential`.
 """
 
+import re
 from typing import Annotated, Any
 
 from pydantic import StringConstraints
@@ -36,6 +37,7 @@ _ID = Parameter(
     "The passkey's id.",
     place="path",
 )
+_PORT = re.compile(r":[0-9]{1,5}$")
 _ERRORS = (400, 401, 403, 404, 409, 410, 413, 415, 422, 503)
 _OPTIONS = {"type": "object", "description": "For navigator.credentials, as WebAuthn's JSON has it."}
 _PASSKEY = object_schema(credential_id=TEXT, name=TEXT, created_at=TEXT, used_at=MAYBE_TEXT)
@@ -164,5 +166,5 @@ async def _owner(request: Request[State]) -> tuple[Owner, Principal]:
 
 def _origin(request: Request[State]) -> str:
     """Where a page of this very machine is, for a server that was not told its address."""
-    port = request.url.port
-    return f"{request.url.scheme}://localhost" + ("" if port is None else f":{port}")
+    port = _PORT.search(request.headers.get("host", ""))
+    return f"{request.scope['scheme']}://localhost{'' if port is None else port[0]}"

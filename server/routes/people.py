@@ -26,7 +26,7 @@ from server.routes.forms import (
     status_schema,
 )
 from server.routes.openapi import Operation
-from server.routes.owners import acting, owner_of
+from server.routes.owners import acting, check_within, owner_of
 from server.routes.parameters import Parameter, parse_parameters
 from server.routes.state import State, signed_in
 from sync.wire import UUID
@@ -77,7 +77,7 @@ async def list_people(request: Request[State]) -> Response:
 
 async def add_person(request: Request[State]) -> Response:
     """Add somebody, and have a link for them."""
-    principal = await owner_of(request)
+    principal = await _whole_owner(request)
     form = await read_form(request, NewPersonForm)
     access, actor = request.state["services"].access, acting(request, principal)
     person_id = await access.people.add(principal.tenant_id, NewPerson(**form.model_dump()), actor)
@@ -86,7 +86,7 @@ async def add_person(request: Request[State]) -> Response:
 
 async def change_person(request: Request[State]) -> Response:
     """Change somebody, let them in no more, or again."""
-    principal = await owner_of(request)
+    principal = await _whole_owner(request)
     person_id = parse_parameters(request, (_PERSON_ID,))["person_id"]
     form = await read_form(request, ChangeForm)
     people, actor = request.state["services"].access.people, acting(request, principal)
@@ -103,7 +103,7 @@ async def change_person(request: Request[State]) -> Response:
 
 async def invite(request: Request[State]) -> Response:
     """Have a link for somebody: to come in by, or to set a password anew."""
-    principal = await owner_of(request)
+    principal = await _whole_owner(request)
     return await _invited(request, principal, parse_parameters(request, (_PERSON_ID,))["person_id"])
 
 
@@ -175,6 +175,13 @@ async def _invited(request: Request[State], principal: Principal, person_id: str
     invites, actor = request.state["services"].access.invites, acting(request, principal)
     made = await invites.make(principal.tenant_id, person_id, actor)
     return answer(made._replace(link=absolute(request, made.link))._asdict())
+
+
+async def _whole_owner(request: Request[State]) -> Principal:
+    """An owner who gives somebody all that a role may: by no key that is narrowed."""
+    principal = await owner_of(request)
+    check_within(principal, None)
+    return principal
 
 
 async def _about_person(request: Request[State], *more: Parameter) -> tuple[Principal, str]:

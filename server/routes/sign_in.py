@@ -25,7 +25,7 @@ from server.routes.forms import (
     status_schema,
 )
 from server.routes.openapi import Operation
-from server.routes.owners import acting
+from server.routes.owners import acting, check_within
 from server.routes.refused import TENANT
 from server.routes.state import State, bearer_of, signed_in
 
@@ -117,6 +117,7 @@ async def set_up(request: Request[State]) -> Response:
 async def make_code(request: Request[State]) -> Response:
     """Have a code made for another device."""
     principal = await signed_in(request, "manage")
+    check_within(principal, None)
     form = await read_form(request, PairingForm)
     wanted = Wanted(form.role, form.shop, form.device_name, form.person == "me")
     code = await request.state["services"].access.pairing.make(principal, wanted, acting(request, principal))

@@ -4,6 +4,7 @@ import pytest
 
 from server.auth.errors import AccessError
 from server.auth.keys import DAY_MS, HOUR_MS, Terms
+from sync.clock import encode_instant
 from tests.auth.desk import NOBODY, Desk
 
 
@@ -43,6 +44,19 @@ async def test_a_key_is_rotated_once_and_an_expiry_is_never_put_off(desk: Desk) 
         await desk.keys.rotate(tenant_id, old.key_id, 7 * DAY_MS, NOBODY)
     desk.shop.clock.ms += DAY_MS
     assert not await desk.is_let_in(old.token)
+
+
+async def test_a_successor_expires_after_as_long_as_its_predecessor_was_to(desk: Desk) -> None:
+    """A key for a month is one for a month, however often it is replaced."""
+    tenant_id, device_id = desk.shop.tenant_id, await device(desk)
+    key = await desk.keys.issue(tenant_id, device_id, "Gestionale", Terms(expires_days=30), NOBODY)
+    for _ in range(2):
+        desk.shop.clock.ms += 20 * DAY_MS
+        key = await desk.keys.rotate(tenant_id, key.key_id, DAY_MS, NOBODY)
+        assert key.expires_at == encode_instant(desk.shop.clock.ms + 30 * DAY_MS)
+    assert await desk.is_let_in(key.token)
+    desk.shop.clock.ms += 30 * DAY_MS
+    assert not await desk.is_let_in(key.token)
 
 
 async def test_a_revoked_key_is_out_at_once_and_its_device_goes_on(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import pytest
 from server.auth.codes import ALPHABET, SIGNS
 from server.auth.errors import AccessError
 from server.auth.guesses import OF_ALL, OF_ONE, STRETCH_MS
-from server.auth.pairing import LIFE_MS, MOST_LIVE, MOST_OF_ONE, Code, Wanted
+from server.auth.pairing import LIFE_MS, MOST_LIVE, MOST_OF_MAKER, MOST_OF_ONE, Code, Wanted
 from server.auth.sessions import Issued
 from server.ports import Principal
 from tests.auth.desk import NOBODY, Desk, desk_of, token_of
@@ -167,11 +167,28 @@ def test_nobody_hits_a_code_in_a_lifetime() -> None:
 
 async def test_few_codes_are_live_at_a_time(desk: Desk) -> None:
     """One merchant's; they are forgotten when they are too old."""
-    who = await signed_in(desk, None, "owner")
-    made = [await make(desk, who, Wanted()) for _ in range(MOST_OF_ONE + 1)]
+    makers = [await signed_in(desk, None, "owner") for _ in range(MOST_OF_ONE // MOST_OF_MAKER + 1)]
+    asking = [who for who in makers for _ in range(MOST_OF_MAKER)][: MOST_OF_ONE + 1]
+    made = [await make(desk, who, Wanted()) for who in asking]
     assert (made[-1], made.count("too_many_codes")) == ("too_many_codes", 1)
+    who = makers[0]
     desk.shop.clock.ms += LIFE_MS
     assert isinstance(await make(desk, who, Wanted()), Code)
+
+
+async def test_nobody_keeps_others_from_pairing(desk: Desk) -> None:
+    """A clerk's newer code voids their oldest, from whatever device; the owner's is made, and good."""
+    person_id, owner = await desk.person("Bruno"), await signed_in(desk, None, "owner")
+    tills = [await signed_in(desk, person_id) for _ in range(2)]
+    made = []
+    for number in range(MOST_OF_ONE + 1):
+        desk.shop.clock.ms += 1
+        made.append(await make(desk, tills[number % 2], Wanted(mine=True)))
+    code = await make(desk, owner, Wanted())
+    assert isinstance(code, Code)
+    assert isinstance(await take(desk, code.code), Issued)
+    told = [await take(desk, token_of(one.link)) for one in made if isinstance(one, Code)]
+    assert [isinstance(one, Issued) for one in told] == [False] * (MOST_OF_ONE - 2) + [True] * MOST_OF_MAKER
 
 
 async def test_a_link_of_another_installation_is_nobodys(desk: Desk) -> None:

@@ -89,6 +89,27 @@ async def test_who_guesses_waits_longer_each_time(desk: Desk) -> None:
     assert (await stored(desk))[1] == 0
 
 
+async def test_a_clock_that_was_ahead_locks_nobody_out_for_years(desk: Desk) -> None:
+    """When it is right again, so is the lock."""
+    await desk.person("Anna")
+    ahead_ms = 3 * 365 * 24 * 3_600_000
+    desk.shop.clock.ms += ahead_ms
+    for _ in range(FREE + 1):
+        assert await sign_in(desk, WRONG) == "not_signed_in"
+    desk.shop.clock.ms -= ahead_ms
+    assert isinstance(await sign_in(desk), Issued)
+
+
+async def test_a_right_password_is_no_wrong_try_on_a_device_that_is_not_ones_own(desk: Desk) -> None:
+    """A browser that names a device of before is told so, as often as it comes, and is not locked out."""
+    await desk.person("Anna")
+    elsewhere = Place("Telefono", named=desk.shop.new_id())
+    for _ in range(FREE + 2):
+        assert await sign_in(desk, place=elsewhere) == "not_this_device"
+    assert (await stored(desk))[1] == 0
+    assert isinstance(await sign_in(desk), Issued)
+
+
 async def test_guesses_that_come_at_once_are_counted_like_guesses_in_a_row(desk: Desk) -> None:
     """In two processes: of thirty at once no more are looked at than of thirty one after the other."""
     await desk.person("Anna")

@@ -6,9 +6,15 @@ from server.auth.errors import AccessError
 from server.auth.sessions import LIFE_MS
 from server.auth.tokens import Refresh, RefreshTokens
 from server.credentials.vault import REFRESH
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
 from tests.auth.desk import NOBODY, Desk, desk_of
 
 FIRST, SECOND, THIRD = ("attempt-number-one-", "attempt-number-two-", "attempt-number-three")
+
+_PUT_BACK = Statement(
+    "UPDATE sessions SET generation = 0, attempt_hash = NULL WHERE tenant_id = :tenant_id AND session_id = :session_id"
+)
 
 
 async def refused(desk: Desk, token: str, attempt: str) -> str | None:
@@ -66,6 +72,24 @@ async def test_an_attempt_is_not_answered_again_once_its_answer_was_used(desk: D
     following = await desk.sessions.refresh(issued.refresh_token, FIRST, NOBODY)
     await desk.sessions.refresh(following.refresh_token, SECOND, NOBODY)
     assert await refused(desk, issued.refresh_token, FIRST) == "reused_refresh"
+
+
+async def test_a_backup_that_was_put_back_ends_no_session(desk: Desk) -> None:
+    """A token newer than the database goes on, is answered again, and makes the older ones spent as before."""
+    issued = await desk.sign_in(await device(desk))
+    tokens = [issued.refresh_token]
+    for count in range(3):
+        tokens.append((await desk.sessions.refresh(tokens[-1], f"attempt-{count:016}", NOBODY)).refresh_token)
+
+    async def put_back(writing: Writing) -> None:
+        await writing.tx.execute(_PUT_BACK, (issued.tenant_id, issued.session_id))
+
+    await desk.shop.writer.submit(Job([issued.tenant_id], put_back))
+    following = await desk.sessions.refresh(tokens[-1], FIRST, NOBODY)
+    assert (await desk.sessions.refresh(tokens[-1], FIRST, NOBODY)).refresh_token == following.refresh_token
+    following = await desk.sessions.refresh(following.refresh_token, SECOND, NOBODY)
+    assert await desk.is_let_in(following.access_token)
+    assert await refused(desk, tokens[2], THIRD) == "reused_refresh"
 
 
 async def test_a_session_is_over_when_it_was_not_renewed_for_a_season(desk: Desk) -> None:

@@ -70,6 +70,19 @@ def test_no_other_algorithm_is_taken(algorithm: str) -> None:
         assert signer(clock).read(text) is None
 
 
+@pytest.mark.parametrize("changed", [
+    {"crit": 1}, {"crit": True}, {"crit": [1]}, {"crit": [[]]}, {"crit": {"a": 1}}, {"crit": None}, {"crit": "kid"},
+    {"kid": []}, {"kid": {}}, {"b64": []}, {"typ": []}, {"jwk": 1}, {"zip": 1},
+])  # fmt: skip
+def test_a_header_of_odd_types_is_refused_like_any_other(changed: dict[str, object]) -> None:
+    """Nobody needs a key to send one."""
+    clock = Clock()
+    token = signer(clock).make(TENANT, SESSION, PERSON)
+    header = json.loads(_part(token, 0)) | changed
+    forged = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    assert signer(clock).read(f"{forged}.{token.partition('.')[2]}") is None
+
+
 def test_no_byte_of_a_token_can_be_another() -> None:
     """One character of it, by another one of its alphabet, a thousand times."""
     clock, chance = Clock(), random.Random(1)

@@ -151,12 +151,33 @@ async def test_a_device_is_limited_by_its_token_wherever_it_is(lite: Settings, m
     assert seen == [200, 200, 429, 200]
 
 
+async def test_a_token_has_one_bucket_however_it_is_written(lite: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another case of the scheme, or more spaces, nobody gets another one."""
+    monkeypatch.setattr("server.app.edge._DEVICE_BURST", 2)
+    async with opened(lite, device_rate=0.1) as http:
+        seen = [
+            (await http.get("/openapi.json", headers={"Authorization": written})).status_code
+            for written in ("Bearer a", "bearer a", "Bearer   a", "BEARER a")
+        ]
+    assert seen == [200, 200, 429, 429]
+
+
 async def test_signing_in_is_limited_more_strictly(lite: Settings) -> None:
-    """Twenty tills that wake at once are let in; whoever goes on trying waits."""
+    """Twenty people who come at once are let in; whoever goes on trying waits."""
     async with opened(lite) as http:
-        seen = [(await http.post("/v1/auth/refresh", content=b"[]")).status_code for _ in range(70)]
+        seen = [(await http.post("/v1/auth/password", content=b"[]")).status_code for _ in range(70)]
     assert seen[:60] == [400] * 60
     assert 429 in seen
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/refresh", "/v1/auth/sign-out"])
+async def test_a_guest_in_the_shop_keeps_no_till_from_being_renewed(lite: Settings, path: str) -> None:
+    """However many junk tokens and passwords came from the address that they share."""
+    async with opened(lite) as http:
+        for _ in range(70):
+            await http.post("/v1/auth/password", content=b"[]")
+        seen = {(await http.post(path, content=b"[]")).status_code for _ in range(70)}
+    assert seen == {400}
 
 
 async def test_coming_back_from_a_provider_is_limited_like_a_sign_in(lite: Settings) -> None:

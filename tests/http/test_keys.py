@@ -1,9 +1,11 @@
 """An owner's keys over HTTP; and what a key's requests must show beside it."""
 
 import re
+import ssl
 
 import httpx
 import pytest
+import trustme
 
 from server import meters
 from server.collections import registry
@@ -76,6 +78,25 @@ async def test_a_narrowed_key_gives_no_more_than_it_was_given(api: Api) -> None:
     assert [answer.status_code for answer in answers] == [403, 200]
 
 
+async def test_a_narrowed_key_becomes_no_full_owner(api: Api) -> None:
+    """By a code, a person or a link it would be let in as one; nor does it read or write by another way."""
+    manager = bearing(await made(api, "owner", permissions=["manage"]))
+    new, person, customer = {"name": "Bruno", "role": "owner", "shop": "centro"}, api.new_id(), api.new_id()
+    asked: list[tuple[str, str, object]] = [
+        ("POST", "/v1/auth/pairings", {"role": "owner"}),
+        ("POST", "/v1/people", new),
+        ("PATCH", f"/v1/people/{person}", {"role": "owner"}),
+        ("POST", f"/v1/people/{person}/invite", {}),
+        ("GET", f"/v1/customers/{customer}/export", None),
+        ("POST", f"/v1/customers/{customer}/erase", {"reason": "asked"}),
+        ("POST", f"/v1/rejected/{api.new_id()}/resend", {"fields": {}}),
+    ]
+    answers = [await api.http.request(method, path, json=form, headers=manager) for method, path, form in asked]
+    assert [answer.json()["code"] for answer in answers] == ["not_permitted"] * len(asked)
+    whole = bearing(await made(api, "owner", permissions=["manage", "pull", "push", "watch"]))
+    assert (await api.http.post("/v1/people", json=new, headers=whole)).status_code == 200
+
+
 async def test_a_key_that_signs_is_let_in_by_its_signature_only(api: Api) -> None:
     """On every route, over the bytes that are sent; the same request twice is refused, and counted."""
     key = await made(api, signed=True)
@@ -131,3 +152,19 @@ async def test_no_route_forgets_to_ask_for_the_signature(api: Api) -> None:
         codes[operation.method, operation.path] = (answer.status_code, answer.json()["code"])
     assert {route: told for route, told in codes.items() if told != (401, "unsigned")} == {}
     assert len(codes) > 10
+
+
+def of_version_four() -> str:
+    """A certificate that says it is of a version there is none of."""
+    der = ssl.PEM_cert_to_DER_cert(trustme.CA().issue_cert("till.example").cert_chain_pems[0].bytes().decode())
+    return ssl.DER_cert_to_PEM_cert(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1))
+
+
+async def test_a_name_or_a_certificate_that_is_none_is_refused_plainly(api: Api) -> None:
+    """Before the database is asked."""
+    form = {"device_id": await device_of(api, "terminal"), "name": "x"}
+    told = []
+    for odd in ({"name": "a\x00b"}, {"certificate": of_version_four()}):
+        answer = await api.http.post("/v1/keys", json={**form, **odd}, headers=api.headers("owner"))
+        told.append((answer.status_code, answer.json()["code"]))
+    assert told == [(400, "malformed"), (422, "not_a_certificate")]

@@ -199,3 +199,16 @@ async def test_what_is_not_of_its_form_is_refused_plainly(counter: Counter, path
     """Without quoting what came, and without asking the database."""
     answer = await counter.api.http.post(path, content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_a_host_or_an_origin_that_is_none_is_no_defect_of_ours(counter: Counter) -> None:
+    """Anybody can send one, by any way in, and by the operator's."""
+    form: dict[str, Any] = {"login": "anna", "password": PASSWORD, "cookie": True}
+    asked: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+        ("/v1/auth/passkey/sign-in", {"credential": {}}, {"Host": "["}),
+        ("/v1/auth/refresh", {"attempt": "attempt-number-one-"}, {"Host": "["}),
+        ("/v1/auth/password", form, {"Origin": "http://[", "X-Rientro": "1"}),
+    ]
+    answers = [await counter.api.http.post(path, json=body, headers=headers) for path, body, headers in asked]
+    assert [answer.status_code for answer in answers] == [401, 401, 403]
+    assert (await counter.api.http.get("/metrics", headers={"Host": "["})).status_code < 500

@@ -15,8 +15,10 @@ from server.middleware.proxy import TrustedProxy
 PROXIES = [ip_network("10.1.0.0/16")]
 PEM = trustme.CA().issue_cert("till.example").cert_chain_pems[0].bytes().decode()
 
+DER = base64.b64encode(ssl.PEM_cert_to_DER_cert(PEM)).decode()
 
-async def passed_on(peer: str, **headers: str) -> dict[str, Any]:
+
+async def passed_on(peer: str, *more: tuple[bytes, bytes], **headers: str) -> dict[str, Any]:
     """The scope as the application sees it."""
     seen: list[Any] = []
 
@@ -24,6 +26,7 @@ async def passed_on(peer: str, **headers: str) -> dict[str, Any]:
         seen.append(scope)
 
     given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    given += more
     scope = {"type": "http", "client": (peer, 1), "headers": given, "scheme": "http", "extensions": {}}
     await TrustedProxy(app, PROXIES, to_pem)(scope, None, None)  # type: ignore[arg-type]  # nobody answers
     found: dict[str, Any] = seen[0]
@@ -56,18 +59,32 @@ async def test_whom_a_proxy_names_is_believed_of_ours_only(peer: str, forwarded:
 @pytest.mark.parametrize(
     ("peer", "value", "chain"),
     [
-        ("10.1.0.5", ":" + base64.b64encode(ssl.PEM_cert_to_DER_cert(PEM)).decode() + ":", [PEM]),
+        ("10.1.0.5", f":{DER}:", [PEM]),
         ("10.1.0.5", quote(PEM), [PEM]),
         ("10.1.0.5", ":no base64:", []),
         ("10.1.0.5", ":AAAA:", []),
         ("10.1.0.5", "", []),
+        ("10.1.0.5", quote(PEM + PEM), []),
+        ("10.1.0.5", quote(f"x{PEM}"), []),
+        ("10.1.0.5", "FAILED", []),
+        ("10.1.0.5", f"::{DER}::", []),
+        ("10.1.0.5", f":{DER}:,:{DER}:", []),
     ],
-    ids=["rfc9440", "nginx", "broken", "no_certificate", "nothing"],  # a certificate is another one in each process
+    ids=[
+        *("rfc9440", "nginx", "broken", "no_certificate", "nothing"),
+        *("two_in_one", "text_before", "no_pem", "colons", "a_list"),
+    ],  # a certificate is another one in each process
 )
 async def test_the_certificate_a_proxy_was_shown_is_handed_on(peer: str, value: str, chain: list[str]) -> None:
     """As RFC 9440 writes it, or as nginx does."""
     scope = await passed_on(peer, client_cert=value)
     assert scope["extensions"]["tls"]["client_cert_chain"] == chain
+
+
+async def test_of_two_certificates_none_is_handed_on() -> None:
+    """A proxy that adds its own to what came does not say which is which."""
+    scope = await passed_on("10.1.0.5", (b"client-cert", f":{DER}:".encode()), client_cert=quote(PEM))
+    assert scope["extensions"]["tls"]["client_cert_chain"] == []
 
 
 async def test_a_stranger_hands_on_no_certificate() -> None:

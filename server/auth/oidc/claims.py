@@ -84,7 +84,7 @@ async def open_token(text: str, keys: Finding, algorithms: Sequence[str], issuer
     try:
         with catch_warnings(action="ignore", category=SecurityWarning):  # of the name EdDSA, which providers use
             opened = jwt.decode(text, key, algorithms=[algorithm])
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise TokenRefusedError("signature") from None
     if opened.claims.get("iss") != issuer:
         raise TokenRefusedError("issuer")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.jobs import submit
+from server.auth.made import revoke_made
 from server.auth.oidc.mapping import Told
 from server.auth.people import Change, NewPerson, People, Person
 from server.auth.sessions import Sessions
@@ -96,6 +97,7 @@ class ProviderPeople:
             writing.tenant(known.tenant_id).revision += 1
             await writing.tx.execute(_LEAVE, {**known._asdict(), "left_at": left_at})
             await self._sessions.end_for_person(writing, known.tenant_id, known.person_id, "provider")
+            await revoke_made(writing, known.tenant_id, known.person_id, actor)
             entry = Entry("session.end", actor, "person", known.person_id, reason="provider")
             await note(writing, known.tenant_id, entry)
         if refusal is not None:

@@ -85,7 +85,8 @@ class KeyRow(SQLModel, table=True):
 
     `permissions`: a list, JSON text; NULL is everything the role may. `signing`: the sealed secret its requests are
     signed by, where they are. `certificate`: the SHA-256 of the one it must be shown with, where there is one.
-    `rotate_by` is our own schedule; `successor` took its place, until `expires_at` both are good.
+    `rotate_by` is our own schedule; `successor` took its place, until `expires_at` both are good. `made_by`: the person
+    who made it, or the device whose key did.
     """
 
     __tablename__ = "keys"
@@ -99,6 +100,7 @@ class KeyRow(SQLModel, table=True):
     signing: str | None = Field(sa_type=sa.Text, nullable=True)
     certificate: str | None = text(64, nullable=True)
     successor: str | None = uuid(nullable=True)
+    made_by: str | None = uuid(nullable=True)
     created_at: str = instant()
     rotate_by: str | None = instant(nullable=True)
     expires_at: str | None = instant(nullable=True)
@@ -109,7 +111,8 @@ class KeyRow(SQLModel, table=True):
 class InviteRow(SQLModel, table=True):
     """A way in that is good once and for a short time: the first owner's link, or a code that pairs a device.
 
-    `code_hash` is an HMAC: a short code's plain hash could be guessed. `person_id`: who is signed in by it.
+    `code_hash` is an HMAC: a short code's plain hash could be guessed. `person_id`: who is signed in by it. `made_by`:
+    the device that shows a code, or who made a link; `asked_by`: the person who asked for a code.
     """
 
     __tablename__ = "invites"
@@ -122,6 +125,7 @@ class InviteRow(SQLModel, table=True):
     shop: str = text(64)
     person_id: str | None = uuid(nullable=True)
     made_by: str | None = uuid(nullable=True)
+    asked_by: str | None = uuid(nullable=True)
     created_at: str = instant()
     expires_at: str = instant()
     used_at: str | None = instant(nullable=True)

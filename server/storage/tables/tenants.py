@@ -49,7 +49,10 @@ class ShopRow(SQLModel, table=True):
 
 
 class DeviceRow(SQLModel, table=True):
-    """A till or a phone: whose queue it is. What it is let in by is a key or a session."""
+    """A till or a phone: whose queue it is. What it is let in by is a key or a session.
+
+    `made_by`: the person who paired it, or the device that did, where nobody is signed in on it.
+    """
 
     __tablename__ = "devices"
     tenant_id: str = uuid(key=True)
@@ -59,3 +62,4 @@ class DeviceRow(SQLModel, table=True):
     shop: str = text(64)
     created_at: str = instant()
     revoked_at: str | None = instant(nullable=True)
+    made_by: str | None = uuid(nullable=True)

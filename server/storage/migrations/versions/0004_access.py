@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("signing", sa.Text(), nullable=True),
         sa.Column("certificate", sa.String(length=64), nullable=True),
         sa.Column("successor", UuidType(), nullable=True),
+        sa.Column("made_by", UuidType(), nullable=True),
         sa.Column("created_at", InstantType(), nullable=False),
         sa.Column("rotate_by", InstantType(), nullable=True),
         sa.Column("expires_at", InstantType(), nullable=True),
@@ -119,6 +120,7 @@ def upgrade() -> None:
         sa.Column("shop", sa.String(length=64), nullable=False),
         sa.Column("person_id", UuidType(), nullable=True),
         sa.Column("made_by", UuidType(), nullable=True),
+        sa.Column("asked_by", UuidType(), nullable=True),
         sa.Column("created_at", InstantType(), nullable=False),
         sa.Column("expires_at", InstantType(), nullable=False),
         sa.Column("used_at", InstantType(), nullable=True),
@@ -163,6 +165,7 @@ def upgrade() -> None:
     op.execute(_TOKENS_TO_KEYS)
     with op.batch_alter_table("devices", schema=None) as batch_op:
         batch_op.drop_column("secret_hash")
+        batch_op.add_column(sa.Column("made_by", UuidType(), nullable=True))
 
     with op.batch_alter_table("tenants", schema=None) as batch_op:
         batch_op.add_column(sa.Column("handle", sa.String(length=48), nullable=True))
