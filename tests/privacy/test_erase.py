@@ -1,14 +1,27 @@
 """Erasing: no byte of a person is left in any table but what the law keeps, and nothing brings it back."""
 
 import json
+from functools import partial
 
+from anyio import to_thread
+
+from server.app.core import now_ms
+from server.engine.tidy import Tidier
 from server.outbox.admin import cancel
 from server.outbox.listing import Filter, list_deliveries
+from server.settings import Settings
+from server.storage.writer import Job, Writing
+from tests.cli.commands import rientro
 from tests.privacy.file import NOTE, PERSON, File
 from tests.support.shop import sale_fields
 
+_DAY_MS = 24 * 60 * 60 * 1000
 HELD = {"customers", "conflicts", "superseded", "rejected"}
 NOTED = {"sales", "outbox", "superseded", "rejected", "waiting"}
+
+
+async def _write(tenant_id: str, writing: Writing) -> None:
+    writing.tenant(tenant_id).next_seq()
 
 
 async def test_the_canaries_are_everywhere_before(file: File) -> None:
@@ -32,6 +45,33 @@ async def test_nothing_of_a_person_is_left_but_what_is_still_to_be_sent(file: Fi
     assert (await file.core.eraser.go_on(file.tenant_id)).left == 0
     assert await file.holding(PERSON, NOTE) == set()
     assert await file.core.eraser.go_on(file.tenant_id) == (0, 0)
+
+
+async def test_a_tidying_by_hand_finishes_it(file: File, settings: Settings) -> None:
+    """And tells how much it emptied, and how much has to wait."""
+    await file.erase()
+    (waiting,) = await list_deliveries(file.core.database, file.tenant_id, Filter())
+    for end, told in ((None, (0, 1)), (cancel, (1, 0))):
+        if end is not None:
+            await end(file.core.writer, file.tenant_id, waiting.delivery_id)
+        command = partial(rientro, settings.data, "tidy", "--json", RIENTRO_DATABASE_URL=settings.database())
+        (collected,) = json.loads((await to_thread.run_sync(command)).stdout)
+        assert (collected["erased_copies_emptied"], collected["erased_copies_left"]) == told
+    assert await file.holding(PERSON, NOTE) == set()
+
+
+async def test_a_device_that_was_away_hears_of_it_however_late(file: File) -> None:
+    """The retention takes other tombstones out of the feed, and never this one."""
+    shelf = file.new_id()
+    await file.sync(file.mutation("customers", shelf, "create", fields={"name": "Un altro"}))
+    await file.sync(file.mutation("customers", shelf, "delete", epoch=file.epoch, base_version=1))
+    await file.erase()
+    file.core.writer.forget_marks()  # so that the next write marks how far today came
+    await file.core.writer.submit(Job([file.tenant_id], partial(_write, file.tenant_id)))
+    later = Tidier(file.core.database, file.core.writer, file.core.records, lambda: now_ms() + 1000 * _DAY_MS, _DAY_MS)
+    assert (await later.tidy(file.tenant_id))["customers_tombstones"] == 1
+    changes = (await file.sync(collections=["customers"]))["changes"]
+    assert [(one["record_id"], one.get("erased")) for one in changes] == [(file.customer, True)]
 
 
 async def test_the_sale_stays_and_names_nobody(file: File) -> None:
