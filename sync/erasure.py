@@ -8,7 +8,7 @@ Rules:
 3. Of such a mutation only what names it is kept. Who sent it forgets it, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from sync.collection import Collection, Fields
@@ -33,15 +33,15 @@ def bare(raw: Any) -> Any:
     return {name: raw[name] for name in _NAMES if name in raw} if isinstance(raw, dict) else {}
 
 
-def without_personal(raw: Any, collections: Mapping[str, Collection], record_id: str) -> Any:
-    """A kept mutation without what it says of the person whose record that is.
+def without_personal(raw: Any, collections: Mapping[str, Collection], own: Container[str]) -> Any:
+    """A kept mutation without what it says of the person whose records those are, by id.
 
-    One of the record itself is bare after it; of one that only names it, what is declared personal goes, and all it
+    One of such a record is bare after it; of one that only names it, what is declared personal goes, and all it
     says where its collection is not known.
     """
     if not isinstance(raw, dict):
         return {}
-    if str(raw.get("record_id")).lower() == record_id:
+    if str(raw.get("record_id")).lower() in own:
         return bare(raw)
     collection = collections.get(str(raw.get("collection")))
     if collection is None:

@@ -151,11 +151,12 @@ class Eraser:
     def _steps(self, erasure: Erasure) -> list[Callable[[Writing, str], Awaitable[Step]]]:
         tenant_id, name, record_id, *_ = erasure
         collections, found = self._records.registry.collections, namings(self._records, name)
-        wanted = Wanted(tenant_id, (name, record_id), {other: one.among for other, one in found.items()})
+        keys: list[Key] = [(name, record_id), *self._conflicts((name, record_id))]
+        wanted = Wanted(tenant_id, keys, {other: one.among for other, one in found.items()})
 
         async def own(writing: Writing, _after: str) -> Step:
             lost = 0
-            for other, one in [(name, record_id), *self._conflicts((name, record_id))]:
+            for other, one in keys:
                 lost += await lost_values(writing.tx, tenant_id, other, one)
             sent = await deliveries(writing.tx, tenant_id, collections[name], record_id)
             return sent._replace(emptied=sent.emptied + lost)
@@ -163,8 +164,8 @@ class Eraser:
         return [
             own,
             *(partial(self._naming, erasure, naming) for naming in found.values()),
-            lambda writing, after: refused_mutations(writing.tx, tenant_id, record_id, collections, after),
-            lambda writing, after: waits(writing.tx, tenant_id, record_id, collections, after),
+            lambda writing, after: refused_mutations(writing.tx, wanted, collections, after),
+            lambda writing, after: waits(writing.tx, wanted, collections, after),
             lambda writing, after: events(writing.tx, tenant_id, wanted, after),
         ]
 

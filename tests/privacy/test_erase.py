@@ -47,6 +47,21 @@ async def test_nothing_of_a_person_is_left_but_what_is_still_to_be_sent(file: Fi
     assert await file.core.eraser.go_on(file.tenant_id) == (0, 0)
 
 
+async def test_what_was_refused_without_naming_them_goes_too(file: File) -> None:
+    """A decision about their conflict, and a note on a sale of theirs: neither says whose. The export has both."""
+    (conflict,) = (await file.sync(collections=["conflicts"]))["changes"]
+    decided = {"decision": "value", "value": {"vat_number": f"{PERSON}-DECIDED"}, "nonsense": 1}
+    noted = {"note": f"{NOTE}-REFUSED", "total": "99.00"}
+    for name, record_id, fields in (("conflicts", conflict["record_id"], decided), ("sales", file.sale, noted)):
+        answer = await file.sync(file.mutation(name, record_id, "update", fields=fields))
+        assert answer["verdicts"][0]["status"] == "rejected"
+    held = await file.call("GET", f"/v1/customers/{file.customer}/export")
+    assert len(held.json()["rejected"]) == 4
+    await file.erase()
+    assert await file.holding(PERSON) == set()
+    assert await file.holding(NOTE) == {"outbox"}
+
+
 async def test_a_tidying_by_hand_finishes_it(file: File, settings: Settings) -> None:
     """And tells how much it emptied, and how much has to wait."""
     await file.erase()
