@@ -18,7 +18,13 @@ from sync.record import ERASED, NEW, Record
 REFUSED = rejected("erased", "this record was erased for good")
 _NAMES = ("mutation_id", "uid", "collection", "record_id", "op")
 _PARTS = ("fields", "increments", "adds", "removes")
-_BLANKS: Mapping[str, Any] = {"text": "", "code": "", "json": []}
+_BLANKS: Mapping[str, Any] = {
+    "text": "",
+    "code": "",
+    "json": [],
+    "uuid": "00000000-0000-0000-0000-000000000000",
+    "instant": "1970-01-01T00:00:00.000Z",
+}
 
 
 def erased(collection: Collection, have: Record | None, audience: str, now: str) -> Record:

@@ -12,7 +12,8 @@ Rules:
 5. A file beside the database knows the id first (`ledger`): a backup that is put back brings nothing back.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -110,8 +111,9 @@ class Eraser:
         workspace = Workspace(self._records.registry, have)
         collector = await self._forwarding.collector(writing, tenant, Cause("erasure"))
         before = have.get(key)
-        for one in keys:
-            self._empty(workspace, one, writing.now)
+        for one, label in zip(keys, ("", *self._labels(collection.name)), strict=True):
+            about = {"collection": key[0], "record_id": key[1], "field": label, "status": "decided"} if label else {}
+            self._empty(workspace, one, about, writing.now)
         after = workspace.get(key)
         if after is not None and key in workspace.changed and before is not None and not before.deleted:
             uid = derived("erase", *key)
@@ -124,16 +126,19 @@ class Eraser:
             await note(writing, tenant.tenant_id, entry)
 
     def _conflicts(self, key: Key) -> list[Key]:
-        collection = self._records.registry.collections[key[0]]
-        return [(CONFLICTS, conflict_id(*key, label)) for label in (*collection.manual, WHOLE)]
+        return [(CONFLICTS, conflict_id(*key, label)) for label in self._labels(key[0])]
 
-    def _empty(self, workspace: Workspace, key: Key, now: str) -> None:
-        """A conflict that never was stays so; a record that is not here is one that a backup does not know."""
+    def _labels(self, name: str) -> tuple[str, ...]:
+        return (*self._records.registry.collections[name].manual, WHOLE)
+
+    def _empty(self, workspace: Workspace, key: Key, about: Mapping[str, str], now: str) -> None:
+        """Also what is not here: a record that a backup does not know, a conflict that somebody may yet decide."""
         have, collection = workspace.get(key), self._records.registry.collections[key[0]]
-        if (have is not None and have.erased) or (have is None and key[0] == CONFLICTS):
+        if have is not None and have.erased:
             return
         audience = "tenant" if have is None else have.audience
-        workspace.take(key, erased(collection, have, audience, now))
+        empty = erased(collection, have, audience, now)
+        workspace.take(key, replace(empty, fields={**empty.fields, **about}) if have is None else empty)
 
     async def _finish(self, erasure: Erasure) -> Erased:
         """Rules 2 and 3."""
