@@ -74,13 +74,15 @@ class Eraser:
         self._applier, self._forwarding = doors
 
     async def erase(self, tenant_id: str, record_id: str, reason: Reason, actor: Actor) -> Erased:
-        """Erase a customer; the same again does nothing new. Raises UnknownPersonError, UnknownTenantError."""
+        """Erase a customer; again, only what is left of it is done. Raises UnknownPersonError, UnknownTenantError."""
         found = await self._writer.submit(Job([tenant_id], partial(self._known, tenant_id, record_id)))
         if not found:
             raise UnknownPersonError
-        erasure = Erasure(tenant_id, CUSTOMERS, record_id, reason, found)
-        await anyio.to_thread.run_sync(keep, self._folder, erasure)
-        await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, actor)))
+        now, begun = found
+        erasure = Erasure(tenant_id, CUSTOMERS, record_id, reason, now)
+        if not begun:
+            await anyio.to_thread.run_sync(keep, self._folder, erasure)
+            await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, actor)))
         return await self._finish(erasure)
 
     async def go_on(self, tenant_id: str) -> Erased:
@@ -93,11 +95,11 @@ class Eraser:
         for erasure in await open_erasures(self._database, tenant_id):
             await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, None)))
 
-    async def _known(self, tenant_id: str, record_id: str, writing: Writing) -> str | None:
-        """When, where there is such a record."""
+    async def _known(self, tenant_id: str, record_id: str, writing: Writing) -> tuple[str, bool] | None:
+        """When, and whether it is erased already, where there is such a record."""
         writing.tenant(tenant_id)
         found = await self._records.load(writing.tx, tenant_id, [(CUSTOMERS, record_id)])
-        return writing.now if found else None
+        return (writing.now, found[CUSTOMERS, record_id].erased) if found else None
 
     async def _begin(self, erasure: Erasure, actor: Actor | None, writing: Writing) -> None:
         """Rule 1. Without an actor it was noted before."""
