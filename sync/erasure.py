@@ -8,7 +8,7 @@ Rules:
 3. Of such a mutation only what names it is kept. Who sent it forgets it, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from sync.collection import Collection, Fields
@@ -18,7 +18,13 @@ from sync.record import ERASED, NEW, Record
 REFUSED = rejected("erased", "this record was erased for good")
 _NAMES = ("mutation_id", "uid", "collection", "record_id", "op")
 _PARTS = ("fields", "increments", "adds", "removes")
-_BLANKS: Mapping[str, Any] = {"text": "", "code": "", "json": []}
+_BLANKS: Mapping[str, Any] = {
+    "text": "",
+    "code": "",
+    "json": [],
+    "uuid": "00000000-0000-0000-0000-000000000000",
+    "instant": "1970-01-01T00:00:00.000Z",
+}
 
 
 def erased(collection: Collection, have: Record | None, audience: str, now: str) -> Record:
@@ -33,15 +39,15 @@ def bare(raw: Any) -> Any:
     return {name: raw[name] for name in _NAMES if name in raw} if isinstance(raw, dict) else {}
 
 
-def without_personal(raw: Any, collections: Mapping[str, Collection], record_id: str) -> Any:
-    """A kept mutation without what it says of the person whose record that is.
+def without_personal(raw: Any, collections: Mapping[str, Collection], own: Container[str]) -> Any:
+    """A kept mutation without what it says of the person whose records those are, by id.
 
-    One of the record itself is bare after it; of one that only names it, what is declared personal goes, and all it
+    One of such a record is bare after it; of one that only names it, what is declared personal goes, and all it
     says where its collection is not known.
     """
     if not isinstance(raw, dict):
         return {}
-    if str(raw.get("record_id")).lower() == record_id:
+    if str(raw.get("record_id")).lower() in own:
         return bare(raw)
     collection = collections.get(str(raw.get("collection")))
     if collection is None:

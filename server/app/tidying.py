@@ -22,9 +22,10 @@ async def _nothing(_tenant_id: str) -> None:
 
 
 async def forget_again(core: Core) -> None:
-    """What the ledger of erasures names and a restored backup brought back goes before anybody is answered."""
+    """What the ledger of erasures names and a restored backup brought back goes, copies too, before any answer."""
     for tenant_id, *_ in await core.admin.tenants():
         await core.eraser.apply(tenant_id)
+        await core.eraser.go_on(tenant_id)
 
 
 class Tidying:

@@ -33,18 +33,8 @@ Since = Annotated[
 ]
 Action = Annotated[str | None, typer.Option(help="Only this action: key.revoke, access.refuse …")]
 Actor = Annotated[str | None, typer.Option(metavar="ID", help="Only what this device, person or key did.")]
-_SHOWN = (
-    "at",
-    "action",
-    "outcome",
-    "reason",
-    "times",
-    "actor_kind",
-    "actor_id",
-    "subject_kind",
-    "subject_id",
-    "origin",
-)
+_SHOWN = ("at", "action", "outcome", "actor", "subject")
+"""What of an entry fits a terminal; programs get all of it."""
 _NAMES = tuple(field.name for field in fields(Line))
 
 
@@ -78,7 +68,7 @@ def list_(
     if as_json:
         print_json([asdict(row) for row in page.rows])
     else:
-        show_rows("Audit", _SHOWN, [[getattr(row, name) for name in _SHOWN] for row in page.rows], as_json=False)
+        show_rows("Audit", _SHOWN, [_for_people(row) for row in page.rows], as_json=False)
     if page.next is not None:
         errors.print(f"There is more: go on with --after {page.next}", highlight=False, soft_wrap=True)
 
@@ -125,3 +115,15 @@ def _progress() -> Progress:
     """On standard error, and only where somebody looks at it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
+
+
+def _for_people(line: Line) -> tuple[str, ...]:
+    """To the second, with ids short enough to tell them apart."""
+    outcome = line.outcome if line.reason is None else f"{line.outcome}: {line.reason}"
+    times = f" ×{line.times}" if line.times > 1 else ""  # noqa: RUF001  # so many times
+    actor, subject = _short(line.actor_kind, line.actor_id), _short(line.subject_kind, line.subject_id)
+    return line.at[:19].replace("T", " "), line.action, outcome + times, actor, subject
+
+
+def _short(kind: str | None, named: str | None) -> str:
+    return " ".join(part for part in (kind, named and f"…{named[-8:]}") if part)

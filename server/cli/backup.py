@@ -12,8 +12,9 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy.engine import make_url
 
-from server.app import Core
+from server.app import Core, open_core
 from server.app.core import now_ms
+from server.app.tidying import forget_again
 from server.cli.common import AsJson, Data, console, errors, fail, plainly, settings_for, show_one, with_core
 from server.ops import backup as backups
 from server.ops.logs import set_up_logs
@@ -67,7 +68,10 @@ def restore(
 
     async def run() -> backups.Restored:
         nonce, beside = partial(secrets.token_hex, 8), carried(await _erased(settings))
-        return await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=nonce, beside=beside)
+        done = await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=nonce, beside=beside)
+        async with open_core(settings, migrate=False) as core:
+            await forget_again(core)  # before anybody looks into it, be it by another command
+        return done
 
     done = plainly(lambda: anyio.run(run))
     show_one({"rows": done.rows, "tenants": done.tenants, "replaced_is_kept_in": done.kept}, as_json=as_json)

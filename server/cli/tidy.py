@@ -14,7 +14,11 @@ Tenant = Annotated[
 
 
 def tidy(tenant: Tenant = None, as_json: AsJson = False, data: Data = None) -> None:
-    """Collect tombstones, verdicts, lost values, events and deliveries that ended before RIENTRO_RETENTION_DAYS."""
+    """Collect tombstones, verdicts, lost values, events and deliveries that ended before RIENTRO_RETENTION_DAYS.
+
+    Copies of what was said of erased customers are emptied, too, where their delivery or processing has ended since;
+    how many still wait for it is told.
+    """
 
     async def work(core: Core) -> dict[str, dict[str, int]]:
         tenants = [tenant] if tenant is not None else [one[0] for one in await core.admin.tenants()]
@@ -34,7 +38,9 @@ def tidy(tenant: Tenant = None, as_json: AsJson = False, data: Data = None) -> N
 async def _tidy(core: Core, tenant_id: str, progress: Progress) -> dict[str, int]:
     reach = await core.tidier.begin(tenant_id)
     task = progress.add_task(tenant_id, total=sum((await core.tidier.counts(reach)).values()))
-    return await core.tidier.collect(reach, lambda rows: progress.advance(task, rows))
+    collected = await core.tidier.collect(reach, lambda rows: progress.advance(task, rows))
+    erased = await core.eraser.go_on(tenant_id)
+    return {**collected, "erased_copies_emptied": erased.emptied, "erased_copies_left": erased.left}
 
 
 def _progress(*, shown: bool) -> Progress:

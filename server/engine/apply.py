@@ -31,7 +31,8 @@ class Applier:
     def __init__(self, records: Records, forwarding: Forwarding) -> None:
         """Both are shared with the rest of the process."""
         self._records, self._forwarding = records, forwarding
-        self._memory, self._room, self._late = Memory(), WaitingRoom(), Late(records)
+        known = records.registry.collections
+        self._memory, self._room, self._late = Memory(known), WaitingRoom(known), Late(records)
 
     async def apply(
         self,

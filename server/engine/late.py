@@ -26,7 +26,8 @@ class Late:
 
     def __init__(self, records: Records) -> None:
         """Shared with the rest of the process."""
-        self._records, self._room, self._memory = records, WaitingRoom(), Memory()
+        known = records.registry.collections
+        self._records, self._room, self._memory = records, WaitingRoom(known), Memory(known)
 
     async def judge(
         self, writing: Writing, tenant: Tenant, workspace: Workspace, accepted: Callable[[Accepted], None]

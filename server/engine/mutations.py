@@ -1,22 +1,19 @@
 """What is remembered of clients and their mutations: who they are, how far they came, what became of each."""
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from server.engine.forgotten import without_erased
 from server.engine.waiting import ENDED, WAITS
 from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
-from sync.erasure import bare
+from sync.collection import Collection
 from sync.judge import KnownMutation, Lost, Queued
 from sync.protocol import Mutation, Unusable, Verdict
-from sync.wire import UUID_PATTERN
-
-_ID = re.compile(UUID_PATTERN)
 
 _CLIENT = Statement(
     f"""SELECT c.device_id, c.last_mutation_id, c.purged_through, {WAITS}, {ENDED}, c.safe_mutation_id
@@ -53,9 +50,6 @@ _SUPERSEDE = Statement(
     """INSERT INTO superseded (tenant_id, uid, field, collection, record_id, value, stamp, author, noted_at)
        VALUES (:tenant_id, :uid, :field, :collection, :record_id, :value, :stamp, :author, :noted_at)"""
 )
-_ERASED = Statement(
-    """SELECT 1 FROM erasures WHERE tenant_id = :tenant_id AND collection = :collection AND record_id = :record_id"""
-)
 # Refused mutations outlive their verdicts: one that comes again after that is judged anew, and is here already.
 _REFUSE = Statement(
     """INSERT INTO rejected (tenant_id, uid, client_id, device_id, mutation_id, code, message, body, correlation_id,
@@ -83,6 +77,10 @@ class Client(NamedTuple):
 
 class Memory:
     """Reads and writes what is remembered, inside somebody's transaction."""
+
+    def __init__(self, collections: Mapping[str, Collection]) -> None:
+        """`collections` tell what is personal."""
+        self._collections = collections
 
     async def client(self, tx: Tx, tenant_id: str, client_id: str) -> Client:
         """A client."""
@@ -148,10 +146,10 @@ class Memory:
     async def refuse(self, tx: Tx, verdict: Verdict, raw: Any, about: dict[str, str]) -> None:
         """Keep a rejected mutation whole; ASCII JSON, for it may hold text that no database takes.
 
-        One that was kept before is replaced; what a person decided about it stays. Of one that is about an erased
-        record, whatever it was refused for, only what names it is kept.
+        One that was kept before is replaced; what a person decided about it stays. What it says of somebody erased,
+        whatever it was refused for, is not kept.
         """
-        raw = bare(raw) if await _is_erased(tx, about["tenant_id"], raw) else raw
+        raw = await without_erased(tx, about["tenant_id"], raw, self._collections)
         named = {
             **about,
             "uid": verdict["uid"],
@@ -161,18 +159,6 @@ class Memory:
             "body": json.dumps(raw, ensure_ascii=True),
         }
         await tx.execute(_REFUSE, named)
-
-
-async def _is_erased(tx: Tx, tenant_id: str, raw: Any) -> bool:
-    named = [str(raw.get(name)) for name in ("collection", "record_id")] if isinstance(raw, dict) else []
-    if len(named) == 0 or not _ID.fullmatch(named[1].lower()):
-        return False
-    return bool(await tx.fetch(_ERASED, (tenant_id, _sayable(named[0]), named[1].lower())))
-
-
-def _sayable(text: str) -> str:
-    """What a database takes: a name of ours, or nobody's."""
-    return text if text.isidentifier() and text.isascii() else ""
 
 
 def _identity(mutation: Mutation | Unusable) -> tuple[int, str]:

@@ -48,7 +48,7 @@ class Puller:
     def __init__(self, database: Database, records: Records, keys: CursorKeys, history: History) -> None:
         """`keys` authenticate the cursors."""
         self._database, self._records, self._keys, self._history = database, records, keys, history
-        self._pages, self._room = Pages(records), WaitingRoom()
+        self._pages, self._room = Pages(records), WaitingRoom(records.registry.collections)
 
     async def pull(self, principal: Principal, request: SyncRequest, *, rewound: bool = False) -> Page:
         """The next page. Raises PrincipalMovedError, UnknownTenantError, DatabaseError."""

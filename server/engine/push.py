@@ -70,7 +70,8 @@ class Pusher:
     def __init__(self, writer: Writer, records: Records, forwarding: Forwarding) -> None:
         """All three are shared with the rest of the process."""
         self._writer, self._records, self._forwarding = writer, records, forwarding
-        self._memory, self._room, self._late = Memory(), WaitingRoom(), Late(records)
+        known = records.registry.collections
+        self._memory, self._room, self._late = Memory(known), WaitingRoom(known), Late(records)
 
     async def push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
         """Apply a request's mutations.

@@ -10,14 +10,16 @@ Rules:
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from server.engine.forgotten import without_erased
 from server.storage.database import Row, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Tenant, Writing
+from sync.collection import Collection
 from sync.protocol import Mutation, Verdict
 from sync.scope import Scope
 from sync.workspace import Key
@@ -85,6 +87,10 @@ class Waiting(NamedTuple):
 class WaitingRoom:
     """Reads and writes what waits, inside somebody's transaction."""
 
+    def __init__(self, collections: Mapping[str, Collection]) -> None:
+        """`collections` tell what is personal."""
+        self._collections = collections
+
     async def any(self, tx: Tx, tenant_id: str) -> bool:
         """Whether anything waits at all, which is rare."""
         return bool((await tx.fetch(_ANY, (tenant_id,)))[0][0])
@@ -99,9 +105,12 @@ class WaitingRoom:
     ) -> None:
         """Keep mutations; each takes a place in the tenant's sequence, the order of arrival.
 
-        `schema` is that of the request, for those that name none: they may be judged by a later server.
+        `schema` is that of the request, for those that name none: they may be judged by a later server. What they say
+        of somebody erased is not kept.
         """
         said: dict[str, Any] = {} if schema is None else {"schema": schema}
+        known = self._collections
+        kept = [await without_erased(writing.tx, tenant.tenant_id, mutation, known) for mutation in mutations]
         rows = [
             {
                 "tenant_id": tenant.tenant_id,
@@ -113,12 +122,12 @@ class WaitingRoom:
                 "record_id": mutation["record_id"],
                 "role": sender.scope.role,
                 "audiences": to_json(sorted(sender.scope.audiences)).decode(),
-                "body": to_json({**said, **mutation}).decode(),
+                "body": to_json({**said, **body}).decode(),
                 "correlation_id": sender.correlation_id,
                 "place": tenant.next_seq(),
                 "received_at": writing.now,
             }
-            for mutation in mutations
+            for mutation, body in zip(mutations, kept, strict=True)
         ]
         await writing.tx.many(_WAIT, rows)
 

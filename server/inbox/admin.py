@@ -55,7 +55,11 @@ _REPLAYABLE: tuple[EventState, ...] = (*STUCK, *FINISHED)
 _REPLAY = Statement(
     """UPDATE inbox SET state = 'pending', failures = 0, failing_since = NULL, unended = 0, error_class = NULL,
        error = NULL, reason = NULL, ended_at = NULL, next_attempt_at = :due_at
-       WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state <> 'leased'"""
+       WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state <> 'leased'
+       AND length(body) > 0"""
+)
+_EMPTIED = Statement(
+    "SELECT 1 FROM inbox WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND length(body) = 0"
 )
 _TELL = Statement("SELECT pg_notify('rientro', :tenant_id)")
 
@@ -102,7 +106,7 @@ async def count_replayable(database: Database, tenant_id: str, wanted: Filter) -
 
 
 async def replay_one(writer: Writer, tenant_id: str, receipt_id: str, actor: Actor = OPERATOR) -> None:
-    """Process one event again, whatever became of it. Raises InboxError (unknown_event, under_way)."""
+    """Process one event again, whatever became of it. Raises InboxError (unknown_event, erased, under_way)."""
     refusal = await writer.submit(Job([tenant_id], partial(_replay_one, tenant_id, receipt_id, actor)))
     if refusal is not None:
         raise refusal
@@ -137,6 +141,8 @@ async def _replay_one(tenant_id: str, receipt_id: str, actor: Actor, writing: Wr
     found = await matching(writing.tx, tenant_id, Filter(ids=[receipt_id]))
     if not found:
         return unknown_event()
+    if await writing.tx.fetch(_EMPTIED, (tenant_id, receipt_id)):
+        return InboxError("erased", "this event was erased")
     # A claim does not wait for the tenant's lock: what was not leased when it was found may be by now.
     if not await writing.tx.execute(_REPLAY, (writing.now, tenant_id, receipt_id)):
         return InboxError("under_way", "it is being processed right now: look again in a moment")

@@ -12,7 +12,8 @@ Rules:
 5. A file beside the database knows the id first (`ledger`): a backup that is put back brings nothing back.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -73,13 +74,15 @@ class Eraser:
         self._applier, self._forwarding = doors
 
     async def erase(self, tenant_id: str, record_id: str, reason: Reason, actor: Actor) -> Erased:
-        """Erase a customer; the same again does nothing new. Raises UnknownPersonError, UnknownTenantError."""
+        """Erase a customer; again, only what is left of it is done. Raises UnknownPersonError, UnknownTenantError."""
         found = await self._writer.submit(Job([tenant_id], partial(self._known, tenant_id, record_id)))
         if not found:
             raise UnknownPersonError
-        erasure = Erasure(tenant_id, CUSTOMERS, record_id, reason, found)
-        await anyio.to_thread.run_sync(keep, self._folder, erasure)
-        await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, actor)))
+        now, begun = found
+        erasure = Erasure(tenant_id, CUSTOMERS, record_id, reason, now)
+        if not begun:
+            await anyio.to_thread.run_sync(keep, self._folder, erasure)
+            await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, actor)))
         return await self._finish(erasure)
 
     async def go_on(self, tenant_id: str) -> Erased:
@@ -92,11 +95,11 @@ class Eraser:
         for erasure in await open_erasures(self._database, tenant_id):
             await self._writer.submit(Job([tenant_id], partial(self._begin, erasure, None)))
 
-    async def _known(self, tenant_id: str, record_id: str, writing: Writing) -> str | None:
-        """When, where there is such a record."""
+    async def _known(self, tenant_id: str, record_id: str, writing: Writing) -> tuple[str, bool] | None:
+        """When, and whether it is erased already, where there is such a record."""
         writing.tenant(tenant_id)
         found = await self._records.load(writing.tx, tenant_id, [(CUSTOMERS, record_id)])
-        return writing.now if found else None
+        return (writing.now, found[CUSTOMERS, record_id].erased) if found else None
 
     async def _begin(self, erasure: Erasure, actor: Actor | None, writing: Writing) -> None:
         """Rule 1. Without an actor it was noted before."""
@@ -110,8 +113,9 @@ class Eraser:
         workspace = Workspace(self._records.registry, have)
         collector = await self._forwarding.collector(writing, tenant, Cause("erasure"))
         before = have.get(key)
-        for one in keys:
-            self._empty(workspace, one, writing.now)
+        for one, label in zip(keys, ("", *self._labels(collection.name)), strict=True):
+            about = {"collection": key[0], "record_id": key[1], "field": label, "status": "decided"} if label else {}
+            self._empty(workspace, one, about, writing.now)
         after = workspace.get(key)
         if after is not None and key in workspace.changed and before is not None and not before.deleted:
             uid = derived("erase", *key)
@@ -124,16 +128,19 @@ class Eraser:
             await note(writing, tenant.tenant_id, entry)
 
     def _conflicts(self, key: Key) -> list[Key]:
-        collection = self._records.registry.collections[key[0]]
-        return [(CONFLICTS, conflict_id(*key, label)) for label in (*collection.manual, WHOLE)]
+        return [(CONFLICTS, conflict_id(*key, label)) for label in self._labels(key[0])]
 
-    def _empty(self, workspace: Workspace, key: Key, now: str) -> None:
-        """A conflict that never was stays so; a record that is not here is one that a backup does not know."""
+    def _labels(self, name: str) -> tuple[str, ...]:
+        return (*self._records.registry.collections[name].manual, WHOLE)
+
+    def _empty(self, workspace: Workspace, key: Key, about: Mapping[str, str], now: str) -> None:
+        """Also what is not here: a record that a backup does not know, a conflict that somebody may yet decide."""
         have, collection = workspace.get(key), self._records.registry.collections[key[0]]
-        if (have is not None and have.erased) or (have is None and key[0] == CONFLICTS):
+        if have is not None and have.erased:
             return
         audience = "tenant" if have is None else have.audience
-        workspace.take(key, erased(collection, have, audience, now))
+        empty = erased(collection, have, audience, now)
+        workspace.take(key, replace(empty, fields={**empty.fields, **about}) if have is None else empty)
 
     async def _finish(self, erasure: Erasure) -> Erased:
         """Rules 2 and 3."""
@@ -151,11 +158,12 @@ class Eraser:
     def _steps(self, erasure: Erasure) -> list[Callable[[Writing, str], Awaitable[Step]]]:
         tenant_id, name, record_id, *_ = erasure
         collections, found = self._records.registry.collections, namings(self._records, name)
-        wanted = Wanted(tenant_id, (name, record_id), {other: one.among for other, one in found.items()})
+        keys: list[Key] = [(name, record_id), *self._conflicts((name, record_id))]
+        wanted = Wanted(tenant_id, keys, {other: one.among for other, one in found.items()})
 
         async def own(writing: Writing, _after: str) -> Step:
             lost = 0
-            for other, one in [(name, record_id), *self._conflicts((name, record_id))]:
+            for other, one in keys:
                 lost += await lost_values(writing.tx, tenant_id, other, one)
             sent = await deliveries(writing.tx, tenant_id, collections[name], record_id)
             return sent._replace(emptied=sent.emptied + lost)
@@ -163,8 +171,8 @@ class Eraser:
         return [
             own,
             *(partial(self._naming, erasure, naming) for naming in found.values()),
-            lambda writing, after: refused_mutations(writing.tx, tenant_id, record_id, collections, after),
-            lambda writing, after: waits(writing.tx, tenant_id, record_id, collections, after),
+            lambda writing, after: refused_mutations(writing.tx, wanted, collections, after),
+            lambda writing, after: waits(writing.tx, wanted, collections, after),
             lambda writing, after: events(writing.tx, tenant_id, wanted, after),
         ]
 

@@ -92,6 +92,7 @@ class Exporter:
         naming = await self._naming(tx, tenant_id, record_id)
         naming["invoices"] = await self._invoices(tx, tenant_id, found[key].fields.get("vat_number"))
         theirs: list[Key] = [key, *((name, one["record_id"]) for name, many in naming.items() for one in many)]
+        wanted = self._wanted(tenant_id, [key, *conflicts])
         return Held(
             customer_id=record_id,
             erased=found[key].erased,
@@ -99,10 +100,10 @@ class Exporter:
             conflicts=[found[one].fields for one in conflicts if one in found and not found[one].erased],
             naming=naming,
             superseded=[one for place in theirs for one in await _lost(tx, tenant_id, place)],
-            rejected=await naming_mutations(tx, REFUSED, tenant_id, record_id),
-            waiting=await naming_mutations(tx, WAITING, tenant_id, record_id),
+            rejected=await naming_mutations(tx, REFUSED, wanted),
+            waiting=await naming_mutations(tx, WAITING, wanted),
             deliveries=[one for place in theirs for one in await _sent(tx, tenant_id, place)],
-            events=await self._events(tx, tenant_id, record_id),
+            events=await self._events(tx, wanted),
         )
 
     async def _naming(self, tx: Tx, tenant_id: str, record_id: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -123,9 +124,11 @@ class Exporter:
         loaded = await self._records.load(tx, tenant_id, [(name, one) for one in ids])
         return [{"record_id": one, **loaded[name, one].fields} for one in ids]
 
-    async def _events(self, tx: Tx, tenant_id: str, record_id: str) -> list[Mapping[str, Any]]:
-        among = {name: one.among for name, one in namings(self._records, CUSTOMERS).items()}
-        wanted, after, found = Wanted(tenant_id, (CUSTOMERS, record_id), among), FIRST, list[Mapping[str, Any]]()
+    def _wanted(self, tenant_id: str, keys: Sequence[Key]) -> Wanted:
+        return Wanted(tenant_id, keys, {name: one.among for name, one in namings(self._records, CUSTOMERS).items()})
+
+    async def _events(self, tx: Tx, wanted: Wanted) -> list[Mapping[str, Any]]:
+        tenant_id, after, found = wanted.tenant_id, FIRST, list[Mapping[str, Any]]()
         while rows := await tx.fetch(_EVENTS, {"tenant_id": tenant_id, "after": after, "most": BATCH}):
             brought = {row[0]: {(one["collection"], one["record_id"]) for one in json.loads(row[4])} for row in rows}
             theirs = await wanted.among(tx, set().union(*brought.values()))

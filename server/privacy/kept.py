@@ -5,25 +5,28 @@ brought) and empties what belongs to the person. What is still to be sent or pro
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from server.storage.database import Tx
+from server.storage.database import Row, Tx
 from server.storage.statement import Statement
 from server.storage.tables.columns import SETTLED
 from sync.collection import Collection
 from sync.erasure import blanked, without_personal
+from sync.wire import UUID_PATTERN
+from sync.workspace import Key
 
 FIRST = "00000000-0000-0000-0000-000000000000"
 BATCH = 200
+_ID = re.compile(UUID_PATTERN)
 
-_NAMING = """SELECT uid, body FROM {table} WHERE tenant_id = :tenant_id AND uid > :after
-       AND lower(CAST(body AS text)) LIKE '%' || CAST(:record_id AS text) || '%' ORDER BY uid LIMIT :most"""
-REFUSED = Statement(_NAMING.format(table="rejected"))
+_PAGE = "SELECT uid, body FROM {table} WHERE tenant_id = :tenant_id AND uid > :after ORDER BY uid LIMIT :most"
+REFUSED = Statement(_PAGE.format(table="rejected"))
 _REJECT = Statement("UPDATE rejected SET body = :body WHERE tenant_id = :tenant_id AND uid = :key")
-WAITING = Statement(_NAMING.format(table="waiting"))
+WAITING = Statement(_PAGE.format(table="waiting"))
 _WAIT = Statement("UPDATE waiting SET body = :body WHERE tenant_id = :tenant_id AND uid = :key")
 _LOST = Statement(
     """DELETE FROM superseded WHERE tenant_id = :tenant_id AND collection = :collection AND record_id = :record_id"""
@@ -59,25 +62,21 @@ class Step(NamedTuple):
     place: str | None = None
 
 
-async def refused_mutations(
-    tx: Tx, tenant_id: str, record_id: str, collections: Mapping[str, Collection], after: str
-) -> Step:
-    """What was refused and names the record."""
-    return await _mutations(tx, (REFUSED, _REJECT), (tenant_id, record_id), collections, after)
+async def refused_mutations(tx: Tx, wanted: "Wanted", collections: Mapping[str, Collection], after: str) -> Step:
+    """What was refused and is about the person."""
+    return await _mutations(tx, (REFUSED, _REJECT), wanted, collections, after)
 
 
-async def waiting_mutations(
-    tx: Tx, tenant_id: str, record_id: str, collections: Mapping[str, Collection], after: str
-) -> Step:
-    """What waits for a record, or did, and names this one."""
-    return await _mutations(tx, (WAITING, _WAIT), (tenant_id, record_id), collections, after)
+async def waiting_mutations(tx: Tx, wanted: "Wanted", collections: Mapping[str, Collection], after: str) -> Step:
+    """What waits for a record, or did, and is about the person."""
+    return await _mutations(tx, (WAITING, _WAIT), wanted, collections, after)
 
 
-async def naming_mutations(tx: Tx, find: Statement, tenant_id: str, record_id: str) -> list[Any]:
-    """All of `REFUSED` or `WAITING` that name the record, as they were sent."""
+async def naming_mutations(tx: Tx, find: Statement, wanted: "Wanted") -> list[Any]:
+    """All of `REFUSED` or `WAITING` that are about the person, as they were sent."""
     after, found = FIRST, list[Any]()
-    while rows := await tx.fetch(find, {"tenant_id": tenant_id, "record_id": record_id, "after": after, "most": BATCH}):
-        found += [json.loads(body) for _, body in rows]
+    while rows := await tx.fetch(find, {"tenant_id": wanted.tenant_id, "after": after, "most": BATCH}):
+        found += [said for _, said in await wanted.said(tx, rows)]
         after = rows[-1][0]
     return found
 
@@ -122,34 +121,46 @@ async def events(tx: Tx, tenant_id: str, wanted: "Wanted", after: str) -> Step:
 class Wanted:
     """Tells which records are a person's own, or name them."""
 
-    def __init__(self, tenant_id: str, key: tuple[str, str], referring: Mapping[str, Statement]) -> None:
-        """`referring`: of a collection, the statement that finds which of some ids name the record."""
-        self._tenant_id, self._key, self._referring = tenant_id, key, referring
+    def __init__(self, tenant_id: str, keys: Sequence[Key], referring: Mapping[str, Statement]) -> None:
+        """`keys`: the record, then its conflicts; `referring`: of a collection, which of some ids name the record."""
+        self.tenant_id, self.ids = tenant_id, frozenset(record_id for _, record_id in keys)
+        self._record_id, self._keys, self._referring = keys[0][1], frozenset(keys), referring
 
-    async def among(self, tx: Tx, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    async def among(self, tx: Tx, keys: set[Key]) -> set[Key]:
         """Those of the keys."""
-        found = keys & {self._key}
+        found = set(keys & self._keys)
         for name, statement in self._referring.items():
             ids = [record_id for collection, record_id in keys if collection == name]
-            named = {"tenant_id": self._tenant_id, "record_id": self._key[1], "ids": to_json(ids).decode()}
+            named = {"tenant_id": self.tenant_id, "record_id": self._record_id, "ids": to_json(ids).decode()}
             found |= {(name, row[0]) for row in await tx.fetch(statement, named)} if ids else set()
         return found
 
+    async def said(self, tx: Tx, rows: Sequence[Row]) -> list[tuple[str, Any]]:
+        """Of kept mutations (uid, body), those that are written to one of the records, or name one anywhere."""
+        parsed = [(uid, json.loads(body)) for uid, body in rows]
+        written = {uid: _written(said) for uid, said in parsed}
+        theirs = await self.among(tx, {key for key in written.values() if key is not None})
+        named = {uid for uid, body in rows if not self.ids.isdisjoint(_ID.findall(body.lower()))}
+        return [(uid, said) for uid, said in parsed if uid in named or written[uid] in theirs]
+
 
 async def _mutations(
-    tx: Tx,
-    statements: tuple[Statement, Statement],
-    at: tuple[str, str],
-    collections: Mapping[str, Collection],
-    after: str,
+    tx: Tx, statements: tuple[Statement, Statement], wanted: Wanted, collections: Mapping[str, Collection], after: str
 ) -> Step:
-    (find, write), (tenant_id, record_id) = statements, at
-    rows = await tx.fetch(find, {"tenant_id": tenant_id, "record_id": record_id, "after": after, "most": BATCH})
+    find, write = statements
+    rows = await tx.fetch(find, {"tenant_id": wanted.tenant_id, "after": after, "most": BATCH})
     emptied = 0
-    for key, body in rows:
-        said = json.loads(body)
-        kept = without_personal(said, collections, record_id)
+    for key, said in await wanted.said(tx, rows):
+        kept = without_personal(said, collections, wanted.ids)
         if kept != said:
-            named = {"tenant_id": tenant_id, "key": key, "body": json.dumps(kept, ensure_ascii=True)}
+            named = {"tenant_id": wanted.tenant_id, "key": key, "body": json.dumps(kept, ensure_ascii=True)}
             emptied += await tx.execute(write, named)
     return Step(emptied, 0, rows[-1][0] if len(rows) == BATCH else None)
+
+
+def _written(said: Any) -> Key | None:
+    """What a mutation is written to; None where it says nothing a database could look for."""
+    if not isinstance(said, dict):
+        return None
+    name, record_id = str(said.get("collection")), str(said.get("record_id")).lower()
+    return (name, record_id) if _ID.fullmatch(record_id) else None

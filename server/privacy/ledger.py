@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from server.audit import Actor, Entry, note
 from server.storage.database import Database, DatabaseError, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
@@ -34,6 +35,7 @@ _EVERY = Statement(
     "/* across tenants */ SELECT tenant_id, collection, record_id, reason, erased_at FROM erasures ORDER BY erased_at"
 )
 _AT_ONCE = 1000
+_SYSTEM = Actor("system")
 
 
 class Erasure(NamedTuple):
@@ -46,9 +48,9 @@ class Erasure(NamedTuple):
     erased_at: str
 
 
-async def note_erasure(writing: Writing, erasure: Erasure) -> None:
-    """Add to the ledger; what is in it stays as it is."""
-    await writing.tx.execute(_NOTE, erasure._asdict())
+async def note_erasure(writing: Writing, erasure: Erasure) -> bool:
+    """Add to the ledger; what is in it stays as it is. Whether it was not in it."""
+    return bool(await writing.tx.execute(_NOTE, erasure._asdict()))
 
 
 async def end_erasure(writing: Writing, erasure: Erasure) -> None:
@@ -83,11 +85,16 @@ async def known_erasures(database: Database | None, folder: Path) -> Mapping[str
 
 
 def carried(erased: Mapping[str, Sequence[Erasure]]) -> Callable[[str, Writing], Awaitable[None]]:
-    """What a restore writes into each tenant, so that what was erased is erased there, too."""
+    """What a restore writes into each tenant, so that what was erased is erased there, too.
+
+    The entry that said who did it may be lost with the database; this one says that it was done.
+    """
 
     async def write(tenant_id: str, writing: Writing) -> None:
         for erasure in erased.get(tenant_id, ()):
-            await note_erasure(writing, erasure)
+            if await note_erasure(writing, erasure):
+                entry = Entry("customer.erase", _SYSTEM, "customer", erasure.record_id, reason=erasure.reason)
+                await note(writing, tenant_id, entry)
 
     return write
 

@@ -26,7 +26,7 @@ from server.storage.wire_sql import (
     sqlite_text,
 )
 from sync.collection import Collection
-from sync.record import Record
+from sync.record import ERASED, Record
 from sync.wire import INSTANT
 
 _META_TYPES = {
@@ -160,11 +160,14 @@ class RecordSql:
         )
 
     def _tombstones(self) -> Leftover:
-        """Collected, a tombstone is a bare id out of every pull's reach: its key still refuses a late creation."""
+        """Collected, a tombstone is a bare id out of every pull's reach: its key still refuses a late creation.
+
+        That of an erased record is empty anyway and stays: a device, however long away, must hear of it to forget.
+        """
         blanks = ", ".join(f"{name} = {blank(wire, nullable=nullable)}" for name, wire, nullable in self._fields)
         return Leftover(
             self.table,
-            "deleted AND seq > 0 AND seq <= :cutoff",
+            f"deleted AND author <> '{ERASED}' AND seq > 0 AND seq <= :cutoff",
             key="id",
             kind="uuid",
             name=f"{self.collection.name}_tombstones",

@@ -3,7 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from server.app import create_app
+from server.inbox.admin import Filter, InboxError, list_events, replay, replay_one
 from server.settings import Settings
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writing
@@ -38,6 +41,12 @@ async def test_what_a_provider_told_goes_once_it_has_ended(file: File) -> None:
     await _ended(file, "done")
     await file.core.eraser.go_on(file.tenant_id)
     assert await file.holding(PERSON) == set()
+    (event,) = await list_events(file.core.database, file.tenant_id, Filter())
+    with pytest.raises(InboxError, match="this event was erased"):
+        await replay_one(file.core.writer, file.tenant_id, event.receipt_id)
+    await replay(file.core.writer, file.tenant_id, Filter(states=["done"]))
+    (left,) = await list_events(file.core.database, file.tenant_id, Filter())
+    assert left.state == "done"
 
 
 async def test_a_device_forgets_what_it_said(file: File, settings: Settings, tmp_path: Path) -> None:

@@ -15,12 +15,17 @@ _LITE = (
     f"CREATE TRIGGER audit_kept BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END",
     f"""CREATE TRIGGER audit_stays BEFORE DELETE ON audit WHEN OLD.at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-365 days')
        BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END""",
+    # REPLACE deletes without telling a trigger, whichever of its two keys a row has in common with another.
+    f"""CREATE TRIGGER audit_once BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit
+       WHERE (tenant_id = NEW.tenant_id AND entry_id = NEW.entry_id) OR rowid = NEW.rowid)
+       BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END""",  # noqa: S608  # our own words
 )
 _POST = (
     f"""CREATE OR REPLACE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
        IF TG_OP = 'DELETE' AND OLD.at < now() - interval '365 days' THEN RETURN OLD; END IF;
        RAISE EXCEPTION '{_KEPT}' USING ERRCODE = 'restrict_violation'; END $$""",
     "CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION keep_audit()",
+    "CREATE TRIGGER audit_whole BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION keep_audit()",
 )
 """What is older than a year may go; nothing else ever changes."""
 
