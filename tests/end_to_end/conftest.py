@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,20 +26,14 @@ class Played:
     told: str
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session", params=[pytest.param("postgres", marks=pytest.mark.postgres)])
 async def played(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, anyio_backend: object
 ) -> AsyncIterator[Played]:
-    """The story on the server's own SQLite file, and on PostgreSQL; told once a session for all that read it."""
+    """The story on PostgreSQL, told once a session for all that read it; `make demo` tells it on SQLite."""
     folder, output = tmp_path_factory.mktemp("demo"), io.StringIO()
-    with _database(request) as url:
+    template: PostgresTemplate = request.getfixturevalue("_postgres_template")
+    with template.copy() as url:
         plan = Plan(seed=7, sales=SALES, database_url=url)
         rows = await run(plan, folder, Narrator(Console(file=output, width=120)))
         yield Played(rows, folder, output.getvalue())
-
-
-def _database(request: pytest.FixtureRequest) -> AbstractContextManager[str | None]:
-    if request.param == "sqlite":
-        return nullcontext()
-    template: PostgresTemplate = request.getfixturevalue("_postgres_template")
-    return template.copy()
