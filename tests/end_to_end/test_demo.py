@@ -1,4 +1,4 @@
-"""The demonstration, quick, on PostgreSQL (`make demo` is on SQLite): everything comes home once, and a difference would have been seen."""
+"""The demonstration, quick, on PostgreSQL: all comes home once, and a difference would have been seen."""
 
 import json
 import shutil
