@@ -17,10 +17,6 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 INSTALL := $(UV) pip install -q --python $(BIN)/python
 SYNC    := $(UV) pip sync -q --python $(BIN)/python --require-hashes
 
-CORES   := $(shell nproc 2>/dev/null || echo 2)
-TESTERS := $(shell echo $$(($(CORES) > 4 ? 6 : $(CORES) + ($(CORES) + 1) / 2)))
-# More than cores: who kills processes and waits for them to come back leaves its core idle.
-
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
@@ -34,7 +30,7 @@ run: $(SERVE) $(PWA) ## the server with demonstration data
 
 test: lint ## everything CI runs: lint, then all tests
 	$(BIN)/python -m compileall -q $(SOURCES)
-	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 $(if $(shell command -v npm),test: tests/peers/node_modules/.ready)
 
