@@ -37,7 +37,8 @@ MAX_IDENTITIES = 64
 USER_AGENT = "rientro"
 
 # An alert of TLS that comes after the handshake leaves httpx as the plain SSLError it was.
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, ValueError, ssl.SSLError)
+# AttributeError: on uvloop, a connection that was cut off while it was made has no peer for anyio to ask about.
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, ValueError, ssl.SSLError, AttributeError)
 
 
 class Reply(NamedTuple):
