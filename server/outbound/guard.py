@@ -182,10 +182,8 @@ def reason_of(error: Exception) -> Reason:
         return "certificate_refused"
     if isinstance(error, httpx.ConnectError) and refusals:
         return "tls"  # later, after the request went out, it is a lost answer like any other
-    if isinstance(error, AttributeError):
-        return "connect"
     if not isinstance(error, httpx.HTTPError | ssl.SSLError):
-        return "unsendable"
+        return "connect" if isinstance(error, AttributeError) else "unsendable"
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "read")
 
 
