@@ -14,20 +14,21 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report, webhooks
+from benchmarks import deliveries, report, webhooks
 from benchmarks.figures import Results
 from benchmarks.growth import Point, grow
 from benchmarks.layers import profile
 from benchmarks.postgres import Server, durable_postgres
 from benchmarks.suite import Size, Suite
 
-QUICK = Size(records=2_000, clients=20, rounds=50, repeats=1, webhooks=500)
+QUICK = Size(records=2_000, clients=20, rounds=50, repeats=1, webhooks=500, deliveries=200)
+CHOICES = ("all", "suite", "webhooks", "deliveries", "growth", "profile")
 console = Console(width=None if Console().is_terminal else 160)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=["all", "suite", "webhooks", "growth", "profile"])
+    parser.add_argument("what", nargs="?", default="all", choices=CHOICES)
     parser.add_argument("--quick", action="store_true", help="little of everything, once: does it run?")
     parser.add_argument("--full", action="store_true", help="let the tenant grow to a million records")
     parser.add_argument(
@@ -57,9 +58,12 @@ async def _measure(arguments: argparse.Namespace, folder: Path, postgres: Server
     results, points = Results(), list[Point]()
     if arguments.what in {"all", "suite"}:
         await _suite(Suite(folder, size, results, postgres))
-    if arguments.what in {"all", "webhooks"}:
-        for _ in range(size.repeats):
-            await webhooks.measure(folder, size.webhooks, results, postgres)
+    for name, measure, count in (
+        ("webhooks", webhooks.measure, size.webhooks),
+        ("deliveries", deliveries.measure, size.deliveries),
+    ):
+        for _ in range(size.repeats if arguments.what in {"all", name} else 0):
+            await measure(folder, count, results, postgres)
     if arguments.what in {"all", "growth"}:
         sizes = (1_000, 5_000) if arguments.quick else (10_000, 100_000, *((1_000_000,) if arguments.full else ()))
         for server in _databases(arguments, postgres):

@@ -54,6 +54,25 @@ def ratios(clients: int) -> tuple[Ratio, ...]:
         Ratio("PostgreSQL: push with deliveries / without", f"{post}, outbox bound: {one}", f"{post}: {one}", None),
         Ratio("SQLite: webhooks / raw, one by one", f"{lite}: webhooks", f"{raw}, webhooks one by one", None),
         Ratio("PostgreSQL: webhooks / raw, one by one", f"{post}: webhooks", f"{asyncpg}, webhooks one by one", None),
+        *(
+            Ratio(
+                f"{title}: deliveries / bare httpx, {n} at once",
+                f"{case}: deliveries, {n} at once",
+                f"bare httpx, {n} at once",
+                None,
+            )
+            for title, case in (("SQLite", lite), ("PostgreSQL", post))
+            for n in (1, 4, 16)
+        ),
+        *(
+            Ratio(
+                f"{title}: claims, 10,000 waiting / 100",
+                f"{case}: claims, 10000 waiting",
+                f"{case}: claims, 100 waiting",
+                None,
+            )
+            for title, case in (("SQLite", lite), ("PostgreSQL", post))
+        ),
         Ratio("PostgreSQL: 2 processes / 1", f"{post}, 2 processes: {many}", f"{post}: {many}", None),
     )
 

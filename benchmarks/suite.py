@@ -19,7 +19,7 @@ from benchmarks.target import Target, target
 class Size:
     """How much is done.
 
-    Records by one client and by all of the many together, rounds of one change, repetitions, webhooks.
+    Records by one client and by all of the many together, rounds of one change, repetitions, webhooks, deliveries.
     """
 
     records: int = 10_000
@@ -27,6 +27,7 @@ class Size:
     rounds: int = 200
     repeats: int = 5
     webhooks: int = 4_000
+    deliveries: int = 2_000
 
 
 class Step(NamedTuple):

@@ -7,34 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from server.resilience.busy import busy_endpoints
 from server.resilience.entry import Look
 from server.storage.database import Row, Tx
 from server.storage.statement import Statement
 from sync.clock import decode_instant, encode_instant
 
-_OPEN = "state IN ('pending', 'leased')"
-# One processor serves all tenants: one of the few queries across them. One probe of the index for each busy endpoint.
-DUE = Statement(
-    f"""/* across tenants */ WITH RECURSIVE busy(endpoint_id) AS (
-         SELECT (SELECT endpoint_id FROM inbox WHERE {_OPEN} ORDER BY endpoint_id LIMIT 1)
-         UNION ALL
-         SELECT (SELECT i.endpoint_id FROM inbox AS i WHERE i.state IN ('pending', 'leased')
-                 AND i.endpoint_id > busy.endpoint_id ORDER BY i.endpoint_id LIMIT 1)
-         FROM busy WHERE busy.endpoint_id IS NOT NULL),
-       heads(endpoint_id, tenant_id, due_at) AS (
-         SELECT endpoint_id,
-           (SELECT i.tenant_id FROM inbox AS i WHERE i.state IN ('pending', 'leased')
-            AND i.endpoint_id = busy.endpoint_id ORDER BY i.next_attempt_at LIMIT 1),
-           (SELECT i.next_attempt_at FROM inbox AS i WHERE i.state IN ('pending', 'leased')
-            AND i.endpoint_id = busy.endpoint_id ORDER BY i.next_attempt_at LIMIT 1)
-         FROM busy WHERE busy.endpoint_id IS NOT NULL)
-       SELECT e.tenant_id, e.endpoint_id, e.provider, heads.due_at, e.not_before,
-         (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id),
-         e.settings
-       FROM heads
-       JOIN endpoints AS e ON e.tenant_id = heads.tenant_id AND e.endpoint_id = heads.endpoint_id
-       WHERE NOT e.paused ORDER BY heads.due_at"""  # noqa: S608  # our own text
-)
+# One processor serves all tenants: one of the few queries across them.
+DUE = busy_endpoints("inbox")
 LAPSED = Statement(
     """/* across tenants */ SELECT e.tenant_id, e.endpoint_id, e.provider, i.next_attempt_at, e.not_before,
          (SELECT g.ready_ms FROM gates AS g WHERE g.tenant_id = e.tenant_id AND g.endpoint_id = e.endpoint_id),

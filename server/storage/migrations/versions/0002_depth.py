@@ -155,7 +155,6 @@ def upgrade() -> None:
         "waiting",
         sa.Column("tenant_id", UuidType(), nullable=False),
         sa.Column("uid", UuidType(), nullable=False),
-        sa.Column("author_id", UuidType(), nullable=False),
         sa.Column("client_id", UuidType(), nullable=False),
         sa.Column("device_id", UuidType(), nullable=False),
         sa.Column("mutation_id", sa.BigInteger(), nullable=False),
@@ -182,13 +181,6 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_waiting_told",
             ["tenant_id", "client_id", "resolved_seq"],
-            unique=False,
-            sqlite_where=sa.text("resolved_seq IS NOT NULL"),
-            postgresql_where=sa.text("resolved_seq IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "ix_waiting_author",
-            ["tenant_id", "author_id", "resolved_seq"],
             unique=False,
             sqlite_where=sa.text("resolved_seq IS NOT NULL"),
             postgresql_where=sa.text("resolved_seq IS NOT NULL"),
@@ -236,22 +228,6 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
             postgresql_where=sa.text("failing_since IS NOT NULL AND state IN ('pending', 'leased')"),
-        )
-        batch_op.create_index(
-            "ix_outbox_stuck",
-            ["endpoint_id", "state"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('dead', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('dead', 'in_doubt')"),
-        )
-
-    with op.batch_alter_table("inbox", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_inbox_person",
-            ["endpoint_id", "state"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('dead', 'quarantined')"),
-            postgresql_where=sa.text("state IN ('dead', 'quarantined')"),
         )
 
     with op.batch_alter_table("identities", schema=None) as batch_op:

@@ -13,7 +13,27 @@ depends_on = None
 
 def upgrade() -> None:
     """Forward."""
+    with op.batch_alter_table("waiting", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("author_id", UuidType(), nullable=True))
+    op.execute("UPDATE waiting SET author_id = client_id")  # until now who is told was taken for who wrote
+    with op.batch_alter_table("waiting", schema=None) as batch_op:
+        batch_op.alter_column("author_id", existing_type=UuidType(), nullable=False)
+        batch_op.create_index(
+            "ix_waiting_author",
+            ["tenant_id", "author_id", "resolved_seq"],
+            unique=False,
+            sqlite_where=sa.text("resolved_seq IS NOT NULL"),
+            postgresql_where=sa.text("resolved_seq IS NOT NULL"),
+        )
+
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outbox_stuck",
+            ["endpoint_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('dead', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('dead', 'in_doubt')"),
+        )
         batch_op.create_index(
             "ix_outbox_passed",
             ["tenant_id", "endpoint_id", "collection", "record_id"],
@@ -68,6 +88,13 @@ def upgrade() -> None:
         )
 
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_inbox_person",
+            ["endpoint_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('dead', 'quarantined')"),
+            postgresql_where=sa.text("state IN ('dead', 'quarantined')"),
+        )
         batch_op.create_index(
             "ix_inbox_object_open",
             ["tenant_id", "endpoint_id", "object_id", "next_attempt_at"],
