@@ -141,10 +141,6 @@ class People:
         """One person."""
         return await self._read(_ONE, {"tenant_id": tenant_id, "person_id": person_id})
 
-    async def find_by_login(self, tenant_id: str, login: str) -> Person | None:
-        """Who signs in by this name."""
-        return await self._read(_BY_LOGIN, {"tenant_id": tenant_id, "login": login.strip().lower()})
-
     async def change(self, tenant_id: str, person_id: str, change: Change, actor: Actor) -> Person:
         """Another name, role, shop or login. Raises AccessError (no_such_person, last_owner, login_taken, …)."""
 

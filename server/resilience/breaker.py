@@ -60,10 +60,6 @@ class Breaker(NamedTuple):
         """Whether there is nothing that a success would change."""
         return self.state == "closed" and not (self.failures or self.failed or self.failed_before)
 
-    def is_probing(self, now_ms: int) -> bool:
-        """Whether a probe is under way."""
-        return self.state == "half_open" and now_ms < self.until_ms
-
     def wants_probe(self, now_ms: int) -> bool:
         """Whether the next call would be the probe."""
         return self.state != "closed" and now_ms >= self.until_ms

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey, OctKey
+from pydantic import SecretStr
 
 from server.auth.entrance import Place, Proven
 from server.auth.errors import AccessError
@@ -113,7 +114,7 @@ def test_the_client_shows_itself_as_the_provider_takes_it() -> None:
     """In the header, form-encoded; in the form, where that is all it takes; by its name, where it has no secret."""
     metadata = read_metadata(DOCUMENT, ISSUER, allow_loopback=False)
     provider = Provider(ISSUER, "a client", None, "https://shop.example/back")
-    secret = provider.with_secret("s:e+c=")
+    secret = provider._replace(client_secret=SecretStr("s:e+c="))
     assert authenticate(provider, metadata) == ({"client_id": "a client"}, {})
     assert authenticate(secret, metadata) == ({}, {"Authorization": "Basic YStjbGllbnQ6cyUzQWUlMkJjJTNE"})
     posting = metadata._replace(auth_methods=("client_secret_post",))

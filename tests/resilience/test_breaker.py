@@ -83,7 +83,7 @@ def test_one_probe_passes_when_the_pause_is_over() -> None:
     opened = after(Breaker(), *[FAILED] * 5)
     assert (opened.most(opened.until_ms - 1, 100), opened.most(opened.until_ms, 100)) == (0, 1)
     probing = opened.probe(opened.until_ms, LEASE_MS)
-    assert probing.is_probing(opened.until_ms)
+    assert probing.state == "half_open"
     assert probing.most(opened.until_ms + LEASE_MS - 1, 100) == 0
 
 

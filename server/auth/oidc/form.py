@@ -26,7 +26,3 @@ class Provider(NamedTuple):
     audience: str | None = None
     scope: str = "openid profile"
     names: ClaimNames = ClaimNames()
-
-    def with_secret(self, secret: str) -> "Provider":
-        """The same, for a client that has one."""
-        return self._replace(client_secret=SecretStr(secret))
