@@ -1,7 +1,6 @@
 """`rientro backup`, `rientro restore`: a copy made while the server works, and the way back to it."""
 
 import secrets
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,14 @@ from sqlalchemy.engine import make_url
 from server.app import Core, open_core
 from server.app.core import now_ms
 from server.app.tidying import forget_again
+from server.auth.outcasts import kept_out, known_outcasts
 from server.cli.common import AsJson, Data, console, errors, fail, plainly, settings_for, show_one, with_core
 from server.ops import backup as backups
 from server.ops.logs import set_up_logs
-from server.privacy.ledger import Erasure, carried, known_erasures
+from server.privacy.ledger import carried, known_erasures
 from server.settings import Settings
 from server.storage.open import open_database
+from server.storage.writer import Writing
 
 File = Annotated[Path, typer.Argument(help="The backup's file.")]
 
@@ -67,7 +68,7 @@ def restore(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
 
     async def run() -> backups.Restored:
-        nonce, beside = partial(secrets.token_hex, 8), carried(await _erased(settings))
+        nonce, beside = partial(secrets.token_hex, 8), await _not_forgotten(settings)
         done = await backups.restore(settings.database(), file, stamp, clock=now_ms, nonce=nonce, beside=beside)
         async with open_core(settings, migrate=False) as core:
             await forget_again(core)  # before anybody looks into it, be it by another command
@@ -79,9 +80,9 @@ def restore(
         console.print(
             "Each merchant's history begins a new epoch here. Start the server: tills and phones notice by themselves "
             "and send again what they had sent since the backup; providers are sent nothing under a new key. What was "
-            "set up since the backup must be set up again, and a device revoked since then is let in again: see "
-            "`rientro device list`. Customers erased since then are erased again. `rientro holes list` will name what "
-            "tills no longer had."
+            "set up since the backup must be set up again. Who was let in no more and who was erased since then stays "
+            "so, as far as the replaced database could be read: look over `rientro device list`. `rientro holes list` "
+            "will name what tills no longer had."
         )
 
 
@@ -91,15 +92,21 @@ def _is_there(url: str) -> bool:
     return place.get_backend_name() != "sqlite" or Path(place.database or "").is_file()
 
 
-async def _erased(settings: Settings) -> Mapping[str, Sequence[Erasure]]:
-    """What was erased, as the database that is to be replaced knows it, and the file beside it."""
+async def _not_forgotten(settings: Settings) -> backups.Beside:
+    """Who was erased or thrown out, as the database that is to be replaced knows, and the file beside it."""
     if not _is_there(settings.database()):
-        return await known_erasures(None, settings.data)
+        return carried(await known_erasures(None, settings.data))
     database = open_database(settings.database())
     try:
-        return await known_erasures(database, settings.data)
+        erased, out = carried(await known_erasures(database, settings.data)), kept_out(await known_outcasts(database))
     finally:
         await database.close()
+
+    async def write(tenant_id: str, writing: Writing) -> None:
+        await erased(tenant_id, writing)
+        await out(tenant_id, writing)
+
+    return write
 
 
 def _progress(*, shown: bool) -> Progress:

@@ -12,7 +12,7 @@ Rules:
    is doubtful, for operations that do not promise so much.
 """
 
-from server.ops.backup.copies import Covered, Restored, backup, restore
+from server.ops.backup.copies import Beside, Covered, Restored, backup, restore
 from server.ops.backup.errors import BackupError
 
-__all__ = ["BackupError", "Covered", "Restored", "backup", "restore"]
+__all__ = ["BackupError", "Beside", "Covered", "Restored", "backup", "restore"]
