@@ -11,6 +11,7 @@ Rules:
 4. At most `MOST_LIVE` codes are live in the whole installation, `MOST_OF_ONE` of one merchant: `guesses` says why. A
    few more in a race between processes change nothing there. Of one maker, a person or a device on which nobody is,
    at most `MOST_OF_MAKER`: a newer one voids their oldest, so that no clerk keeps the owner from pairing.
+5. An owner may name a device that is to come back: it is let in as that device again, with its queue and its numbers.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ from server.auth.errors import AccessError
 from server.auth.guesses import Guesses
 from server.auth.jobs import submit
 from server.auth.names import checked_name, checked_role, put_shop
+from server.auth.readmission import readmit, standing_of
 from server.auth.sessions import Issued, Sessions
 from server.ports import Principal
 from server.storage.statement import Statement
@@ -44,9 +46,9 @@ _LIVE = Statement(
        FROM invites WHERE kind = 'pair' AND used_at IS NULL AND expires_at > :now"""
 )
 _INSERT = Statement(
-    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, asked_by, created_at,
-       expires_at) VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by, :asked_by, :now,
-       :expires_at)"""
+    """INSERT INTO invites (tenant_id, code_hash, kind, name, role, shop, person_id, made_by, asked_by, device_id,
+       created_at, expires_at) VALUES (:tenant_id, :code_hash, 'pair', :name, :role, :shop, :person_id, :made_by,
+       :asked_by, :device_id, :now, :expires_at)"""
 )
 _TENANT_OF = Statement(
     """/* across tenants */ SELECT tenant_id FROM invites WHERE code_hash = :code_hash AND kind = 'pair'
@@ -55,7 +57,7 @@ _TENANT_OF = Statement(
 _STILL = """used_at IS NULL AND expires_at > :now AND EXISTS (SELECT 1 FROM devices AS d
        WHERE d.tenant_id = invites.tenant_id AND d.device_id = invites.made_by AND d.revoked_at IS NULL)"""
 _FIND = Statement(
-    f"""SELECT name, role, shop, person_id, coalesce(asked_by, made_by) FROM invites
+    f"""SELECT name, role, shop, person_id, coalesce(asked_by, made_by), device_id FROM invites
        WHERE tenant_id = :tenant_id AND code_hash = :code_hash AND kind = 'pair' AND {_STILL}"""  # noqa: S608
 )
 _SPEND = Statement(
@@ -67,6 +69,8 @@ _SPEND = Statement(
 class Wanted(NamedTuple):
     """The device that is to be paired, by default of the maker's shop. `mine`: they are signed in on it.
 
+    `device_id`: a device that comes back, as which it is let in again; nothing else is said of it then.
+
     By default it is of the maker's role; of an owner's, where nobody is signed in on it, a terminal.
     """
 
@@ -74,6 +78,7 @@ class Wanted(NamedTuple):
     shop: str | None = None
     device_name: str | None = None
     mine: bool = False
+    device_id: str | None = None
 
 
 class Code(NamedTuple):
@@ -90,6 +95,7 @@ class _Found(NamedTuple):
     shop: str
     person_id: str | None
     made_by: str
+    device_id: str | None
 
 
 class Desk(NamedTuple):
@@ -112,7 +118,10 @@ class Pairing:
         self._writer, self._codes, self._guesses, self._desk, self._new_id = writer, codes, guesses, desk, new_id
 
     async def make(self, who: Principal, wanted: Wanted, actor: Actor) -> Code:
-        """A code for a device. Raises AccessError (not_yours_to_pair, too_many_codes, unknown_role, bad_shop)."""
+        """A code for a device.
+
+        Raises AccessError (not_yours_to_pair, too_many_codes, unknown_role, bad_shop, no_such_device).
+        """
         usual = "terminal" if who.role == "owner" and not wanted.mine else who.role
         role, shop = wanted.role or usual, wanted.shop or who.shop
         _check_may_pair(who, wanted, role, shop)
@@ -127,13 +136,17 @@ class Pairing:
             "person_id": who.person_id if wanted.mine else None,
             "made_by": who.device_id,
             "asked_by": who.person_id,
+            "device_id": wanted.device_id,
         }
 
         async def job(writing: Writing) -> Code:
             maker = {"tenant_id": who.tenant_id, "maker": who.person_id or who.device_id, "kept": MOST_OF_MAKER - 1}
             await writing.tx.execute(_OLDEST, maker)
             await _check_room(writing, who.tenant_id)
-            await put_shop(writing, who.tenant_id, shop)
+            if wanted.device_id is None:
+                await put_shop(writing, who.tenant_id, shop)
+            else:
+                await standing_of(writing, who.tenant_id, wanted.device_id)
             expires_at = encode_instant(writing.now_ms + LIFE_MS)
             await writing.tx.execute(_INSERT, {**row, "now": writing.now, "expires_at": expires_at})
             await note(writing, who.tenant_id, Entry("device.invite", actor))
@@ -142,7 +155,7 @@ class Pairing:
         return await submit(self._writer, who.tenant_id, job)
 
     async def take(self, given: str, device_name: str, address: str | None, actor: Actor) -> Issued:
-        """A new device and a session, for who has a code or its link.
+        """A session, on a new device or the one that comes back, for who has a code or its link.
 
         Raises AccessError (code_over, too_many_guesses), DatabaseError.
         """
@@ -187,20 +200,26 @@ class Pairing:
         return await submit(self._writer, tenant_id, job)
 
     async def _let_in(self, writing: Writing, tenant_id: str, found: _Found, device_name: str, actor: Actor) -> Issued:
+        if found.device_id is not None:
+            await readmit(writing, tenant_id, found.device_id, actor)
+            return await self._open(writing, tenant_id, found.device_id, actor)
         made_by = found.made_by if found.person_id is None else None
         device = Device(self._new_id(), found.name or device_name, found.role, found.shop, made_by)
         await self._desk.admin.put_device(writing, tenant_id, device, actor)
         if found.person_id is not None:
             place = Place(device.name, Proven(tenant_id, device.device_id))
             return await self._desk.entrance.enter(writing, tenant_id, found.person_id, place, actor, "pairing")
-        issued = await self._desk.sessions.open(writing, tenant_id, device.device_id, None)
-        theirs = actor._replace(kind="device", id=device.device_id)
+        return await self._open(writing, tenant_id, device.device_id, actor)
+
+    async def _open(self, writing: Writing, tenant_id: str, device_id: str, actor: Actor) -> Issued:
+        issued = await self._desk.sessions.open(writing, tenant_id, device_id, None)
+        theirs = actor._replace(kind="device", id=device_id)
         await note(writing, tenant_id, Entry("session.open", theirs, "session", issued.session_id, reason="pairing"))
         return issued
 
 
 def _check_may_pair(who: Principal, wanted: Wanted, role: str, shop: str) -> None:
-    own = wanted.mine and role == who.role and shop == who.shop
+    own = wanted.mine and role == who.role and shop == who.shop and wanted.device_id is None
     if wanted.mine and who.person_id is None:
         raise AccessError("nobody_signed_in", "Nobody is signed in here: sign in, or pair a till.", status=409)
     if who.role != "owner" and not own:

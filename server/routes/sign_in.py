@@ -1,8 +1,9 @@
 """`/v1/auth/password`, `/v1/auth/setup`, `/v1/auth/pair…`, `/v1/auth/me`: the ways in that need nothing outside."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -68,12 +69,20 @@ class SetupForm(EnteringForm):
 
 
 class PairingForm(Form):
-    """A device that is to be paired. `person`: who asks is signed in on it."""
+    """A device that is to be paired. `person`: who asks is signed in on it; `device_id`: one that comes back."""
 
     device_name: Name | None = None
     role: Short | None = None
     shop: Short | None = None
     person: Literal["me"] | None = None
+    device_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        """A device that comes back is what it was."""
+        if self.device_id is not None and {self.device_name, self.role, self.shop, self.person} != {None}:
+            raise ValueError("a device that comes back keeps its name, role and shop")
+        return self
 
 
 class PairForm(Form):
@@ -119,7 +128,8 @@ async def make_code(request: Request[State]) -> Response:
     principal = await signed_in(request, "manage")
     check_within(principal, None)
     form = await read_form(request, PairingForm)
-    wanted = Wanted(form.role, form.shop, form.device_name, form.person == "me")
+    again = None if form.device_id is None else str(form.device_id)
+    wanted = Wanted(form.role, form.shop, form.device_name, form.person == "me", again)
     code = await request.state["services"].access.pairing.make(principal, wanted, acting(request, principal))
     return answer(code._replace(link=absolute(request, code.link))._asdict())
 

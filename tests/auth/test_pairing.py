@@ -200,3 +200,27 @@ async def test_a_link_of_another_installation_is_nobodys(desk: Desk) -> None:
         assert await take(desk, given) == "code_over"
     assert await take(other, token) == "code_over"
     assert await take(other, code.code) == "code_over"
+
+
+async def test_a_till_that_comes_back_is_the_device_it_was(desk: Desk) -> None:
+    """An owner pairs it as itself, revoked or not, so its queue is let in; what let it in before does so no more."""
+    lost = await desk.shop.admin.add_device(desk.shop.tenant_id, "Cassa 1", "terminal", "porto")
+    was_in = await desk.sign_in(lost.device_id)
+    await desk.shop.admin.revoke_device(desk.shop.tenant_id, lost.device_id)
+    issued = await take(desk, (await code_of(desk, Wanted(device_id=lost.device_id))).code)
+    assert isinstance(issued, Issued)
+    known = await desk.guard.now(issued.access_token)
+    assert known is not None
+    assert known.principal[:4] == (desk.shop.tenant_id, lost.device_id, "terminal", "porto")
+    assert [await desk.is_let_in(bearer) for bearer in (lost.token, was_in.access_token)] == [False, False]
+    assert ("device.readmit", "done", None) in await desk.audit()
+
+
+async def test_only_an_owner_lets_a_device_come_back(desk: Desk) -> None:
+    """And only one of their own merchant's."""
+    clerk, owner = await signed_in(desk, await desk.person("Bruno")), await signed_in(desk, None, "owner")
+    other = await desk.shop.admin.add_device(
+        await desk.shop.admin.add_tenant("Un altro"), "Cassa", "terminal", "centro"
+    )
+    assert await make(desk, clerk, Wanted(mine=True, device_id=clerk.device_id)) == "not_yours_to_pair"
+    assert await make(desk, owner, Wanted(device_id=other.device_id)) == "no_such_device"

@@ -113,6 +113,7 @@ class InviteRow(SQLModel, table=True):
 
     `code_hash` is an HMAC: a short code's plain hash could be guessed. `person_id`: who is signed in by it. `made_by`:
     the device that shows a code, or who made a link; `asked_by`: the person who asked for a code.
+    `device_id`: the device that is paired again by it.
     """
 
     __tablename__ = "invites"
@@ -126,6 +127,7 @@ class InviteRow(SQLModel, table=True):
     person_id: str | None = uuid(nullable=True)
     made_by: str | None = uuid(nullable=True)
     asked_by: str | None = uuid(nullable=True)
+    device_id: str | None = uuid(nullable=True)
     created_at: str = instant()
     expires_at: str = instant()
     used_at: str | None = instant(nullable=True)
