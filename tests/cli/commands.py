@@ -3,24 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.support.nursery import run
 
 
 def rientro(data: Path, *arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a command on the folder `data`; `given` is its standard input."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
-    command = [sys.executable, "-m", "server", *arguments]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        input=given,
-        env={**environment, "RIENTRO_DATA": str(data), "COLUMNS": "200", **settings},
-        timeout=60,
-        check=False,
-    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
+    environment = {**kept, "RIENTRO_DATA": str(data), "COLUMNS": "200", **settings}
+    return run("server", *arguments, environment=environment, given=given)
 
 
 def rientro_json(data: Path, *arguments: str, given: str = "") -> Any:

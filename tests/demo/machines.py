@@ -12,12 +12,14 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from tests.demo.client import Orders
+from tests.support.nursery import run
 from tests.support.processes import ServerProcess, dying_with_parent, server_process
 
 _ROOT = Path(__file__).parents[2]
@@ -45,13 +47,12 @@ class Installation:
     async def command(self, *arguments: str) -> Any:
         """Run `rientro … --json`; what it printed. Raises CommandError."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
-        command = [sys.executable, "-m", "server", *arguments, "--json"]
-        environment = {**inherited, **self._environment()}
-        ended = await anyio.run_process(command, env=environment, cwd=_ROOT, check=False)
-        async with await anyio.open_file(self.folder / "commands.log", "ab") as log:
+        command = partial(run, "server", *arguments, "--json", environment={**inherited, **self._environment()})
+        ended = await anyio.to_thread.run_sync(command)
+        async with await anyio.open_file(self.folder / "commands.log", "a") as log:
             await log.write(ended.stderr)
         if ended.returncode != 0:
-            raise CommandError(f"rientro {' '.join(arguments[:2])}: {ended.stderr.decode()}")
+            raise CommandError(f"rientro {' '.join(arguments[:2])}: {ended.stderr}")
         return json.loads(ended.stdout)
 
     def serving(self) -> AbstractAsyncContextManager[ServerProcess]:

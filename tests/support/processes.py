@@ -15,9 +15,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import anyio
 import httpx
+
+from tests.support.nursery import Files, Forked, fork
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
@@ -60,7 +63,7 @@ class ServerProcess:
         self.log = log
         self._command = [argument.replace("{port}", str(port)) for argument in arguments]
         self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -72,17 +75,25 @@ class ServerProcess:
         if self._process is not None:
             raise RuntimeError("already started")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220  milliseconds, and it must fork from this thread
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=_ROOT,
-                env=self._environment,
-                start_new_session=True,
-                preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509  one system call
-            )
+            self._process = self._begin(log)
         await self._wait_ready(self.url + ready, timeout_s)
+
+    def _begin(self, log: IO[bytes]) -> "subprocess.Popen[bytes] | Forked":
+        program, *arguments = self._command
+        if program == sys.executable and arguments[0] == "-m":
+            with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+                files = Files(nothing, log, log)
+                return fork(*arguments[1:], environment=self._environment, files=files, session=True)
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=_ROOT,
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509  one system call
+        )
 
     def kill(self) -> None:
         """SIGKILL the process and its children, as a power cut would; no farewell, harmless when it has ended."""
@@ -115,7 +126,7 @@ class ServerProcess:
         """All that every life so far has printed."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> "subprocess.Popen[bytes] | Forked":
         if self._process is None:
             raise RuntimeError("not started")
         return self._process
