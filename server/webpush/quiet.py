@@ -4,6 +4,7 @@ They hold whatever the wall says, so a night with a change of the clock is an ho
 wall shows twice are quiet twice, and an end that it skips comes with the first minute after.
 """
 
+from bisect import bisect_left
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -26,9 +27,13 @@ class Quiet(NamedTuple):
 
     def over_ms(self, at_ms: int) -> int:
         """The first moment from then on that is not quiet."""
+        quiet_ms = at_ms
         while self.holds(at_ms):
-            at_ms = min(one for one in self._ends(at_ms) if one > at_ms)
-        return at_ms
+            quiet_ms, at_ms = at_ms, min(one for one in self._ends(at_ms) if one > at_ms)
+        if quiet_ms == at_ms:
+            return at_ms
+        # Where the wall skips the end, it was quiet until the skip: the first moment that is not is looked for.
+        return quiet_ms + bisect_left(range(quiet_ms, at_ms + 1), True, key=lambda one: not self.holds(one))  # noqa: FBT003
 
     def _ends(self, at_ms: int) -> list[int]:
         """When the wall shows the end around then; twice a day where it does."""
