@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from server.auth.subscribed import forget_unheard
 from server.engine.records import Records
 from server.ids import derived, uuid7
 from server.outbox.draft import COLUMNS, INSERT
@@ -96,6 +97,7 @@ async def groups(tx: Tx, tenant_id: str, now_ms: int) -> list[Group]:
 
 async def compose(records: Records, public_url: str | None, tenant_id: str, writing: Writing) -> int:
     """Make messages of all that is due at a merchant's; how many. It runs in a job that names the merchant."""
+    await forget_unheard(writing, tenant_id)  # those whose session ran out by itself
     rows = []
     badges: _Counts | None = None
     for group in await groups(writing.tx, tenant_id, writing.now_ms):

@@ -23,6 +23,8 @@ from sync.judge import Accepted
 from sync.record import Record
 
 PROVIDER = "webpush"
+Noting = Callable[[Writing, str, Sequence[Notice]], Awaitable[None]]
+"""Keeps notices of a merchant, in a transaction."""
 _NOTE = Statement(
     """INSERT INTO webpush_notices (tenant_id, device_id, kind, subject, about, noted_at)
        VALUES (:tenant_id, :device_id, :kind, :subject, :about, :now)
@@ -114,7 +116,7 @@ class Noticed:
 class Noticing:
     """The outbox's door, with somebody at it who looks for what people want to know."""
 
-    def __init__(self, inner: Forwarding, note: Callable[[Writing, str, Sequence[Notice]], Awaitable[None]]) -> None:
+    def __init__(self, inner: Forwarding, note: Noting) -> None:
         """`inner` forwards; `note` keeps notices."""
         self._inner, self._note = inner, note
 
@@ -124,28 +126,28 @@ class Noticing:
 
 
 class _Looking:
-    __slots__ = ("_forward", "_inner", "_note", "_notices", "_tenant_id", "_writing")
+    """Passes each change on, and keeps in mind what is news for people."""
 
-    def __init__(
-        self,
-        inner: Collector,
-        writing: Writing,
-        tenant_id: str,
-        note: Callable[[Writing, str, Sequence[Notice]], Awaitable[None]],
-    ) -> None:
+    def __init__(self, inner: Collector, writing: Writing, tenant_id: str, note: Noting) -> None:
         self._inner, self._writing, self._tenant_id, self._note = inner, writing, tenant_id, note
-        self._forward = inner.accepted
         self._notices: list[Notice] = []
-
-    def accepted(self, change: Accepted) -> None:
-        """Pass it on; keep it in mind where it is news for people."""
-        watched = WATCHED.get(change.collection.name)
-        if watched is not None and watched[1](change.before, change.after):
-            self._notices.append(Notice(watched[0], change.record_id, change.after.audience))
-        self._forward(change)
+        self.accepted = _looker(inner.accepted, self._notices.append)
 
     async def store(self) -> None:
         """Write the deliveries, and the notices."""
         await self._inner.store()
         if self._notices:
             await self._note(self._writing, self._tenant_id, self._notices)
+
+
+def _looker(forward: Callable[[Accepted], None], keep: Callable[[Notice], None]) -> Callable[[Accepted], None]:
+    """What is called with every change of every push: a function and no method, for that is twice as quick."""
+    watch = WATCHED.get
+
+    def accepted(change: Accepted) -> None:
+        watched = watch(change.collection.name)
+        if watched is not None and watched[1](change.before, change.after):
+            keep(Notice(watched[0], change.record_id, change.after.audience))
+        forward(change)
+
+    return accepted
