@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     believed. `cors_origins`: origins, divided by commas, whose pages may call this server; none by default.
     `address_rate`, `device_rate`, `sign_in_rate`: requests a second from one address, with one token, to sign in from
     one address, in the long run; 0 is no limit. `max_connections` are open at once.
+    `push_hosts`: host names of push services beside the browsers' own, divided by commas; `push_contact`: whom push
+    services may write to, `mailto:…` or an https address.
     `heartbeat_s`: how often an open stream is told where its tenant stands.
     `oidc_issuer`: an OpenID provider whose people sign in here, as `oidc_client_id`; `oidc_audience`: what its access
     tokens must be made for to be bearers here. `oidc_…_claim`: where its tokens say which merchant (none named: the
@@ -70,6 +72,8 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=60, ge=2, le=3600)
     retention_days: int = Field(default=90, ge=1, le=36_500)
     providers: str = ""
+    push_hosts: str = ""
+    push_contact: str | None = None
     heartbeat_s: float = Field(default=20, gt=0, le=29)
     log_level: str = "INFO"
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
@@ -106,6 +110,18 @@ class Settings(BaseSettings):
             if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin or "*" in origin:
                 raise ValueError(f"{origin!r} is no origin: write https://shop.example, with a port where there is one")
         return text
+
+    @field_validator("push_contact")
+    @classmethod
+    def _can_be_written_to(cls, text: str | None) -> str | None:
+        if text is not None and not text.startswith(("mailto:", "https://")):
+            raise ValueError("write mailto:somebody@shop.example, or an https:// address")
+        return text
+
+    @property
+    def push_host_names(self) -> Sequence[str]:
+        """The names of `push_hosts`."""
+        return _parts(self.push_hosts)
 
     @property
     def trusted_networks(self) -> Sequence[Network]:

@@ -108,7 +108,7 @@ class Judge:
         scope: Scope,
         accepted: Callable[[Accepted], None],
     ) -> None:
-        """`accepted` is called for every change to a record, in order, while the change is fresh.
+        """`accepted` is called for every change to a record, and a conflict's opening, in order, while it is fresh.
 
         `lost` gathers the values that lost on the way.
         """
@@ -218,8 +218,11 @@ class Judge:
         about = About(collection, mutation["record_id"], record.audience, mutation, stamp)
         for clash in outcome.clashes:
             key = (CONFLICTS, about.conflict_id(clash.label))
-            conflict, left = opened(self.workspace.get(key), about, clash, self.writer)
+            before = self.workspace.get(key)
+            conflict, left = opened(before, about, clash, self.writer)
             self.workspace.take(key, conflict)
+            conflicts = self.registry.collections[CONFLICTS]
+            self._accepted(Accepted(conflicts, key[1], mutation["uid"], mutation["timestamp"], before, conflict))
             self.lost += [Lost(uid, collection.name, about.record_id, loser) for uid, loser in left]
             outcome.conflict_id = outcome.conflict_id or key[1]
 

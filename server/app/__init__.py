@@ -159,6 +159,7 @@ def _services(
         audit=core.audit,
         refusals=core.refusals,
         watching=_watching(core, settings, shown.tls_ends_at),
+        webpush=core.webpush,
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import anyio
 
 from server.app.access import Means, make_access
-from server.app.providers import Kinds, load_kinds
+from server.app.providers import Kinds, load_kinds, webpush_kind
+from server.app.webpush import WebPush, make_webpush
 from server.audit.listing import Audit
 from server.audit.refusals import Refusals
 from server.auth.admin import Admin
@@ -32,6 +33,7 @@ from server.engine.tidy import Tidier
 from server.ids import uuid7
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
+from server.ports import Forwarding
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.state import Access
@@ -40,6 +42,7 @@ from server.storage.database import Database
 from server.storage.migrate import upgrade
 from server.storage.open import open_database
 from server.storage.writer import Writer
+from server.webpush.notices import Noticing
 from sync.protocol import Registry
 
 _RANDOM = random.SystemRandom().random
@@ -59,7 +62,7 @@ class Core:
     registry: Registry
     writer: Writer
     records: Records
-    forwarder: Forwarder
+    forwarder: Forwarding
     applier: Applier
     kept: Kept
     resender: Resender
@@ -74,6 +77,7 @@ class Core:
     credentials: "Keeping"
     tidier: Tidier
     watch: Watch
+    webpush: WebPush
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,11 @@ def _core(settings: Settings, database: Database) -> Core:
     ring = open_ring(settings.data, secret)
     vault = Vault(ring)
     writer = Writer(database, clock=now_ms, nonce=lambda: secrets.token_hex(8))
-    registry, kinds = described(), load_kinds(settings.provider_modules)
-    records, forwarder = Records(registry), Forwarder(kinds.routes)
+    registry = described()
+    records = Records(registry)
+    webpush = make_webpush(settings, database, writer, vault, records, now_ms)
+    kinds = load_kinds(settings.provider_modules, webpush_kind(webpush.subscriptions))
+    forwarder = Noticing(Forwarder(kinds.routes), webpush.noticed.note)
     applier = Applier(records, forwarder)
     access = make_access(settings.public_url, Means(database, writer, vault, now_ms))
     return Core(
@@ -135,6 +142,7 @@ def _core(settings: Settings, database: Database) -> Core:
         credentials=_keeping(database, writer, vault, ring, kinds),
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
+        webpush=webpush,
     )
 
 

@@ -7,6 +7,7 @@ collection goes to it. It runs inside this process with everything that has: nam
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -14,11 +15,13 @@ from pydantic import BaseModel
 from server.adapter import Adapter
 from server.collections import routes
 from server.outbound import Outbound
-from server.ports import Route
+from server.ports import Route, Subscriptions
 from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
 from server.providers.sdi.adapter import SdiProvider
+from server.providers.webpush import WebPushProvider
 from server.settings import SettingsError
+from server.webpush.composing import ROUTE as WEBPUSH_ROUTE
 
 
 class Kind(NamedTuple):
@@ -53,11 +56,17 @@ OWN = (
 )
 
 
-def load_kinds(modules: Sequence[str]) -> Kinds:
-    """Our own kinds and those of `modules`. Raises SettingsError."""
+def webpush_kind(subscriptions: Subscriptions) -> Kind:
+    """Web push: its adapter asks, at each attempt, how a device is reached."""
+    make = partial(WebPushProvider, subscriptions=subscriptions)
+    return Kind(WebPushProvider.name, WebPushProvider.settings, make)
+
+
+def load_kinds(modules: Sequence[str], *more: Kind) -> Kinds:
+    """Our own kinds, those made at the start (`more`), and those of `modules`. Raises SettingsError."""
     loaded = [_load(name) for name in modules]
-    kinds = [*OWN, *(kind for kind, _ in loaded)]
-    declared = [*routes(), *(route for _, its in loaded for route in its)]
+    kinds = [*OWN, *more, *(kind for kind, _ in loaded)]
+    declared = [*routes(), WEBPUSH_ROUTE, *(route for _, its in loaded for route in its)]
     for what, names in (("providers", [kind.name for kind in kinds]), ("routes", [route.name for route in declared])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

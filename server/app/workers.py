@@ -84,6 +84,7 @@ class Workers:
 
         self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)
         self.fallback = Fallback(core.database, core.writer, {route.name: route for route in core.kinds.routes}, now_ms)
+        self.notifier = core.webpush.notifier
         self.tidying = Tidying(core.tidier, core.admin, _RANDOM, finish=core.eraser.go_on)
 
     def wake(self) -> None:
@@ -99,6 +100,7 @@ class Workers:
             polling.start_soon(self.tidying.run)
             polling.start_soon(self.backfilling.run)
             polling.start_soon(self.fallback.run)
+            polling.start_soon(self.notifier.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)
@@ -110,18 +112,17 @@ class Workers:
 
 @asynccontextmanager
 async def alerting(core: Core, outbound: Outbound, settings: Settings) -> AsyncIterator[None]:
-    """Tell the owner what wants a person, where the settings say how: also in a process that has no workers."""
-    if settings.alert_url is None or settings.alert_secret is None:
-        yield
-        return
+    """Tell what wants a person: the address in the settings, and devices. Also in a process that has no workers."""
+    secret = settings.alert_secret
     loop = Alerting(
         watch=core.watch,
         writer=core.writer,
         alarms=ALARMS,
         outbound=outbound,
         url=settings.alert_url,
-        secret=settings.alert_secret.get_secret_value(),
+        secret="" if secret is None else secret.get_secret_value(),
         failing_after_ms=settings.down_after_ms,
+        devices=core.webpush.noticed,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(loop.run)

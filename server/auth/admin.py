@@ -9,6 +9,7 @@ from server.auth.errors import AccessError
 from server.auth.jobs import submit
 from server.auth.keys import Keys, Terms
 from server.auth.names import checked_handle, checked_name, checked_role, put_shop
+from server.auth.subscribed import forget_unheard
 from server.storage.database import Database, Tx
 from server.storage.statement import Parameters, Statement
 from server.storage.writer import Job, Writer, Writing
@@ -124,6 +125,7 @@ class Admin:
             if not await writing.tx.execute(_REVOKE, named):
                 message = "There is no such device, or it was revoked before."
                 raise AccessError("no_such_device", message, status=404)
+            await forget_unheard(writing, tenant_id)
             await note(writing, tenant_id, Entry("device.revoke", actor, "device", device_id))
 
         await submit(self._writer, tenant_id, job)

@@ -22,6 +22,7 @@ from pydantic_core import to_json
 
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
+from server.auth.subscribed import forget_unheard
 from server.auth.terms import DAY_MS, HOUR_MS, LIST, KeyRow, NewKey, Terms
 from server.auth.tokens import hash_secret, new_signing_secret, new_token
 from server.auth.void import void_of_key
@@ -155,6 +156,7 @@ class Keys:
             if not await writing.tx.execute(_REVOKE, named):
                 raise _no_such_key()
             await void_of_key(writing, tenant_id, key_id)
+            await forget_unheard(writing, tenant_id)
             await note(writing, tenant_id, Entry("key.revoke", actor, "key", key_id))
 
         await self._submit(tenant_id, job)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
 from server.auth.signer import ACCESS_S, Signer
+from server.auth.subscribed import forget_unheard
 from server.auth.tokens import Refresh, RefreshTokens, hash_secret
 from server.auth.void import void_of_person, void_of_session
 from server.storage.statement import Statement
@@ -136,6 +137,7 @@ class Sessions:
         named = {"tenant_id": tenant_id, "person_id": person_id, "why": why, "now": writing.now, "but": but or _NONE}
         await writing.tx.execute(_END_PERSONS, named)
         await void_of_person(writing, tenant_id, person_id)
+        await forget_unheard(writing, tenant_id)
 
     async def _spend(self, writing: Writing, refresh: Refresh, attempt: str, actor: Actor) -> Issued | AccessError:
         """Returned and not raised where it is a refusal: the end of a session must stand."""
@@ -171,6 +173,7 @@ async def _end(writing: Writing, refresh: Refresh, why: str, actor: Actor) -> bo
         return False
     if why in _THROWN_OUT:
         await void_of_session(writing, refresh.tenant_id, refresh.session_id)
+    await forget_unheard(writing, refresh.tenant_id)
     writing.tenant(refresh.tenant_id).revision += 1
     entry = Entry("session.end", actor, "session", refresh.session_id, "refused" if why == "reuse" else "done", why)
     await note(writing, refresh.tenant_id, entry)

@@ -17,6 +17,7 @@ from server.cli import (
     tenants,
     tidy,
     trace,
+    webpush,
 )
 from server.cli.common import app
 
@@ -36,6 +37,7 @@ main.add_typer(customers.app, name="customer")
 main.command("tidy")(tidy.tidy)
 main.add_typer(holes.app, name="holes")
 main.command("trace")(trace.trace)
+main.add_typer(webpush.app, name="webpush")
 main.command("backup")(backup.backup)
 main.command("restore")(backup.restore)
 main.add_typer(kept.rejected, name="rejected")

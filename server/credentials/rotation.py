@@ -15,7 +15,7 @@ from typing import NamedTuple
 from server.audit import OPERATOR, Entry, note
 from server.credentials.keyring import KEY_BYTES, KeyFile, Ring
 from server.credentials.tokens import SEALED_FOR
-from server.credentials.vault import API_KEY, CURSORS, Row, SealedError, Vault, derive
+from server.credentials.vault import API_KEY, CURSORS, VAPID, WEBPUSH, Row, SealedError, Vault, derive
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, Writer, Writing
@@ -49,7 +49,9 @@ _ENDPOINTS = _kind("endpoints", "endpoint_id", "provider", _NIL)
 _TOKENS = _kind("tokens", "endpoint_id", f"'{SEALED_FOR}'", _NIL)
 _CONSENTS = _kind("consents", "state_hash", "'consent'", "")
 _API_KEYS = _kind("keys", "key_id", f"'{API_KEY}'", _NIL, "signing")
-KINDS = (_ENDPOINTS, _TOKENS, _CONSENTS, _API_KEYS)
+_VAPID_KEYS = _kind("webpush_keys", "key_id", f"'{VAPID}'", _NIL)
+_SUBSCRIPTIONS = _kind("webpush_subscriptions", "device_id", f"'{WEBPUSH}'", _NIL)
+KINDS = (_ENDPOINTS, _TOKENS, _CONSENTS, _API_KEYS, _VAPID_KEYS, _SUBSCRIPTIONS)
 
 
 class Resealed(NamedTuple):

@@ -34,6 +34,8 @@ REFRESH = "refresh tokens"
 """The purpose of the keys that refresh tokens are made with."""
 API_KEY = "api key"
 """What stands in a provider's place for the secrets that API keys sign by."""
+VAPID, WEBPUSH = "vapid", "webpush"
+"""What stands there for the keys that push messages are signed by, and for devices' subscriptions."""
 
 
 class SealedError(Exception):

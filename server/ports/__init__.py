@@ -34,8 +34,11 @@ from server.ports.webhooks import (
     WebhookScheme,
     refuse_untimely,
 )
+from server.ports.webpush import NOTICE_KINDS, OWNERS, Notice, NoticeKind, Notices, Subscription, Subscriptions
 
 __all__ = (
+    "NOTICE_KINDS",
+    "OWNERS",
     "TOLERANCE_S",
     "Account",
     "After",
@@ -52,6 +55,9 @@ __all__ = (
     "Forwarding",
     "Found",
     "NotPermittedError",
+    "Notice",
+    "NoticeKind",
+    "Notices",
     "Observing",
     "OnDead",
     "Operation",
@@ -73,6 +79,8 @@ __all__ = (
     "Secrets",
     "Source",
     "Start",
+    "Subscription",
+    "Subscriptions",
     "Unobserved",
     "UnusableEventError",
     "WebhookEvent",

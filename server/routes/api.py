@@ -19,6 +19,7 @@ from server.routes.people import people_operations
 from server.routes.sign_in import sign_in_operations
 from server.routes.watching import watching_operations
 from server.routes.webhooks import webhook_operation
+from server.routes.webpush import webpush_operations
 from sync.protocol import Registry, Verdict
 
 _OBJECT = {"type": "object"}
@@ -90,6 +91,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *customer_operations(),
         *key_operations(),
         webhook_operation(),
+        *webpush_operations(),
         callback_operation(),
         *oidc_operations(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from asgi_correlation_id import correlation_id
 from pydantic import SecretStr
@@ -37,6 +37,8 @@ from server.routes.problem import UnauthenticatedError
 from server.routes.proof import prove
 from server.routes.refused import TENANT
 from server.storage.database import Database
+from server.webpush.keys import VapidKeys
+from server.webpush.subscriptions import PushSubscriptions
 from sync.protocol import Registry
 
 
@@ -75,6 +77,18 @@ class Access:
     requests: SignedRequests
 
 
+class Telling(Protocol):
+    """Web push, as far as routes ask."""
+
+    @property
+    def keys(self) -> VapidKeys:
+        """Of merchants."""
+
+    @property
+    def subscriptions(self) -> PushSubscriptions:
+        """Of devices."""
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything a route may call."""
@@ -95,6 +109,7 @@ class Services:
     connect: Callable[[Mapping[str, str]], Awaitable[object]]
     oidc: OidcSignIn | None
     openapi: Mapping[str, Any]
+    webpush: Telling
 
 
 class State(TypedDict):

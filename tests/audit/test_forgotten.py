@@ -30,7 +30,7 @@ READS = frozenset((
     "tenant list", "device list", "provider list", "provider kinds", "provider test", "provider key list",
     "provider key due", "outbox list", "outbox show", "outbox preview", "inbox list", "inbox show", "rejected list",
     "rejected show", "superseded list", "person list", "key list", "provider bindings", "holes list", "trace",
-    "audit list", "audit export",
+    "audit list", "audit export", "webpush list", "webpush keys",
 ))  # fmt: skip
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))
@@ -45,6 +45,8 @@ SIGN_IN = frozenset(
     )
 )
 """Ceremonies: `tests/auth` and `tests/http` go through them, and look at what they note."""
+BY_DEVICES = frozenset(("/v1/webpush/subscription",))
+"""What a device does with its own browser: `tests/http/test_webpush.py` looks at what it notes."""
 
 
 @dataclass
@@ -131,6 +133,7 @@ CASES: dict[str, Case] = {
     "rejected dismiss": Case("mutation.dismiss", _of("@wrong")),
     "customer export": Case("customer.export", _of("--customer", "@customer")),
     "customer erase": Case("customer.erase", _of("--customer", "@customer", "--reason", "request", "--yes")),
+    "webpush rotate-key": Case("webpush.rotate_key", _of()),
     "backup": Case("backup.make", lambda desk: [str(desk.folder / "copy")]),
     "restore": Case("backup.restore", lambda desk: [str(desk.folder / "copy"), "--yes"]),
 }
@@ -262,7 +265,9 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
     }
     methods = {one.path: one.method for one in operations(registry()) if one.method != "GET"}
     ended = "/v1/people/{person_id}/sessions/{session_id}"  # as a sign-out is
-    assert methods.keys() - DONE_BY_SYNC - SIGN_IN - {ended} == set(asked), "say what it notes, or why it need not"
+    assert methods.keys() - DONE_BY_SYNC - SIGN_IN - BY_DEVICES - {ended} == set(asked), (
+        "say what it notes, or why it need not"
+    )
     for path, (action, names, body) in asked.items():
         answer = await file.call(methods[path], path.format(**names), json=body)
         assert answer.status_code == 200, answer.text

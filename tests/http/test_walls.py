@@ -258,6 +258,18 @@ async def _walk_customers(walker: Walker) -> None:
         assert (answers[0] == answers[1]) == (walker.name != "stranger"), (walker.name, call)
 
 
+async def _walk_webpush(walker: Walker) -> None:
+    """With the foreign merchant's key, or one that is nobody's."""
+    foreign = (await walker.world.core.webpush.keys.known(walker.world.tenant_id))[0].public_key
+    keys = {"p256dh": "BA" + "A" * 85, "auth": "A" * 22}
+    form = {"endpoint": "https://push.apple.com/x", "keys": keys}
+    answers = {
+        await walker.call("PUT", "/v1/webpush/subscription", json={**form, "public_key": key})
+        for key in (foreign, "A" * 87)
+    }
+    assert len(answers) == 1
+
+
 async def _nothing_more(_walker: Walker) -> None:
     """Walked together with another."""
 
@@ -303,6 +315,11 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("DELETE", "/v1/people/{person_id}/sessions/{session_id}"): _on_somebody(
         "DELETE", "/v1/people/{person_id}/sessions/{session_id}"
     ),
+    ("GET", "/v1/webpush/key"): _plainly("GET", "/v1/webpush/key"),
+    ("GET", "/v1/webpush/subscription"): _plainly("GET", "/v1/webpush/subscription"),
+    ("PUT", "/v1/webpush/subscription"): _walk_webpush,
+    ("DELETE", "/v1/webpush/subscription"): _plainly("DELETE", "/v1/webpush/subscription"),
+    ("GET", "/v1/webpush/subscriptions"): _plainly("GET", "/v1/webpush/subscriptions"),
     ("GET", "/v1/devices"): _plainly("GET", "/v1/devices"),
     ("DELETE", "/v1/devices/{device_id}"): _on_somebody("DELETE", "/v1/devices/{device_id}"),
     ("GET", "/.well-known/jwks.json"): _plainly("GET", "/.well-known/jwks.json"),

@@ -88,6 +88,7 @@ async def test_a_device_sees_how_its_own_merchant_s_accounts_do(
         "http": "unknown",
         "pos": "unknown",
         "sdi": "unknown",
+        "webpush": "unknown",
     }
     assert {"endpoint_id": endpoint_id, "status": "unknown"}.items() <= mine["integrations"][0]["accounts"][0].items()
     assert [endpoint_id in answer.text for answer in (theirs, till)] == [False, False]

@@ -46,6 +46,8 @@ ACROSS = {
     "server.outbox.due.DUE",
     "server.outbox.fallback._NAMED",
     "server.privacy.ledger._EVERY",
+    "server.webpush.notices._ANYBODY",
+    "server.webpush.notifier._TENANTS",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
 _NAMES_ITS_TENANT = re.compile(r"\btenant_id = |\bINSERT INTO [a-z_]+ \((?:[a-z_]+, )*tenant_id\b")

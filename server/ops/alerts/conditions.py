@@ -14,6 +14,8 @@ Kind = Literal[
     "alarm",  # a log line that wants a person; value: how many since it was first seen
 ]
 
+_SELDOM = frozenset(("webpush",))
+"""Accounts that nothing is sent to for days: that nothing was heard of them says nothing."""
 SILENT_MS = 24 * 60 * 60 * 1000
 
 
@@ -42,6 +44,8 @@ def _of(account: Account, now_ms: int, failing_after_ms: int) -> Iterable[Seen]:
     stuck = sum(account.stuck.values())
     if stuck:
         yield seen("stuck", stuck)
+    if account.provider in _SELDOM:
+        return
     silent_ms = now_ms - decode_instant(account.in_contact_at or account.created_at)
     if silent_ms >= SILENT_MS:
         yield seen("silent", silent_ms // (60 * 60 * 1000))

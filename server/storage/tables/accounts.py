@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.storage.tables.columns import instant, integer, json_text, text, uuid
+from server.storage.tables.columns import counted, instant, integer, json_text, text, uuid
 from server.storage.types import JsonType
 
 
@@ -142,7 +142,7 @@ class AlertRow(SQLModel, table=True):
 
     `subject` is an endpoint's id or a log line's event; what concerns no tenant has the id of nobody. `value` is how
     much of it there is, `told_value` how much of it was told. `next_at` is when it may be told (again): whoever tells
-    moves it on first, so that several processes do not tell the same.
+    moves it on first, so that several processes do not tell the same. `pushed`: how often devices were told of it.
     """
 
     __tablename__ = "alerts"
@@ -156,3 +156,4 @@ class AlertRow(SQLModel, table=True):
     told_value: int = integer()
     told_at: str | None = instant(nullable=True)
     next_at: str = instant()
+    pushed: int = counted()
