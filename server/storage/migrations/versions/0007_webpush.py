@@ -5,7 +5,7 @@ from alembic import op
 
 from server.storage.types import InstantType, JsonType, UuidType
 
-revision = "0010"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
