@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -18,6 +19,7 @@ import pytest
 from server.credentials.consents import ConsentError
 from server.credentials.tokens import Place
 from tests.credentials.keeping import Keeper, oauth, open_keeper
+from tests.support.nursery import run
 from tests.support.processes import ServerProcess, server_process
 
 PEERS = Path(__file__).parents[1] / "peers"
@@ -120,12 +122,13 @@ async def test_many_callers_in_several_processes_never_use_a_refresh_token_twice
     """
     place = await connected(timely, certified)
     before = await counts(certified)
-    command = [sys.executable, "-m", "tests.credentials.caller", database_url, str(tmp_path), *place]
+    arguments = [database_url, str(tmp_path), *place, str(CALLERS), str(ROUNDS)]
+    caller = partial(run, "tests.credentials.caller", *arguments, environment=os.environ, timeout_s=600)
     told: list[Any] = []
 
     async def process() -> None:
-        done = await anyio.run_process([*command, str(CALLERS), str(ROUNDS)], check=False)
-        assert done.returncode == 0, done.stderr.decode()
+        done = await anyio.to_thread.run_sync(caller)
+        assert done.returncode == 0, done.stderr
         told.append(json.loads(done.stdout))
 
     async with anyio.create_task_group() as tasks:
