@@ -16,7 +16,7 @@ import type {
   Shop,
   Some,
   Status,
-  Storage,
+  StorageUse,
   Taken,
   ViewRecord,
 } from "./types";
@@ -141,7 +141,7 @@ export interface SyncClient<S extends Shop> {
   on<E extends keyof Events>(event: E, hear: (told: Events[E]) => void): () => void;
   /** The server's time now, by this device's clock and the offset seen at the last answer; milliseconds since 1970. */
   serverNowMs(): Promise<number>;
-  storage(): Promise<Storage>;
+  storage(): Promise<StorageUse>;
   /** Ask the browser not to evict the database. */
   persist(): Promise<boolean>;
 

@@ -7,6 +7,7 @@
  * ends a transaction that waits for anything else. Rows are copied in and out. Keys are ordered as IndexedDB orders
  * them: numbers before texts, arrays part by part; a row whose index has an absent part is not in that index.
  */
+import type { Tables } from "./tables";
 
 export type Part = string | number;
 export type Key = Part | readonly Part[];
@@ -42,15 +43,11 @@ export interface Table<Row> {
 }
 
 /** The tables of a transaction; what their rows are is said in `tables.ts`. */
-export interface Tx<T extends object> {
-  readonly table: <N extends keyof T & string>(name: N) => Table<T[N]>;
-}
+export type Tx = { readonly [Name in keyof Tables]: Table<Tables[Name]> };
 
 /** A database. All methods throw StoreError, StoreFullError, StoreTooNewError. */
 export interface Store {
-  read<R>(work: (tx: Tx<Tables>) => Promise<R>): Promise<R>;
-  write<R>(work: (tx: Tx<Tables>) => Promise<R>): Promise<R>;
+  read<R>(work: (tx: Tx) => Promise<R>): Promise<R>;
+  write<R>(work: (tx: Tx) => Promise<R>): Promise<R>;
   close(): Promise<void>;
 }
-
-import type { Tables } from "./tables";

@@ -1,5 +1,5 @@
 /** The local database's tables: their rows, keys and indexes, and the steps from each older format to today's. */
-import type { TableShape } from "./store";
+import type { TableShape, Tx } from "./store";
 import type { Content, EntryState, Fields, Verdict } from "./types";
 
 /**
@@ -34,7 +34,6 @@ export interface Meta {
   resumeFrom: number | null;
   prunedTo: number;
   lastExchangeAt: string | null;
-  collections: string | null;
 }
 
 /** A server's record as it was last pulled. `deleted` is 0 or 1. */
@@ -112,3 +111,13 @@ export const SHAPES: { readonly [Name in keyof Tables]: TableShape } = {
 
 /** The format that `SHAPES` describe. */
 export const FORMAT = 1;
+
+/** A format of the database: all its tables, and what is done to the rows of the format before. */
+export interface Step {
+  readonly format: number;
+  readonly shapes: { readonly [name: string]: TableShape };
+  readonly upgrade?: (tx: Tx) => Promise<void>;
+}
+
+/** Every format there was, oldest first. Queues outlive apps: a step is never deleted. */
+export const STEPS: readonly Step[] = [{ format: FORMAT, shapes: SHAPES }];

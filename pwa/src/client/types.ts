@@ -36,6 +36,9 @@ export interface Draft<S extends Shop = Shop, N extends NameOf<S> = NameOf<S>> {
   readonly actor?: string;
 }
 
+/** Any draft, whatever its collection. */
+export type AnyDraft = Omit<Draft, "collection" | "fields"> & { readonly collection: string; readonly fields?: object };
+
 /** A mutation that is on disk. `number` is what its series gave. */
 export interface Made {
   readonly uid: string;
@@ -178,7 +181,7 @@ export interface Events {
 export type Decision = "mine" | "theirs" | "value";
 
 /** How much room this origin uses and has, in bytes; null where the browser does not say. */
-export interface Storage {
+export interface StorageUse {
   readonly usage: number | null;
   readonly quota: number | null;
   /** Whether the browser promised not to evict it. */
