@@ -3,13 +3,14 @@
  * browser closed the database, or refused for want of room, it is opened again and the transaction run once more.
  */
 import Dexie, { type Collection, type Transaction } from "dexie";
-import { ClientError, StoreError, StoreFullError, StoreTooNewError } from "./errors";
+import { StoreError, StoreFullError, StoreTooNewError } from "./errors";
 import { partsOf } from "./keys";
 import type { Key, Part, Range, Store, Table, TableShape, Tx } from "./store";
 import { SHAPES, STEPS, type Step, type Tables } from "./tables";
 
 const NAMES = Object.keys(SHAPES) as (keyof Tables)[];
 const TOO_NEW: ReadonlySet<string> = new Set(["VersionError"]);
+const DEXIE_FACTOR = 10; // Dexie opens a newer database, and counts in tens
 const FULL = "QuotaExceededError";
 
 /** The database `name` of this origin; `steps` are for tests of what an update does to a full queue. */
@@ -81,7 +82,7 @@ class DexieStore implements Store {
       this.db = null;
       throw error;
     }
-    if (db.verno > this.steps.at(-1)!.format) {
+    if (db.backendDB().version > this.steps.at(-1)!.format * DEXIE_FACTOR) {
       db.close();
       this.db = null;
       throw new StoreTooNewError("this device's data was written by a newer version of the app");
@@ -98,15 +99,13 @@ class DexieStore implements Store {
 
 /** What an error of IndexedDB's or Dexie's means; ours pass as they are. */
 export function storeErrorOf(error: unknown): unknown {
-  if (error instanceof ClientError) return error;
-  if (!(error instanceof Error) && !(error instanceof DOMException)) return error;
+  if (!(error instanceof DOMException || error instanceof Dexie.DexieError)) return error; // not the database's
   const names = namesOf(error);
   const why = { cause: error };
   if (names.some((name) => TOO_NEW.has(name))) {
     return new StoreTooNewError("this device's data was written by a newer version of the app", why);
   }
   if (names.includes(FULL)) return new StoreFullError("there is no room left on this device", why);
-  if (error instanceof TypeError || error instanceof RangeError) return error; // a defect of ours
   return new StoreError(`the local database refused (${names[0]})`, why);
 }
 
