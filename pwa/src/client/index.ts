@@ -24,4 +24,3 @@ export type { Store } from "./store";
 export { browserTabs, loneTabs, type Message, type Tabs } from "./tabs";
 export type * from "./door";
 export type * from "./types";
-export { overlay } from "./view";

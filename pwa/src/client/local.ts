@@ -57,6 +57,7 @@ export class Local {
       rows.length = 0; // the store may run this again
       const all: Made[] = [];
       for (const draft of drafts) all.push(await this.queue(tx, meta, draft, rows));
+      await tx.mutations.put(rows);
       return all;
     });
     this.tell(rows);
@@ -69,7 +70,9 @@ export class Local {
     const made = await this.write(async (tx, meta) => {
       rows.length = 0;
       const draft = correctedDraft(await resolveEntry(tx, uid), fields, increments);
-      return this.queue(tx, meta, draft, rows);
+      const one = await this.queue(tx, meta, draft, rows);
+      await tx.mutations.put(rows);
+      return one;
     });
     this.tell(rows);
     return made;
@@ -162,6 +165,7 @@ export class Local {
     });
   }
 
+  /** Make a mutation of a draft; the caller writes the rows. */
   private async queue(tx: Tx, meta: Meta, draft: AnyDraft, rows: MutationRow[]): Promise<Made> {
     if (draft.op !== "create" && draft.recordId === undefined) {
       throw new InvalidMutationError(`which record? ${draft.op} needs a recordId`);
@@ -184,9 +188,7 @@ export class Local {
     checkSize(body);
     meta.lastIssued += 1;
     meta.lastPlace += 1;
-    const row = rowOf(meta, uid, draft.collection, recordId, body, timestamp);
-    await tx.mutations.put([row]);
-    rows.push(row);
+    rows.push(rowOf(meta, uid, draft.collection, recordId, body, timestamp));
     return { uid, mutationId: meta.lastIssued, recordId, number, timestamp };
   }
 

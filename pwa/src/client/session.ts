@@ -16,7 +16,7 @@ import { NOTHING, databaseKeep, type Keep, type Kept } from "./keep";
 import { REAL, randomId, type Runtime } from "./runtime";
 import type { Json } from "./shape";
 import { loneTabs, type Message, type Tabs } from "./tabs";
-import { reached, readResponse, refusalOf, type Answered } from "./transport";
+import { isSignedOut, reached, readResponse, refusalOf, type Answered } from "./transport";
 import { UnexpectedAnswerError } from "./errors";
 import { parseProblem } from "./wire";
 
@@ -151,7 +151,7 @@ class OneSession implements Session {
   async ask<T = Json>(method: string, path: string, body?: Json): Promise<T> {
     const token = await this.token();
     let answered = await this.send(method, path, body, token);
-    if (answered.status === 401) answered = await this.send(method, path, body, await this.renew(token));
+    if (isSignedOut(answered)) answered = await this.send(method, path, body, await this.renew(token));
     if (answered.status >= 300) throw this.refused(answered);
     return parsed(answered) as T;
   }

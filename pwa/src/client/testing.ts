@@ -42,6 +42,13 @@ export function seededRuntime(seed: string, fetch: Fetch = nowhere): TestRuntime
   return runtime;
 }
 
+/** The same, but sleeping takes for ever, until it is told to stop. */
+export function sleepless(seed: string): Runtime {
+  const sleep: Runtime["sleep"] = (_seconds, signal) =>
+    new Promise((done) => (signal?.aborted === true ? done() : signal?.addEventListener("abort", () => done())));
+  return { ...seededRuntime(seed), sleep };
+}
+
 async function nowhere(): Promise<Response> {
   throw new TypeError("no route");
 }

@@ -35,6 +35,12 @@ export interface Answered {
   readonly retryAfter: string | null;
 }
 
+/** A stream that was opened, or why it was not. */
+interface Opened extends Omit<Answered, "retryAfter"> {
+  readonly response?: Response;
+  readonly retryAfter?: string | null;
+}
+
 export class Transport {
   constructor(
     private readonly url: string,
@@ -58,10 +64,12 @@ export class Transport {
   /** Open the stream of pokes; the caller reads it. Throws TroubleError, HeldError. */
   async live(signal: AbortSignal): Promise<Response> {
     const init = { method: "GET", headers: { Accept: "text/event-stream" } };
-    const send = async (token: string) => sent(await this.fetch("/v1/live", init, token, signal));
-    const { response } = await this.authorized(send);
-    if (response.status !== 200) throw this.refusal(await readResponse(response));
-    return response;
+    const opened = await this.authorized(async (token): Promise<Opened> => {
+      const response = await this.fetch("/v1/live", init, token, signal);
+      return response.status === 200 ? { status: 200, body: "", response } : await readResponse(response);
+    });
+    if (opened.response === undefined) throw this.refusal({ retryAfter: null, ...opened });
+    return opened.response;
   }
 
   /** The error that an answer other than 200 means. */
@@ -69,12 +77,11 @@ export class Transport {
     return refusalOf(response, parseProblem(response.body), this.runtime.clockMs());
   }
 
-  /** Ask with the bearer, and once more with a renewed one where the server does not take it. */
-  private async authorized<R extends { readonly status: number }>(send: (token: string) => Promise<R>): Promise<R> {
+  /** Ask with the bearer, and once more with a renewed one where the server itself does not take it. */
+  private async authorized<R extends Pick<Answered, "status" | "body">>(send: (token: string) => Promise<R>): Promise<R> {
     const token = await this.bearer.token();
     const first = await send(token);
-    if (first.status !== UNAUTHENTICATED) return first;
-    return send(await this.bearer.renew(token));
+    return isSignedOut(first) ? send(await this.bearer.renew(token)) : first;
   }
 
   private async exchange(path: string, init: RequestInit, token: string, signal?: AbortSignal): Promise<Answered> {
@@ -98,6 +105,11 @@ export class Transport {
 export async function readResponse(response: Response): Promise<Answered> {
   const body = await reached(() => response.text());
   return { status: response.status, body, retryAfter: response.headers.get("Retry-After") };
+}
+
+/** Whether the server itself, and no hotel's sign-in page, does not take the bearer. */
+export function isSignedOut(answered: Pick<Answered, "status" | "body">): boolean {
+  return answered.status === UNAUTHENTICATED && parseProblem(answered.body).code !== null;
 }
 
 /** Whatever ends a request without an answer is one error. */
@@ -138,10 +150,6 @@ function numbering(problem: Problem, said: string): ClientError {
   if (last !== null && problem.code === "client_forked") return new ForkedError(said, why, problem.verdicts, last);
   if (last !== null && problem.code === "mutation_gap") return new GapError(said, why, problem.verdicts, last);
   return new UnexpectedAnswerError("a conflict that is not the protocol's", why);
-}
-
-function sent(response: Response): { readonly status: number; readonly response: Response } {
-  return { status: response.status, response };
 }
 
 async function gzipped(body: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {

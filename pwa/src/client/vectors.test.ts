@@ -7,6 +7,8 @@ import { addDecimals, canonicalDecimal, centsOf, decimalText, moneyText, netOfGr
 import { MODULUS, minus, plus, recordHash } from "./digest";
 import { sha256 } from "./sha256";
 import { seeded } from "./testing";
+import type { Content, Fields } from "./types";
+import { overlay } from "./view";
 
 function vectors<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`../../../tests/vectors/${name}`, import.meta.url), "utf8")) as T;
@@ -60,6 +62,35 @@ describe.each(vectors<DecimalVectors>("decimal.json").types)("decimal.json: $nam
   test("what does not fit is refused, never rounded", () => {
     expect(refused.filter((value) => canonicalDecimal(value, digits, places) !== null)).toEqual([]);
   });
+});
+
+interface MergeState {
+  readonly version: number;
+  readonly deleted: boolean;
+  readonly fields: Fields;
+}
+
+interface MergeVectors {
+  readonly collections: { readonly [name: string]: { readonly defaults: Fields } };
+  readonly cases: readonly {
+    readonly name: string;
+    readonly record: MergeState | null;
+    readonly mutation: Content & { readonly collection: string };
+    readonly outcome: { readonly status: string; readonly record: MergeState | null };
+  }[];
+}
+
+describe("merge.json: where nobody else wrote meanwhile, what is seen at once is what the kernel makes of it", () => {
+  const { collections, cases } = vectors<MergeVectors>("merge.json");
+  const applied = cases.filter((one) => one.outcome.status === "applied" && one.outcome.record !== null);
+
+  test.each(applied)("$name", ({ record, mutation, outcome }) => {
+    const seen = overlay(record, mutation, collections[mutation.collection]?.defaults);
+    expect(seen?.deleted).toBe(outcome.record!.deleted);
+    expect(seen?.fields).toEqual(outcome.record!.fields);
+  });
+
+  test("there are many", () => expect(applied.length).toBeGreaterThan(20));
 });
 
 test("cents go both ways, and what is no money throws", () => {

@@ -50,11 +50,14 @@ export async function viewRecord(tx: Tx, meta: Meta, collection: string, recordI
   return one?.exists === true ? seen(one) : null;
 }
 
-/** Replay mutations over a record's fields, as the view does; null is no record. For what is shown before it is made. */
-export function overlay(collection: string, fields: Fields | null, contents: readonly Content[]): Fields | null {
-  const one = blank("", fields);
-  for (const content of contents) apply(one, content, collection);
-  return one.exists && !one.deleted ? one.fields : null;
+/** A record's state as the overlay sees it. */
+export type Seen = Pick<BaseRow, "version" | "fields"> & { readonly deleted: boolean };
+
+/** Replay one mutation over a record, as the view does; null is no record. `defaults`: what a creation begins with. */
+export function overlay(record: Seen | null, mutation: Content, defaults: Fields = {}): Seen | null {
+  const one = { ...blank("", record?.fields ?? null), version: record?.version ?? 0, deleted: record?.deleted ?? false };
+  apply(one, mutation, defaults);
+  return one.exists ? { version: one.version, fields: one.fields, deleted: one.deleted } : null;
 }
 
 async function shownOf(tx: Tx, prefix: readonly string[]): Promise<MutationRow[]> {
@@ -66,17 +69,17 @@ function replay(found: Map<string, Replayed>, mutations: readonly MutationRow[])
   for (const row of mutations) {
     const one = found.get(row.recordId) ?? blank(row.recordId, null);
     found.set(row.recordId, one);
-    apply(one, row.body, row.collection);
+    apply(one, row.body, defaultsOf(row.collection));
     if (row.shown === "unsent") one.unsent += 1;
   }
 }
 
-function apply(one: Replayed, mutation: Content, collection: string): void {
+function apply(one: Replayed, mutation: Content, defaults: Fields): void {
   const said = mutation.fields ?? {};
   if (mutation.op === "create") {
     if (one.exists) return; // the server has it already, and knows more about it
     one.exists = true;
-    Object.assign(one.fields, defaultsOf(collection));
+    Object.assign(one.fields, defaults);
   } else if (mutation.op !== "update") {
     one.deleted = mutation.op === "delete";
   } else if (one.deleted && (one.touched || (mutation.base_version ?? 0) >= one.version)) {
@@ -94,7 +97,7 @@ function apply(one: Replayed, mutation: Content, collection: string): void {
 }
 
 /** What a creation of the collection begins with. */
-function defaultsOf(collection: string): Fields {
+export function defaultsOf(collection: string): Fields {
   const fields = Object.entries(SHAPES[collection]?.fields ?? {});
   return Object.fromEntries(fields.flatMap(([name, field]) => (field.default === undefined ? [] : [[name, field.default]])));
 }
