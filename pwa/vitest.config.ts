@@ -8,7 +8,7 @@ export default defineConfig({
     pool: "threads",
     maxWorkers: 1,
     isolate: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 200_000,
+    hookTimeout: 200_000,
   },
 });
