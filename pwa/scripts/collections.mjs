@@ -88,8 +88,7 @@ function described(schema) {
 function written(schema) {
   const entries = Object.entries(schema.collections);
   return [
-    "// Made from `GET /v1/schema` by scripts/collections.mjs: do not edit; `npm run types` makes it anew.",
-    "/* eslint-disable */",
+    "// Made from `GET /v1/schema` by scripts/collections.mjs: do not edit; `make types` makes it anew.",
     'import type { CollectionShape, Day, Decimal, Instant, Json, Uuid } from "../shape";',
     "",
     `export const PROTOCOL = ${schema.protocol};`,

@@ -12,7 +12,7 @@
 import type { PasswordEntry, Session, SetupEntry, Signed } from "./door";
 import { AccessError, SignedOutError, TroubleError, type ClientError } from "./errors";
 import { Reader, ShapeError } from "./json";
-import { NOTHING, databaseKeep, type Keep, type Kept } from "./keep";
+import { databaseKeep, type Keep, type Kept } from "./keep";
 import { REAL, randomId, type Runtime } from "./runtime";
 import type { Json } from "./shape";
 import { loneTabs, type Message, type Tabs } from "./tabs";
@@ -270,8 +270,8 @@ class OneSession implements Session {
 
   private async heard(message: Message): Promise<void> {
     if (message.kind !== "session") return;
-    this.kept = await this.keep.read().catch(() => NOTHING);
-    this.access = message["access"] as Access | null;
+    this.access = message["access"] as Access | null; // at once: who waits for its turn looks at it next
+    this.kept = await this.keep.read().catch(() => this.kept);
     this.tell();
   }
 

@@ -1,5 +1,4 @@
-// Made from `GET /v1/schema` by scripts/collections.mjs: do not edit; `npm run types` makes it anew.
-/* eslint-disable */
+// Made from `GET /v1/schema` by scripts/collections.mjs: do not edit; `make types` makes it anew.
 import type { CollectionShape, Day, Decimal, Instant, Json, Uuid } from "../shape";
 
 export const PROTOCOL = 1;
