@@ -26,7 +26,9 @@ function typeOf(schema, kind) {
   const options = schema.anyOf;
   if (options !== undefined) {
     const isDecimal = options.some((one) => one.pattern?.startsWith(DECIMAL));
-    const parts = isDecimal ? ["Decimal"] : options.filter((one) => one.type !== "null").map((one) => typeOf(one, kind));
+    const parts = isDecimal
+      ? ["Decimal"]
+      : options.filter((one) => one.type !== "null").map((one) => typeOf(one, kind));
     return [...new Set([...parts, ...(options.some((one) => one.type === "null") ? ["null"] : [])])].join(" | ");
   }
   if (schema.$ref !== undefined) return schema.$ref.replace("#/$defs/", "");
@@ -42,7 +44,12 @@ function typeOf(schema, kind) {
 
 function choiceOf(pattern) {
   const found = /^\^\(\?:([a-z_]+(?:\|[a-z_]+)*)\)\$$/.exec(pattern ?? "");
-  return found === null ? undefined : found[1].split("|").map((word) => JSON.stringify(word)).join(" | ");
+  return found === null
+    ? undefined
+    : found[1]
+        .split("|")
+        .map((word) => JSON.stringify(word))
+        .join(" | ");
 }
 
 function beginningOf(pattern) {

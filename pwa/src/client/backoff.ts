@@ -1,4 +1,6 @@
-/** Backoff: how long to leave a server alone that does not answer, so that a thousand tills do not come back at once. */
+/**
+ * Backoff: how long to leave a server alone that does not answer, so that a thousand tills do not come back at once.
+ */
 import type { Options } from "./options";
 
 const MOST_DOUBLINGS = 30;

@@ -4,9 +4,9 @@
  * A rebuild fills a second copy, the building side, beside the shown one, and takes its place when its round has ended:
  * what a person sees is old until then, never half.
  *
- * A record is in one bucket (collection, audience); one that moved comes twice, as a tombstone of the bucket it left and
- * as it is now, both with the version it moved at and in either order. So of equal versions the later one is taken, but
- * not a tombstone of another bucket than the record is known to be in: that is old news.
+ * A record is in one bucket (collection, audience); one that moved comes twice, as a tombstone of the bucket it left
+ * and as it is now, both with the version it moved at and in either order. So of equal versions the later one is taken,
+ * but not a tombstone of another bucket than the record is known to be in: that is old news.
  */
 import type { Tx } from "./store";
 import { dropSums, replaceSums, type Live } from "./sums";
@@ -39,7 +39,12 @@ export async function writePage(tx: Tx, meta: Meta, changes: readonly Change[]):
   }
   const rows = [...written.values()];
   await tx.base.put(rows);
-  await replaceSums(tx, side, [...gone.values()], rows.filter((row) => row.deleted === 0));
+  await replaceSums(
+    tx,
+    side,
+    [...gone.values()],
+    rows.filter((row) => row.deleted === 0),
+  );
 }
 
 /** A record that was erased for good: nothing of it stays, in neither copy. */

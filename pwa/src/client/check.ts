@@ -1,8 +1,8 @@
 /**
  * The check: whether the base is what the server says, told by a few numbers.
  *
- * 1. The sums kept with the base are compared with each digest. They are made anew from the rows first where they differ
- *    from it, and the first time after the database was opened and once a day: what damaged a row told no sum.
+ * 1. The sums kept with the base are compared with each digest. They are made anew from the rows first where they
+ *    differ from it, and the first time after the database was opened and once a day: what damaged a row told no sum.
  * 2. Where the rows differ, that is counted, and the copy is made anew beside the shown one; not again before they have
  *    agreed once, for then the fault is not here. What differs is counted once, however often it is told.
  * 3. While a copy is built nothing is compared: there is more to come.

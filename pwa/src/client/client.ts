@@ -11,7 +11,8 @@ import { Pokes } from "./pokes";
 import { Queries } from "./queries";
 import { REAL, type Runtime } from "./runtime";
 import type { Json } from "./shape";
-import { loneTabs, type Message, type Tabs } from "./tabs";
+import { loneTabs } from "./tabs";
+import { Team } from "./team";
 import { Transport } from "./transport";
 import type {
   AnyDraft,
@@ -20,7 +21,6 @@ import type {
   EntryState,
   Events,
   LiveQuery,
-  LoopState,
   Made,
   Moment,
   Shop,
@@ -44,36 +44,31 @@ export async function openClient<S extends Shop = Collections>(settings: ClientS
 class OneClient implements SyncClient<Record<string, object>> {
   private readonly local: Local;
   private readonly loop: SyncLoop;
-  private readonly pokes: Pokes;
   private readonly queries: Queries;
   private readonly hearers = new Hearers<Events>();
-  private readonly tabs: Tabs;
+  private readonly team: Team;
   private readonly runtime: Runtime;
   private readonly endings: (() => void)[] = [];
-  private leads = false;
-  /** What the tab that leads said last, where it is not this one. */
-  private elsewhere: { readonly state: LoopState; readonly code: string | null; readonly reason: string | null } | null = null;
-  private tooOldElsewhere = false;
   private differences = 0;
 
   constructor(settings: ClientSettings) {
     const { url, bearer, store, tabs, runtime, ...some } = settings;
     const options = optionsOf(some);
     this.runtime = runtime ?? REAL;
-    this.tabs = tabs ?? loneTabs();
     this.local = new Local(store, this.runtime, options.schema);
     this.queries = new Queries(this.local);
     const transport = new Transport(url.replace(/\/+$/, ""), this.claiming(bearer), options, this.runtime);
     const watcher = { moment: (moment: Moment) => this.moved(moment), taken: (taken: Taken) => this.took(taken) };
     this.loop = new SyncLoop(this.local, transport, options, this.runtime, watcher);
     const isNews = async (head: string) => head !== (await this.local.meta()).head;
-    this.pokes = new Pokes(transport, options, this.runtime, { isNews, tell: () => this.loop.wake() });
+    const pokes = new Pokes(transport, options, this.runtime, { isNews, tell: () => this.loop.wake() });
+    this.team = new Team(tabs ?? loneTabs(), this.loop, pokes, {
+      changed: (touched) => this.heardOf(touched),
+      moved: () => this.queries.moved(),
+    });
     this.local.changed = (touched) => this.changed(touched);
     this.local.judged = (verdicts) => this.judged(verdicts);
-    this.endings.push(
-      bearer.subscribe(() => this.release()),
-      this.tabs.hear((message) => this.heard(message)),
-    );
+    this.endings.push(bearer.subscribe(() => this.release()));
   }
 
   async open(): Promise<void> {
@@ -185,16 +180,15 @@ class OneClient implements SyncClient<Record<string, object>> {
 
   async status(): Promise<Status> {
     const { counts, meta } = await this.local.standing();
-    const { state, error } = this.loop.moment;
-    const here = { state, code: error?.code ?? null, reason: error?.reason ?? null };
+    const { tooOld, ...standing } = this.team.standing();
     return {
-      ...(this.leads ? here : (this.elsewhere ?? here)),
+      ...standing,
       ...counts,
-      updateNeeded: this.loop.tooOld || this.tooOldElsewhere,
+      updateNeeded: tooOld,
       differences: meta.differences,
       lastExchangeAt: meta.lastExchangeAt,
       complete: meta.head !== null,
-      leads: this.leads,
+      leads: this.team.leads,
     };
   }
 
@@ -218,18 +212,14 @@ class OneClient implements SyncClient<Record<string, object>> {
 
   start(): () => void {
     const stop = new AbortController();
-    const signal = stop.signal;
-    void this.tabs.lead((until) => this.lead(until), signal);
-    this.listenToPage(signal);
-    this.tabs.tell({ kind: "ask" });
+    this.team.start(stop.signal);
     const ending = () => stop.abort();
     this.endings.push(ending);
     return ending;
   }
 
   wake(): void {
-    this.loop.wake();
-    if (!this.leads) this.tabs.tell({ kind: "wake" });
+    this.team.wake();
   }
 
   syncOnce(): Promise<Taken> {
@@ -241,14 +231,13 @@ class OneClient implements SyncClient<Record<string, object>> {
   }
 
   release(): void {
-    this.loop.release();
-    if (!this.leads) this.tabs.tell({ kind: "release" });
+    this.team.release();
   }
 
   async close(): Promise<void> {
     for (const end of this.endings.splice(0)) end();
     await this.loop.idle();
-    this.tabs.close();
+    this.team.close();
     await this.local.close();
   }
 
@@ -256,32 +245,14 @@ class OneClient implements SyncClient<Record<string, object>> {
     return (await this.mutate(draft))[0]!;
   }
 
-  /** Run the loop and listen for pokes, for all tabs. */
-  private async lead(signal: AbortSignal): Promise<void> {
-    this.leads = true;
-    this.moved(this.loop.moment);
-    try {
-      await Promise.all([this.loop.run(signal), this.pokes.listen(signal)]);
-    } finally {
-      this.leads = false;
-    }
-  }
-
-  /** A page that is shown again, or whose network came back, does not wait for the interval. */
-  private listenToPage(signal: AbortSignal): void {
-    if (typeof document === "undefined") return;
-    const hurry = () => {
-      this.loop.now();
-      if (!this.leads) this.tabs.tell({ kind: "now" });
-    };
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && hurry(), { signal });
-    addEventListener("online", hurry, { signal }); // a hint that is tried; what the device thinks decides nothing
-  }
-
   private changed(touched: Touched): void {
+    this.heardOf(touched);
+    this.team.changed(touched);
+  }
+
+  private heardOf(touched: Touched): void {
     this.queries.changed(touched);
     this.hearers.tell("changed", touched);
-    this.tabs.tell({ kind: "changed", touched });
   }
 
   private judged(verdicts: readonly Verdict[]): void {
@@ -290,12 +261,9 @@ class OneClient implements SyncClient<Record<string, object>> {
   }
 
   private moved(moment: Moment): void {
-    const { state, error } = moment;
     this.queries.moved();
     this.hearers.tell("moment", moment);
-    if (!this.leads) return;
-    const said = { state, code: error?.code ?? null, reason: error?.reason ?? null };
-    this.tabs.tell({ kind: "moment", moment: said, tooOld: this.loop.tooOld });
+    this.team.moved(moment);
   }
 
   private took(taken: Taken): void {
@@ -308,26 +276,6 @@ class OneClient implements SyncClient<Record<string, object>> {
       },
       () => undefined,
     );
-  }
-
-  /** What another tab says. */
-  private heard(message: Message): void {
-    if (message.kind === "changed") {
-      this.queries.changed(message["touched"] as Touched);
-      this.hearers.tell("changed", message["touched"] as Touched);
-    } else if (message.kind === "moment" && !this.leads) {
-      this.elsewhere = message["moment"] as typeof this.elsewhere;
-      this.tooOldElsewhere = message["tooOld"] === true;
-      this.queries.moved();
-    } else if (this.leads) this.asked(message.kind);
-  }
-
-  /** What another tab wants of the one that leads. */
-  private asked(kind: string): void {
-    if (kind === "ask") this.moved(this.loop.moment);
-    else if (kind === "wake") this.loop.wake();
-    else if (kind === "now") this.loop.now();
-    else if (kind === "release") this.loop.release();
   }
 
   /** The bearer, which is asked for only where the queue is its owner's. */

@@ -145,7 +145,10 @@ class DexieTable implements Table<object> {
 
   async find(index: string, values: readonly Part[]): Promise<object[]> {
     if (values.length === 0) return [];
-    return this.table().where(pathOf(this.shape.indexes[index]!)).anyOf([...values]).toArray();
+    return this.table()
+      .where(pathOf(this.shape.indexes[index]!))
+      .anyOf([...values])
+      .toArray();
   }
 
   async range(range: Range): Promise<object[]> {

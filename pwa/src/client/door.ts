@@ -1,4 +1,6 @@
-/** The shapes behind the public door: what a client and a session can do. Implemented in `client.ts` and `session.ts`. */
+/**
+ * The shapes behind the public door: what a client and a session can do. Implemented in `client.ts` and `session.ts`.
+ */
 import type { Options } from "./options";
 import type { Runtime } from "./runtime";
 import type { Json } from "./shape";
@@ -87,7 +89,9 @@ export interface ClientSettings extends Partial<Options> {
   readonly runtime?: Runtime;
 }
 
-/** A local database and the loop that keeps it in step with a server. Every writing method returns when it is on disk. */
+/**
+ * A local database and the loop that keeps it in step with a server. Every writing method returns when it is on disk.
+ */
 export interface SyncClient<S extends Shop> {
   /** Queue drafts in one transaction: all of them or none. Throws LocalError. */
   mutate(...drafts: Draft<S>[]): Promise<Made[]>;
@@ -103,7 +107,11 @@ export interface SyncClient<S extends Shop> {
   delete(collection: NameOf<S>, recordId: string): Promise<Made>;
   restore(collection: NameOf<S>, recordId: string): Promise<Made>;
   /** End a conflict: `mine` (`candidate` names the uid, where there are several), `theirs`, or a `value`. */
-  decide(conflictId: string, decision: Decision, more?: { readonly candidate?: string; readonly value?: Json }): Promise<Made>;
+  decide(
+    conflictId: string,
+    decision: Decision,
+    more?: { readonly candidate?: string; readonly value?: Json },
+  ): Promise<Made>;
   /** Let a receipt series go on after `last`; it never goes back. */
   continueSeries(series: string, last: number): Promise<void>;
   /** The last number a series gave; 0 before the first. */
@@ -132,7 +140,11 @@ export interface SyncClient<S extends Shop> {
   /** Entries as a document to be kept elsewhere. */
   exportEntries(format: "json" | "csv", ...states: EntryState[]): Promise<string>;
   /** Send a rejected mutation again with some of it corrected. Throws UnknownRejectionError. */
-  resend(uid: string, fields?: { readonly [name: string]: Json }, increments?: { readonly [name: string]: string }): Promise<Made>;
+  resend(
+    uid: string,
+    fields?: { readonly [name: string]: Json },
+    increments?: { readonly [name: string]: string },
+  ): Promise<Made>;
   /** Take a rejected mutation off the list. Throws UnknownRejectionError. */
   dismiss(uid: string): Promise<void>;
 

@@ -1,8 +1,8 @@
 /**
  * Entries: this device's own mutations as people and checkers read them, with what became of each.
  *
- * Nothing is hidden here: what was rejected keeps its content, what was taken keeps its verdict, and all of it can leave
- * the device as JSON or CSV, also when the server will not have it.
+ * Nothing is hidden here: what was rejected keeps its content, what was taken keeps its verdict, and all of it can
+ * leave the device as JSON or CSV, also when the server will not have it.
  */
 import { InvalidMutationError, UnknownRejectionError } from "./errors";
 import type { Op } from "./shape";
@@ -16,7 +16,10 @@ const CSV_COLUMNS = ["made_at", "state", "collection", "record_id", "op", "code"
 export async function entriesIn(tx: Tx, states: readonly EntryState[]): Promise<Entry[]> {
   if (states.length === 0) return (await tx.mutations.range({})).map(entryOf);
   const rows = await Promise.all(states.map((state) => tx.mutations.range({ index: "number", prefix: [state] })));
-  return rows.flat().sort((one, other) => one.place - other.place).map(entryOf);
+  return rows
+    .flat()
+    .sort((one, other) => one.place - other.place)
+    .map(entryOf);
 }
 
 /** The row of one entry of "Da controllare". Throws UnknownRejectionError. */
@@ -34,7 +37,11 @@ export async function resolveEntry(tx: Tx, uid: string): Promise<MutationRow> {
 }
 
 /** A draft of an entry's content with some of it replaced. Throws InvalidMutationError for an erased one. */
-export function correctedDraft(row: MutationRow, fields: object, increments: { readonly [name: string]: string }): AnyDraft {
+export function correctedDraft(
+  row: MutationRow,
+  fields: object,
+  increments: { readonly [name: string]: string },
+): AnyDraft {
   const { body } = row;
   if (body.op === "noop") throw new InvalidMutationError("this record was erased for good");
   return {

@@ -1,7 +1,7 @@
 /**
  * Seeded fault runs against the real server: three devices sell and edit while requests and answers are lost, cut and
- * refused, clocks are wrong, and devices are closed in the middle of an exchange and opened again. At the end nothing is
- * lost, nothing is double, and everybody sees the same. One device stands on IndexedDB. A failure names its seed.
+ * refused, clocks are wrong, and devices are closed in the middle of an exchange and opened again. At the end nothing
+ * is lost, nothing is double, and everybody sees the same. One device stands on IndexedDB. A failure names its seed.
  */
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, expect, test } from "vitest";

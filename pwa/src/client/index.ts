@@ -2,9 +2,9 @@
  * The client library's one public door. Everything an app needs is exported here; nothing else is for others.
  *
  *     const session = await openSession({ url: "" });
- *     const client = await openClient<Collections>({ url: "", bearer: session, store: dexieStore("rientro"), collections });
+ *     const client = await openClient({ url: "", bearer: session, store: dexieStore(databaseName(session.current)) });
  *     const stop = client.start();
- *     await client.sell({ terminal_id: "cassa-1", ... });   // on disk, and on the screen, when the promise is kept
+ *     await client.sell({ terminal_id: "cassa-1", ... }); // on disk, and on the screen, when the promise is kept
  *     client.liveRecords("sales").subscribe(show);
  */
 export { openClient } from "./client";

@@ -44,7 +44,8 @@ export function memoryKeep(): Keep {
 /** Kept in an IndexedDB database of its own, for pages and service workers alike. */
 export function databaseKeep(name: string): Keep {
   return {
-    read: async () => ((await request(name, "readonly", (store) => store.get("session"))) as Kept | undefined) ?? NOTHING,
+    read: async () =>
+      ((await request(name, "readonly", (store) => store.get("session"))) as Kept | undefined) ?? NOTHING,
     write: async (kept) => {
       await request(name, "readwrite", (store) => store.put(kept, "session"));
     },

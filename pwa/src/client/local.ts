@@ -13,7 +13,7 @@ import { batchOf, countsOf, lastNumber, nextNumber, raiseSeries, type Counts, ty
 import { uuid7, type Runtime } from "./runtime";
 import { nextStamp, type Took } from "./servertime";
 import type { Store, Tx } from "./store";
-import type { Meta, MutationRow } from "./tables";
+import { newMeta, type Meta, type MutationRow } from "./tables";
 import { takeAnswer, takeNumbering, type Brought, type Means } from "./taking";
 import type { AnyDraft, Content, Entry, EntryState, Fields, Made, Taken, Touched, Verdict, ViewRecord } from "./types";
 import { viewRecord, viewRecords } from "./view";
@@ -106,7 +106,9 @@ export class Local {
 
   /** Several records of a collection; null where there is none. */
   some(collection: string, recordIds: readonly string[]): Promise<readonly (ViewRecord | null)[]> {
-    return this.read((tx, meta) => Promise.all(recordIds.map((recordId) => viewRecord(tx, meta, collection, recordId))));
+    return this.read((tx, meta) =>
+      Promise.all(recordIds.map((recordId) => viewRecord(tx, meta, collection, recordId))),
+    );
   }
 
   entries(states: readonly EntryState[]): Promise<Entry[]> {
@@ -243,31 +245,5 @@ function rowOf(
     version: null,
     verdict: null,
     settledAt: null,
-  };
-}
-
-function newMeta(clientId: string): Meta {
-  return {
-    one: 1,
-    clientId,
-    owner: null,
-    lastIssued: 0,
-    lastPlace: 0,
-    epoch: null,
-    baseEpoch: null,
-    cursor: null,
-    shownSide: 0,
-    buildingSide: null,
-    inRound: false,
-    roundHead: null,
-    head: null,
-    offsetMs: 0,
-    lastStampMs: 0,
-    safeMutationId: 0,
-    disputed: null,
-    differences: 0,
-    resumeFrom: null,
-    prunedTo: 0,
-    lastExchangeAt: null,
   };
 }

@@ -47,10 +47,13 @@ function problem(status: number, code: string | null, headers: { readonly [name:
 type Says = (request: Request) => Response | Error;
 
 /** A client whose network does what the script says, request by request, and then answers. */
-async function scripted(...script: readonly Says[]): Promise<{ client: SyncClient<object>; runtime: TestRuntime; sent: Request[] }> {
+async function scripted(
+  ...script: readonly Says[]
+): Promise<{ client: SyncClient<object>; runtime: TestRuntime; sent: Request[] }> {
   const sent: Request[] = [];
   const left = [...script];
-  const runtime = seededRuntime("loop", async (_path, init) => {
+  const runtime = seededRuntime("loop", async (path, init) => {
+    if (path === "/v1/live") return silence(init);
     const request = JSON.parse(await new Response(init.body).text()) as Request;
     sent.push(request);
     const said = (left.shift() ?? answerTo)(request);
@@ -59,6 +62,11 @@ async function scripted(...script: readonly Says[]): Promise<{ client: SyncClien
   });
   const settings = { gzipOverBytes: 1e9, collections: ["products"], runtime, store: memoryStore() };
   return { client: await openClient<object>({ url: "", bearer: deviceKey(KEY), ...settings }), runtime, sent };
+}
+
+/** A stream that never comes. */
+function silence({ signal }: RequestInit): Promise<Response> {
+  return new Promise((_done, fail) => signal?.addEventListener("abort", () => fail(new TypeError("stopped"))));
 }
 
 const note = { collection: "products", op: "create", fields: { name: "Caffè" } } as never;
@@ -116,6 +124,23 @@ describe("what somebody has to do something about holds the queue", () => {
   });
 });
 
+test("a loop that is held asks nothing until it is released, however often it is woken", async () => {
+  const { client, sent } = await scripted(() => problem(401, "unauthenticated"));
+  const settled = new Promise<void>((done) => {
+    client.on("moment", ({ state }) => state === "idle" && sent.length > 1 && done());
+  });
+  const stop = client.start();
+  while ((await client.status()).state !== "held_signed_out") await new Promise((done) => setTimeout(done, 1));
+  await client.mutate(note);
+  client.wake();
+  await new Promise((done) => setTimeout(done, 20));
+  expect(sent.filter((request) => request.client_id !== undefined).length).toBe(1);
+  client.release();
+  await settled;
+  stop();
+  expect((await client.status()).pending).toBe(0);
+});
+
 test("a batch that is too large is halved until it fits, and grows again", async () => {
   const refuse: Says = (request) => (request.mutations.length > 3 ? problem(413, "too_large") : answerTo(request));
   const { client, sent } = await scripted(...Array.from({ length: 20 }, () => refuse));
@@ -132,7 +157,10 @@ async function scriptedTooLarge(): Promise<void> {
 }
 
 test("an answer to what was asked before somebody else took the database over is void", async () => {
-  const { client, sent } = await scripted((request) => answerTo(request), (request) => answerTo(request, { epoch: "epoch-2" }));
+  const { client, sent } = await scripted(
+    (request) => answerTo(request),
+    (request) => answerTo(request, { epoch: "epoch-2" }),
+  );
   await client.mutate(note);
   await client.syncOnce();
   await client.mutate(note);
@@ -148,7 +176,9 @@ test("a server that forgot is given the journal again, in the order it was made"
   await client.syncOnce();
   await client.syncOnce();
   await client.syncOnce();
-  expect(sent[2]?.mutations.map((one) => [one.mutation_id, one.uid])).toEqual(made.map((one) => [one.mutationId, one.uid]));
+  expect(sent[2]?.mutations.map((one) => [one.mutation_id, one.uid])).toEqual(
+    made.map((one) => [one.mutationId, one.uid]),
+  );
 });
 
 test("the table is the machine: every state can be left, and nothing else happens", () => {

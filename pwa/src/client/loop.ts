@@ -6,8 +6,9 @@
  *                       │  ├──signed_out──▶ held_signed_out ──released──▶ idle
  *                       └──└──update_needed──▶ held_update_needed ──released──▶ idle
  *
- * The table `TRANSITIONS` is the machine; what is not in it does not happen. Only the outcome of requests moves it: what
- * the device thinks of its network is not asked. A held loop sends nothing until somebody releases it; its queue waits.
+ * The table `TRANSITIONS` is the machine; what is not in it does not happen. Only the outcome of requests moves it:
+ * what the device thinks of its network is not asked. A held loop sends nothing until somebody releases it; its queue
+ * waits.
  */
 import { Backoff } from "./backoff";
 import {
@@ -56,6 +57,7 @@ export class SyncLoop {
   private turn: Promise<unknown> = Promise.resolve();
   private waker = new AbortController();
   private hurry = new AbortController();
+  private freed = new AbortController();
 
   constructor(
     private readonly local: Local,
@@ -82,6 +84,7 @@ export class SyncLoop {
   /** Somebody signed in, or updated the app: try again. */
   release(): void {
     if (this.isHeld()) this.enter("released");
+    this.freed.abort();
     this.now();
   }
 
@@ -113,26 +116,21 @@ export class SyncLoop {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.waker = new AbortController();
-      let wait = this.options.intervalS;
+      this.freed = new AbortController();
       try {
         await this.drain(signal);
+        await this.pause(signal);
       } catch (error) {
-        if (error instanceof HeldError) wait = Number.POSITIVE_INFINITY;
-        else if (!(error instanceof ClientError)) throw error;
+        if (error instanceof HeldError) await aborted(AbortSignal.any([signal, this.freed.signal]));
+        else if (error instanceof ClientError) await this.pause(signal); // of the store: the next time may go better
+        else throw error;
       }
-      await this.pause(wait, signal);
     }
   }
 
-  private async pause(seconds: number, signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, this.waker.signal]);
-    if (Number.isFinite(seconds)) return this.runtime.sleep(seconds, either);
-    while (!signal.aborted && this.isHeld()) {
-      if (!either.aborted) await new Promise<void>((done) => either.addEventListener("abort", () => done(), { once: true }));
-      if (!this.isHeld() || signal.aborted) return;
-      this.waker = new AbortController();
-      return this.pause(seconds, signal);
-    }
+  /** Wait for the interval or for somebody's call, whichever comes first. */
+  private pause(signal: AbortSignal): Promise<void> {
+    return this.runtime.sleep(this.options.intervalS, AbortSignal.any([signal, this.waker.signal]));
   }
 
   private async leaveAlone(error: TroubleError, signal?: AbortSignal): Promise<void> {
@@ -209,7 +207,10 @@ export class SyncLoop {
 
   private halved(sent: number, error: BatchTooLargeError): ClientError {
     if (sent <= 1) {
-      return new UnexpectedAnswerError("even the smallest request is too large", { reason: error.reason, cause: error });
+      return new UnexpectedAnswerError("even the smallest request is too large", {
+        reason: error.reason,
+        cause: error,
+      });
     }
     this.batch = Math.max(1, Math.floor(sent / 2));
     return error;
@@ -231,4 +232,11 @@ export class SyncLoop {
     this.moment = { state, error };
     this.watcher.moment(this.moment);
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", () => done(), { once: true });
+  });
 }

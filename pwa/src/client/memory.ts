@@ -18,7 +18,13 @@ export interface MemoryStore extends Store {
 
 /** A new database that ends with its last reference. */
 export function memoryStore(): MemoryStore {
-  let committed: Database = { client: new Map(), base: new Map(), mutations: new Map(), series: new Map(), sums: new Map() };
+  let committed: Database = {
+    client: new Map(),
+    base: new Map(),
+    mutations: new Map(),
+    series: new Map(),
+    sums: new Map(),
+  };
   let last: Promise<unknown> = Promise.resolve();
   let closed = false;
 
@@ -121,7 +127,8 @@ class MemoryTable implements Table<object> {
     for (const member of this.shape.unique ?? []) {
       const value: unknown = Reflect.get(row, member);
       for (const [name, other] of this.rows) {
-        if (name !== named(key) && Reflect.get(other, member) === value) throw new StoreError(`two rows have one ${member}`);
+        if (name !== named(key) && Reflect.get(other, member) === value)
+          throw new StoreError(`two rows have one ${member}`);
       }
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Pokes. A stream of server-sent events says what the newest head is; one we have not pulled means: sync now. It is read
- * by `fetch`, for an EventSource sends no bearer.
+ * Pokes. A stream of server-sent events says what the newest head is; one we have not pulled means: sync now. It is
+ * read by `fetch`, for an EventSource sends no bearer.
  *
  * A lost poke costs at most a heartbeat, and a lost stream nothing but time: the loop looks by itself as well.
  */

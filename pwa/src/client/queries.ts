@@ -91,7 +91,10 @@ export class Queries {
 
   /** How the loop stands changed, and nothing else. */
   moved(): void {
-    void this.others.get("status")?.refresh().catch(() => undefined);
+    void this.others
+      .get("status")
+      ?.refresh()
+      .catch(() => undefined);
   }
 }
 

@@ -58,7 +58,10 @@ export async function batchOf(tx: Tx, meta: Meta, limit: number, budget: number)
 
 /** Take verdicts over. A verdict told twice, or of a stranger, changes nothing. */
 export async function settle(tx: Tx, verdicts: readonly Verdict[], now: string): Promise<Settled> {
-  const rows = await tx.mutations.find("uid", verdicts.map((verdict) => verdict.uid));
+  const rows = await tx.mutations.find(
+    "uid",
+    verdicts.map((verdict) => verdict.uid),
+  );
   const byUid = new Map(rows.map((row) => [row.uid, row]));
   const changed = new Map<number, MutationRow>();
   const news: Verdict[] = [];
@@ -85,7 +88,10 @@ export async function leaveView(tx: Tx, meta: Meta): Promise<readonly Hit[]> {
   if (meta.buildingSide !== null) return []; // the shown side is old news until the swap
   const rows = await tx.mutations.range({ index: "shown", prefix: ["returning"] });
   const bases = await Promise.all(rows.map((row) => tx.base.get([meta.shownSide, row.collection, row.recordId])));
-  return hide(tx, rows.filter((row, at) => row.version !== null && row.version <= (bases[at]?.version ?? -1)));
+  return hide(
+    tx,
+    rows.filter((row, at) => row.version !== null && row.version <= (bases[at]?.version ?? -1)),
+  );
 }
 
 /**
@@ -113,7 +119,12 @@ export async function joinView(tx: Tx): Promise<void> {
 export async function lastTaken(tx: Tx, meta: Meta): Promise<number> {
   let highest = 0;
   for (const state of ["settled", "waiting"]) {
-    const [row] = await tx.mutations.range({ index: "number", prefix: [state, meta.clientId], limit: 1, reverse: true });
+    const [row] = await tx.mutations.range({
+      index: "number",
+      prefix: [state, meta.clientId],
+      limit: 1,
+      reverse: true,
+    });
     highest = Math.max(highest, row?.mutationId ?? 0);
   }
   return highest;
@@ -172,7 +183,9 @@ async function hide(tx: Tx, rows: readonly MutationRow[]): Promise<readonly Hit[
   return hitsOf(rows);
 }
 
-/** The state for what was never settled before, and for what was once: where no verdict is kept, it is settled still. */
+/**
+ * The state for what was never settled before, and for what was once: where no verdict is kept, it is settled still.
+ */
 function settleOne(row: MutationRow, verdict: Verdict, now: string): void {
   const expired = verdict.code === "verdict_expired";
   const again = row.settledAt !== null;

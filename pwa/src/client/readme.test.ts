@@ -1,4 +1,6 @@
-/** The README's example, as it stands there, run: against a server that cannot be reached, where it must work as well. */
+/**
+ * The README's example, as it stands there, run: against a server that cannot be reached, where it must work as well.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as door from "./index";
@@ -12,7 +14,11 @@ test("the example has ten lines, and works with no network at all", async () => 
   expect(lines.length).toBe(10);
   const shown: number[] = [];
   const pills: number[] = [];
-  const names = { ...door, key: `rnt_${"1".repeat(32)}_${"2".repeat(32)}_${"3".repeat(64)}`, store: door.memoryStore() };
+  const names = {
+    ...door,
+    key: `rnt_${"1".repeat(32)}_${"2".repeat(32)}_${"3".repeat(64)}`,
+    store: door.memoryStore(),
+  };
   const runtime = sleepless("readme");
   const given = {
     ...names,

@@ -2,11 +2,12 @@
  * Recovery: what becomes of the queue when the server counts otherwise, or has lost some of its history.
  *
  * 1. Uids never change, so whatever is sent twice is recognised and answered by its stored verdict. When it was settled
- *    stays with it: where the server keeps no verdict of it any more, it is settled still, and nobody is asked about it.
- * 2. Numbers are the sending order: what is queued again comes before what was never sent, in the order it was made, and
- *    is numbered without holes from the one the server expects.
- * 3. A new client id means that earlier writes of the old one are a stranger's. A verdict `applied` says that the record
- *    then held nothing this device had not seen, so later edits of it may say they have seen that version.
+ *    stays with it: where the server keeps no verdict of it any more, it is settled still, and nobody is asked about
+ * it.
+ * 2. Numbers are the sending order: what is queued again comes before what was never sent, in the order it was made,
+ *    and is numbered without holes from the one the server expects.
+ * 3. A new client id means that earlier writes of the old one are a stranger's. A verdict `applied` says that the
+ *    record then held nothing this device had not seen, so later edits of it may say they have seen that version.
  * 4. Versions of another epoch mean nothing: what is sent again says it has seen nothing but its own writes.
  * 5. Where the server asks for what was pruned from the journal, the queue goes on after that and the request says so
  *    (`resumeFrom`): the server lists the hole. What was pruned is remembered, not guessed from the numbers that are
@@ -76,7 +77,8 @@ async function raiseSeen(tx: Tx): Promise<void> {
   for (const row of await inStates(tx, "pending", "settled")) {
     const name = recordName(row);
     const seen = applied.get(name) ?? 0;
-    if (row.state === "settled" && row.verdict?.status === "applied") applied.set(name, Math.max(seen, row.version ?? 0));
+    if (row.state === "settled" && row.verdict?.status === "applied")
+      applied.set(name, Math.max(seen, row.version ?? 0));
     if (row.state !== "pending" || row.body.op === "noop" || seen <= (row.body.base_version ?? 0)) continue;
     row.body = { ...row.body, base_version: seen } satisfies Content;
     raised.push(row);

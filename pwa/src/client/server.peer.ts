@@ -79,7 +79,11 @@ test("what a till may not do is kept with its content, corrected, sent again, or
   const sold = await till.sell(saleFields());
   await till.drain();
   const [entry] = await till.rejected();
-  expect([entry?.uid, entry?.verdict?.code, entry?.content.fields?.["name"]]).toEqual([refused.uid, "forbidden", "Caffè"]);
+  expect([entry?.uid, entry?.verdict?.code, entry?.content.fields?.["name"]]).toEqual([
+    refused.uid,
+    "forbidden",
+    "Caffè",
+  ]);
   expect(told).toEqual(["rejected forbidden"]);
   expect([...(await till.records("sales")).keys()]).toEqual([sold.recordId]);
   expect((await till.records("products")).size).toBe(0);

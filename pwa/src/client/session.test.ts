@@ -22,7 +22,13 @@ let issued = 0;
 
 function issue(refresh_token: string | null = null): Response {
   const ids = { tenant_id: "t", device_id: "d", person_id: "p", session_id: "s" };
-  return Response.json({ access_token: `access-${(issued += 1)}`, token_type: "Bearer", expires_in: 600, refresh_token, ...ids });
+  return Response.json({
+    access_token: `access-${(issued += 1)}`,
+    token_type: "Bearer",
+    expires_in: 600,
+    refresh_token,
+    ...ids,
+  });
 }
 
 function refused(status: number, code: string | null): Response {
@@ -100,32 +106,39 @@ describe("a refresh", () => {
     expect(asked.filter((ask) => ask.path === "/v1/auth/refresh").length).toBe(1);
   });
 
-  test.each(["invalid_refresh", "reused_refresh"])("refused as %s ends the session, and who it was stays known", async (code) => {
-    const { says, runtime, open } = world();
-    const session = await open();
-    await session.byPassword(entry);
-    runtime.nowMs += 600_000;
-    says.now = () => refused(401, code);
-    await expect(session.token()).rejects.toBeInstanceOf(SignedOutError);
-    expect([session.over, session.current, session.owner]).toEqual([true, SIGNED, "t/d/p"]);
-    says.now = () => issue();
-    await expect(session.token()).rejects.toBeInstanceOf(SignedOutError);
-    await session.byPassword(entry);
-    expect([session.over, await session.token()]).toEqual([false, "access-2"]);
-  });
-
-  test.each([[401, null], [503, "unavailable"], [429, "too_many_sign_in"], [200, null]])(
-    "answered by %d %s is trouble, and ends nothing",
-    async (status, code) => {
+  test.each(["invalid_refresh", "reused_refresh"])(
+    "refused as %s ends the session, and who it was stays known",
+    async (code) => {
       const { says, runtime, open } = world();
       const session = await open();
       await session.byPassword(entry);
       runtime.nowMs += 600_000;
-      says.now = () => refused(status, code);
-      await expect(session.token()).rejects.toMatchObject({ code: expect.stringMatching(/unavailable|unexpected_answer/) });
-      expect(session.over).toBe(false);
+      says.now = () => refused(401, code);
+      await expect(session.token()).rejects.toBeInstanceOf(SignedOutError);
+      expect([session.over, session.current, session.owner]).toEqual([true, SIGNED, "t/d/p"]);
+      says.now = () => issue();
+      await expect(session.token()).rejects.toBeInstanceOf(SignedOutError);
+      await session.byPassword(entry);
+      expect([session.over, await session.token()]).toEqual([false, "access-2"]);
     },
   );
+
+  test.each([
+    [401, null],
+    [503, "unavailable"],
+    [429, "too_many_sign_in"],
+    [200, null],
+  ])("answered by %d %s is trouble, and ends nothing", async (status, code) => {
+    const { says, runtime, open } = world();
+    const session = await open();
+    await session.byPassword(entry);
+    runtime.nowMs += 600_000;
+    says.now = () => refused(status, code);
+    await expect(session.token()).rejects.toMatchObject({
+      code: expect.stringMatching(/unavailable|unexpected_answer/),
+    });
+    expect(session.over).toBe(false);
+  });
 });
 
 test("who comes back is on the device they were on; one who is not known there gets another", async () => {
@@ -163,5 +176,7 @@ test("what is kept is on disk, for a page and a worker alike", async () => {
   globalThis.indexedDB = new IDBFactory();
   const { open } = world(databaseKeep("kept"));
   await (await open()).byPassword(entry);
-  expect((await openSession({ url: "", keep: databaseKeep("kept"), runtime: seededRuntime("cold") })).current).toEqual(SIGNED);
+  expect((await openSession({ url: "", keep: databaseKeep("kept"), runtime: seededRuntime("cold") })).current).toEqual(
+    SIGNED,
+  );
 });

@@ -167,9 +167,7 @@ class OneSession implements Session {
   }
 
   private refreshed(refused: string | null): Promise<string> {
-    this.refreshing ??= this.tabs
-      .alone("refresh", () => this.refresh(refused))
-      .finally(() => (this.refreshing = null));
+    this.refreshing ??= this.tabs.alone("refresh", () => this.refresh(refused)).finally(() => (this.refreshing = null));
     return this.refreshing;
   }
 
@@ -204,7 +202,11 @@ class OneSession implements Session {
   private async endThere(): Promise<void> {
     if (!this.kept.ending) return;
     const { refreshToken } = this.kept;
-    const answered = await this.send("POST", "/v1/auth/sign-out", refreshToken === null ? {} : { refresh_token: refreshToken });
+    const answered = await this.send(
+      "POST",
+      "/v1/auth/sign-out",
+      refreshToken === null ? {} : { refresh_token: refreshToken },
+    );
     if (answered.status >= 500 || answered.status === 429) throw this.refused(answered);
     await this.store({ ...this.kept, ending: false, refreshToken: null });
   }

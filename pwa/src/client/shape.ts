@@ -16,7 +16,10 @@ export type Policy = "immutable" | "last_writer" | "counter" | "tag_set" | "manu
 export type Kind = "uuid" | "instant" | "day" | "decimal" | "text" | "code" | "flag" | "integer" | "json";
 export type Op = "create" | "update" | "delete" | "restore";
 
-/** What is known of a field. `default`: what a creation that does not say gives it. `digits` and `places` are those of DECIMAL(digits, places). */
+/**
+ * What is known of a field. `default`: what a creation that does not say gives it. `digits` and `places` are those of
+ * DECIMAL(digits, places).
+ */
 export interface FieldShape {
   readonly policy: Policy;
   readonly kind: Kind;

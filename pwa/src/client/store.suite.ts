@@ -121,7 +121,12 @@ export function storeSuite(name: string, open: () => Promise<Store> | Store): vo
       expect(await store.read((tx) => tx.base.count({}))).toBe(2);
       await store.write((tx) => tx.base.removeRange({ prefix: [1] }));
       expect((await store.read((tx) => tx.base.range({}))).map((row) => row.side)).toEqual([0]);
-      await store.write((tx) => tx.base.remove([[0, "sales", "one"], [0, "sales", "none"]]));
+      await store.write((tx) =>
+        tx.base.remove([
+          [0, "sales", "one"],
+          [0, "sales", "none"],
+        ]),
+      );
       expect(await store.read((tx) => tx.base.count({}))).toBe(0);
       await store.close();
     });

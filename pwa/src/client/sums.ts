@@ -1,7 +1,8 @@
 /**
  * Sums: the digest of each bucket of the base, kept up to date by what is written, so that a check compares numbers.
  *
- * Damage to a row, by the disk or by anything but this app, does not change them: a recount makes them of the rows anew.
+ * Damage to a row, by the disk or by anything but this app, does not change them: a recount makes them of the rows
+ * anew.
  */
 import { minus, plus, recordHash } from "./digest";
 import type { Tx } from "./store";
@@ -36,14 +37,21 @@ export async function replaceSums(tx: Tx, side: number, gone: readonly Live[], c
 
 /** Buckets went whole, from either side. */
 export async function dropSums(tx: Tx, buckets: readonly Bucket[]): Promise<void> {
-  await tx.sums.remove(buckets.flatMap(({ collection, audience }) => [0, 1].map((side) => [side, collection, audience])));
+  await tx.sums.remove(
+    buckets.flatMap(({ collection, audience }) => [0, 1].map((side) => [side, collection, audience])),
+  );
 }
 
 /** Make a side's sums from its rows: slow, for it reads and hashes them all. */
 export async function recountSums(tx: Tx, side: number): Promise<void> {
   await tx.sums.removeRange({ prefix: [side] });
   const rows = await tx.base.range({ prefix: [side] });
-  await replaceSums(tx, side, [], rows.filter((row) => row.deleted === 0));
+  await replaceSums(
+    tx,
+    side,
+    [],
+    rows.filter((row) => row.deleted === 0),
+  );
 }
 
 export function bucketName(bucket: Bucket): string {

@@ -36,6 +36,33 @@ export interface Meta {
   lastExchangeAt: string | null;
 }
 
+/** The row of a database that was never used. */
+export function newMeta(clientId: string): Meta {
+  return {
+    one: 1,
+    clientId,
+    owner: null,
+    lastIssued: 0,
+    lastPlace: 0,
+    epoch: null,
+    baseEpoch: null,
+    cursor: null,
+    shownSide: 0,
+    buildingSide: null,
+    inRound: false,
+    roundHead: null,
+    head: null,
+    offsetMs: 0,
+    lastStampMs: 0,
+    safeMutationId: 0,
+    disputed: null,
+    differences: 0,
+    resumeFrom: null,
+    prunedTo: 0,
+    lastExchangeAt: null,
+  };
+}
+
 /** A server's record as it was last pulled. `deleted` is 0 or 1. */
 export interface BaseRow {
   side: number;

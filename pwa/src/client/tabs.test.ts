@@ -53,7 +53,10 @@ test("one tab leads and tells the others what it did; when it is closed, another
 test("a change that touches one record reads that record, and tells a new map", async () => {
   const store = memoryStore();
   let reads = 0;
-  const counting = { ...store, read: <R>(work: Parameters<typeof store.read<R>>[0]) => ((reads += 1), store.read(work)) };
+  const counting = {
+    ...store,
+    read: <R>(work: Parameters<typeof store.read<R>>[0]) => ((reads += 1), store.read(work)),
+  };
   const client = await openClient<{ products: { name: string } }>({ url: "", bearer: deviceKey(KEY), store: counting });
   const coffee = await client.create("products", { name: "Caffè" });
   const tea = await client.create("products", { name: "Tè" });

@@ -72,7 +72,10 @@ export class MemoryLocks implements Locks {
       options.signal?.throwIfAborted();
       return work();
     });
-    this.last.set(name, mine.catch(() => undefined));
+    this.last.set(
+      name,
+      mine.catch(() => undefined),
+    );
     return mine;
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Taking an answer in: verdicts, page, cursor and identity change together, in one transaction, or not at all.
  *
- * 1. An answer to a request made under another client id or epoch is void: its verdicts are of a history that is not ours.
+ * 1. An answer to a request made under another client id or epoch is void: its verdicts are of a history that is not
+ *    ours.
  * 2. Verdicts first, then who we are (epoch, client id), then the page.
  * 3. A page is written only where it goes on from the stored cursor; it never touches the queue.
  * 4. A reset and a new epoch fill a second copy, shown when its round has ended. A lost bucket's records go at once.
@@ -117,7 +118,11 @@ async function turnPage(tx: Tx, meta: Meta, answer: Answer): Promise<Page> {
   if (answer.dropped.length > 0) await dropBuckets(tx, answer.dropped);
   await writePage(tx, meta, answer.changes);
   for (const change of answer.changes) if (change.erased) await forget(tx, change);
-  await leaveLost(tx, meta, answer.dropped.map((bucket) => bucket.collection));
+  await leaveLost(
+    tx,
+    meta,
+    answer.dropped.map((bucket) => bucket.collection),
+  );
   if (!meta.inRound) meta.roundHead = answer.head;
   meta.cursor = answer.cursor;
   meta.inRound = answer.more;
@@ -135,7 +140,11 @@ async function check(tx: Tx, meta: Meta, answer: Answer, renumbered: boolean, by
   await by.compare(tx, meta, answer.digest);
   if (answer.digest === null || meta.buildingSide !== null || renumbered) return;
   // This is all there is: what was taken and did not come back was deleted so long ago that none tells.
-  await leaveLost(tx, meta, answer.digest.map((bucket) => bucket.collection));
+  await leaveLost(
+    tx,
+    meta,
+    answer.digest.map((bucket) => bucket.collection),
+  );
 }
 
 async function pruneJournal(tx: Tx, meta: Meta, answer: Answer): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * One request, one answer: what crosses the network, and what each way of not getting an answer means.
  *
- * Trouble is told from refusal by the problem's `code`: a hotel's sign-in page or a proxy may answer with any status, and
- * must neither sign anybody out nor stop a queue for good. A 401 is not believed before the bearer was renewed once.
+ * Trouble is told from refusal by the problem's `code`: a hotel's sign-in page or a proxy may answer with any status,
+ * and must neither sign anybody out nor stop a queue for good. A 401 is not believed before the bearer was renewed
+ * once.
  */
 import type { Bearer } from "./door";
 import {
@@ -78,7 +79,9 @@ export class Transport {
   }
 
   /** Ask with the bearer, and once more with a renewed one where the server itself does not take it. */
-  private async authorized<R extends Pick<Answered, "status" | "body">>(send: (token: string) => Promise<R>): Promise<R> {
+  private async authorized<R extends Pick<Answered, "status" | "body">>(
+    send: (token: string) => Promise<R>,
+  ): Promise<R> {
     const token = await this.bearer.token();
     const first = await send(token);
     return isSignedOut(first) ? send(await this.bearer.renew(token)) : first;
@@ -126,7 +129,8 @@ export function refusalOf(response: Answered, problem: Problem, nowMs: number): 
   const said = problem.detail ?? `the server answered ${status}`;
   const why = { reason: problem.code };
   if (status === 413) return new BatchTooLargeError(said, why);
-  if (LATER.has(status)) return new UnavailableError(said, { ...why, retryAfterS: retryAfterS(response.retryAfter, nowMs) });
+  if (LATER.has(status))
+    return new UnavailableError(said, { ...why, retryAfterS: retryAfterS(response.retryAfter, nowMs) });
   if (problem.code === null || status < 400 || status >= 500) {
     return new UnexpectedAnswerError(`the answer has status ${status} and is not this server's`, why);
   }

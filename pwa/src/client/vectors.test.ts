@@ -3,7 +3,16 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { clamp, decodeInstant, encodeInstant, later } from "./clock";
-import { addDecimals, canonicalDecimal, centsOf, decimalText, moneyText, netOfGross, timesCents, unitsOf } from "./decimal";
+import {
+  addDecimals,
+  canonicalDecimal,
+  centsOf,
+  decimalText,
+  moneyText,
+  netOfGross,
+  timesCents,
+  unitsOf,
+} from "./decimal";
 import { MODULUS, minus, plus, recordHash } from "./digest";
 import { sha256 } from "./sha256";
 import { seeded } from "./testing";
@@ -17,7 +26,12 @@ function vectors<T>(name: string): T {
 interface ClockVectors {
   readonly instants: readonly { readonly text: string; readonly ms: number }[];
   readonly refused: readonly string[];
-  readonly clamp: readonly { readonly timestamp: string; readonly now: string; readonly used: string; readonly clamped: boolean }[];
+  readonly clamp: readonly {
+    readonly timestamp: string;
+    readonly now: string;
+    readonly used: string;
+    readonly clamped: boolean;
+  }[];
   readonly later: readonly { readonly own: string; readonly previous: string; readonly stored: string }[];
 }
 
@@ -51,18 +65,21 @@ describe("clock.json", () => {
   });
 });
 
-describe.each(vectors<DecimalVectors>("decimal.json").types)("decimal.json: $name", ({ digits, places, accepted, refused }) => {
-  test("what fits has one canonical form, and its smallest units", () => {
-    for (const { text, canonical, units } of accepted) {
-      expect(canonicalDecimal(text, digits, places)).toBe(canonical);
-      expect([unitsOf(canonical, places), decimalText(BigInt(units), places)]).toEqual([BigInt(units), canonical]);
-    }
-  });
+describe.each(vectors<DecimalVectors>("decimal.json").types)(
+  "decimal.json: $name",
+  ({ digits, places, accepted, refused }) => {
+    test("what fits has one canonical form, and its smallest units", () => {
+      for (const { text, canonical, units } of accepted) {
+        expect(canonicalDecimal(text, digits, places)).toBe(canonical);
+        expect([unitsOf(canonical, places), decimalText(BigInt(units), places)]).toEqual([BigInt(units), canonical]);
+      }
+    });
 
-  test("what does not fit is refused, never rounded", () => {
-    expect(refused.filter((value) => canonicalDecimal(value, digits, places) !== null)).toEqual([]);
-  });
-});
+    test("what does not fit is refused, never rounded", () => {
+      expect(refused.filter((value) => canonicalDecimal(value, digits, places) !== null)).toEqual([]);
+    });
+  },
+);
 
 interface MergeState {
   readonly version: number;

@@ -55,13 +55,19 @@ export type Seen = Pick<BaseRow, "version" | "fields"> & { readonly deleted: boo
 
 /** Replay one mutation over a record, as the view does; null is no record. `defaults`: what a creation begins with. */
 export function overlay(record: Seen | null, mutation: Content, defaults: Fields = {}): Seen | null {
-  const one = { ...blank("", record?.fields ?? null), version: record?.version ?? 0, deleted: record?.deleted ?? false };
+  const one = {
+    ...blank("", record?.fields ?? null),
+    version: record?.version ?? 0,
+    deleted: record?.deleted ?? false,
+  };
   apply(one, mutation, defaults);
   return one.exists ? { version: one.version, fields: one.fields, deleted: one.deleted } : null;
 }
 
 async function shownOf(tx: Tx, prefix: readonly string[]): Promise<MutationRow[]> {
-  const rows = await Promise.all(SHOWN.map((shown) => tx.mutations.range({ index: "shown", prefix: [shown, ...prefix] })));
+  const rows = await Promise.all(
+    SHOWN.map((shown) => tx.mutations.range({ index: "shown", prefix: [shown, ...prefix] })),
+  );
   return rows.flat().sort((one, other) => one.place - other.place);
 }
 
@@ -86,7 +92,8 @@ function apply(one: Replayed, mutation: Content, defaults: Fields): void {
     one.deleted = Object.keys(said).length === 0; // an edit that saw the deletion brings it back
   }
   Object.assign(one.fields, said);
-  for (const [name, delta] of Object.entries(mutation.increments ?? {})) one.fields[name] = sum(one.fields[name], delta);
+  for (const [name, delta] of Object.entries(mutation.increments ?? {}))
+    one.fields[name] = sum(one.fields[name], delta);
   for (const [name, tags] of Object.entries(mutation.removes ?? {})) {
     one.fields[name] = tagsIn(one.fields[name]).filter((tag) => !tags.includes(tag));
   }
@@ -99,7 +106,9 @@ function apply(one: Replayed, mutation: Content, defaults: Fields): void {
 /** What a creation of the collection begins with. */
 export function defaultsOf(collection: string): Fields {
   const fields = Object.entries(SHAPES[collection]?.fields ?? {});
-  return Object.fromEntries(fields.flatMap(([name, field]) => (field.default === undefined ? [] : [[name, field.default]])));
+  return Object.fromEntries(
+    fields.flatMap(([name, field]) => (field.default === undefined ? [] : [[name, field.default]])),
+  );
 }
 
 function sum(value: Json | undefined, delta: string): Json {
