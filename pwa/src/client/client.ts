@@ -49,6 +49,7 @@ class OneClient implements SyncClient<Record<string, object>> {
   private readonly team: Team;
   private readonly runtime: Runtime;
   private readonly endings: (() => void)[] = [];
+  private readonly closing = new AbortController();
   private differences = 0;
 
   constructor(settings: ClientSettings) {
@@ -227,7 +228,7 @@ class OneClient implements SyncClient<Record<string, object>> {
   }
 
   drain(): Promise<void> {
-    return this.loop.drain();
+    return this.loop.drain(this.closing.signal);
   }
 
   release(): void {
@@ -236,6 +237,7 @@ class OneClient implements SyncClient<Record<string, object>> {
 
   async close(): Promise<void> {
     for (const end of this.endings.splice(0)) end();
+    this.closing.abort();
     await this.loop.idle();
     this.team.close();
     await this.local.close();

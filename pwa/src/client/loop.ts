@@ -122,7 +122,8 @@ export class SyncLoop {
         await this.pause(signal);
       } catch (error) {
         if (error instanceof HeldError) await aborted(AbortSignal.any([signal, this.freed.signal]));
-        else if (error instanceof ClientError) await this.pause(signal); // of the store: the next time may go better
+        else if (error instanceof ClientError)
+          await this.pause(signal); // of the store: the next time may go better
         else throw error;
       }
     }
