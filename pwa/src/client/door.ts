@@ -163,7 +163,7 @@ export interface SyncClient<S extends Shop> {
   wake(): void;
   /** One exchange. Throws TroubleError, HeldError, BatchTooLargeError (already halved: call again). */
   syncOnce(): Promise<Taken>;
-  /** Sync until the queue is empty and what it did has come back, through any trouble, or until closed. Throws HeldError. */
+  /** Sync until the queue is empty and what it did has come back, or until closed. Throws HeldError. */
   drain(): Promise<void>;
   /** The app was updated, or somebody did what held it: try again. */
   release(): void;

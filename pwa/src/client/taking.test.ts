@@ -203,7 +203,7 @@ test("of a record that was erased for good nothing stays, not even what was said
   ]);
 });
 
-test("a new epoch asks for all that was ever taken, then for what is pending, as if nothing had been seen", async () => {
+test("a new epoch asks for all that was ever taken, then for what is pending", async () => {
   const bench = new Bench();
   const [first, second] = [await bench.create("one"), await bench.create("two")];
   await bench.take({
@@ -223,7 +223,7 @@ test("a new epoch asks for all that was ever taken, then for what is pending, as
   expect(await bench.names()).toEqual([first.recordId, "three", "two"].sort());
 });
 
-test("a journal is forgotten where a backup covers it and it is old, and the hole is said when it is asked for", async () => {
+test("a journal is forgotten where a backup covers it and it is old, and the hole is said", async () => {
   const bench = new Bench();
   const made = [await bench.create("one"), await bench.create("two"), await bench.create("three")];
   await bench.take({ verdicts: made.map((one, at) => verdict(one.uid, { mutationId: at + 1 })) });
