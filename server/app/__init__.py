@@ -31,6 +31,7 @@ from server.inbox.receive import Receiver
 from server.outbound import Outbound
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
+from server.routes.pages import pages
 from server.routes.problem import HANDLERS
 from server.routes.state import Services, State, Watching
 from server.routes.watching import tell_metrics
@@ -74,7 +75,7 @@ def create_app(settings: Settings, *, migrate: bool = True, tls_ends_at: str | N
             yield State(services=services)
 
     return Application(
-        routes=starlette_routes(api),
+        routes=[*starlette_routes(api), *pages()],
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=edge_middleware(settings),

@@ -24,6 +24,10 @@ def _describe(collection: Collection) -> dict[str, Any]:
         check: Any = spec.wire.check | None if spec.nullable else spec.wire.check
         described = TypeAdapter(check).json_schema()
         properties[spec.name] = {**described, "x-policy": spec.policy.name, "x-kind": spec.wire.kind}
+        if not spec.required:
+            properties[spec.name]["default"] = spec.default
+        if spec.wire.kind == "decimal":
+            properties[spec.name] |= {"x-digits": spec.wire.digits, "x-places": spec.wire.places}
     return {
         "title": collection.model.__name__,
         "type": "object",

@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+
+// What is built is what the server serves at `/`, so there are no addresses of another origin and no inline scripts.
+export default defineConfig({
+  build: {
+    outDir: "../server/static",
+    emptyOutDir: true,
+    target: "es2022",
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+});
