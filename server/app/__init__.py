@@ -21,6 +21,7 @@ from server.app.workers import Workers, alerting, watching
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.credentials.vault import CURSORS
+from server.engine.documents import Documents
 from server.engine.exchange import Exchange
 from server.engine.history import History
 from server.engine.live import Pokes, standings
@@ -154,6 +155,7 @@ def _services(
         receiver=receiver,
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
+        documents=Documents(core.database, core.records),
         resender=core.resender,
         exporter=core.exporter,
         eraser=core.eraser,

@@ -126,11 +126,15 @@ class Draft(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What an event says: drafts, parts of it that cannot be used, or why there is nothing to do."""
+    """What an event says: drafts, parts of it that cannot be used, or why there is nothing to do.
+
+    `files` are contents that its records name by their SHA-256: kept with them, and fetched by people on demand.
+    """
 
     drafts: Sequence[Draft] = ()
     unusable: Sequence[UnusableEventError] = ()
     ignored: str | None = None
+    files: Sequence[bytes] = ()
 
 
 SchemeKind = Literal[

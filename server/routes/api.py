@@ -9,6 +9,7 @@ from server.routes import health, sync
 from server.routes.access import access_operations
 from server.routes.audit import audit_operation
 from server.routes.customers import customer_operations
+from server.routes.documents import document_operations
 from server.routes.kept import kept_operations
 from server.routes.keys import key_operations
 from server.routes.oauth import callback_operation
@@ -89,6 +90,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *kept_operations(),
         audit_operation(),
         *customer_operations(),
+        *document_operations(),
         *key_operations(),
         webhook_operation(),
         *webpush_operations(),

@@ -24,6 +24,7 @@ from server.auth.sessions import Sessions
 from server.auth.sign_in import SignIn
 from server.auth.signed import SignedRequests
 from server.auth.signer import Signer
+from server.engine.documents import Documents
 from server.engine.exchange import Exchange
 from server.engine.kept import Kept
 from server.engine.live import Pokes
@@ -100,6 +101,7 @@ class Services:
     receiver: Receiver
     pokes: Pokes
     kept: Kept
+    documents: Documents
     resender: Resender
     exporter: Exporter
     eraser: Eraser

@@ -8,7 +8,11 @@ from server.collections import registry
 _ROW = re.compile(r"^\| (\w+) \| (\w+) \| (goes|kept by law) \|$", re.MULTILINE)
 NOBODYS = {
     "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
-    "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
+    "invoices": {
+        *("sdi_id", "document_type", "number", "currency", "file_sha256", "source_sha256", "signature", "summaries"),
+        *("rounding", "stamp_duty", "withholdings", "funds", "discounts", "related"),
+    },
+    "quarantined": {"provider", "code", "reason", "file_name", "sdi_id"},
     "products": {"name", "category", "barcode", "tags"},
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
 }

@@ -17,7 +17,6 @@ from pydantic_core import from_json
 
 from server.ports import (
     Account,
-    Draft,
     Fetched,
     Reading,
     Received,
@@ -29,9 +28,7 @@ from server.ports import (
     refuse_untimely,
 )
 from server.providers.sdi.api import InvoicetronicApi
-from server.providers.sdi.fatturapa import parse_file
-from server.providers.sdi.mapping import invoice_drafts
-from server.providers.sdi.model import UnreadableInvoiceError
+from server.providers.sdi.received import read_invoices, received_file
 
 SECRETS = ("webhook_secret", "previous_webhook_secret")
 
@@ -135,15 +132,7 @@ class InvoicetronicScheme:
             return Reading(ignored=reason)
         if fetched is None or fetched.content is None:
             raise UnusableEventError("no_file", "The intermediary has no file under this id.")
-        try:
-            file = parse_file(fetched.content, fetched.facts.get("file_name"))
-        except UnreadableInvoiceError as error:
-            raise UnusableEventError(error.code, error.message) from None
-        said = list(invoice_drafts(file, fetched.facts.get("identifier"), event.received_at, event.account))
-        return Reading(
-            [draft for draft in said if isinstance(draft, Draft)],
-            [error for error in said if isinstance(error, UnusableEventError)],
-        )
+        return read_invoices([received_file(fetched)], event.received_at, event.account)
 
 
 def _parts(header: str) -> Mapping[str, list[str]]:
