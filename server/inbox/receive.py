@@ -24,7 +24,17 @@ from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, op
 from server.inbox.hints import Buckets, check_hook, store_hint
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
-from server.ports import Received, Recognised, Secrets, Source, WebhookRefusedError, WebhookScheme
+from server.ports import (
+    Account,
+    Challenge,
+    Challenged,
+    Received,
+    Recognised,
+    Secrets,
+    Source,
+    WebhookRefusedError,
+    WebhookScheme,
+)
 from server.resilience.contacts import Contacts
 from server.storage.database import Database, DatabaseError
 from server.storage.writer import Job, Writer, Writing
@@ -86,6 +96,25 @@ class Receiver:
         _tell(incoming, receipt, began)
         return receipt
 
+    async def challenge(
+        self, provider: str, address: str, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Answer a vendor that asks whether its webhooks are expected; nothing is stored.
+
+        Raises UnknownWebhookError, also where the vendor does not ask; WebhookRefusedError, DatabaseError.
+        """
+        parsed = parse_address(address)
+        if parsed is None:
+            raise UnknownWebhookError
+        where, _ = parsed
+        account, scheme = await self._open(provider, where)
+        if not isinstance(scheme, Challenged):
+            raise UnknownWebhookError
+        try:
+            return scheme.challenged(account, Challenge(headers, query, self.clock()))
+        except WebhookRefusedError as refusal:
+            await self._refuse(provider, where, refusal)
+
     async def _store(self, writing: Writing, keep: Keeping, incoming: Incoming, receipt_id: str) -> Receipt:
         receipt = await keep(writing, incoming, receipt_id)
         await self.contacts.heard(writing, incoming.tenant_id, incoming.endpoint_id)
@@ -94,20 +123,24 @@ class Receiver:
     async def _recognise(
         self, provider: str, where: Address, hook: str, received: Received
     ) -> tuple[WebhookScheme, Recognised]:
+        account, scheme = await self._open(provider, where)
+        try:
+            if scheme.kind == "hint":
+                check_hook(account, hook)
+                self.buckets.take(where.endpoint_id, received.now_ms)
+            return scheme, scheme.verify(account, received)
+        except WebhookRefusedError as refusal:
+            await self._refuse(provider, where, refusal)
+
+    async def _open(self, provider: str, where: Address) -> tuple[Account, WebhookScheme]:
         endpoint = await self.database.read(partial(load_endpoint, address=where))
         if endpoint is None or endpoint.provider != provider:
             raise UnknownWebhookError
         account = open_account(where, endpoint, self.secrets)
         try:
-            scheme = scheme_of(self.sources.get(provider), account.settings)
-            if scheme.kind == "hint":
-                check_hook(account, hook)
-                self.buckets.take(where.endpoint_id, received.now_ms)
-            return scheme, scheme.verify(account, received)
+            return account, scheme_of(self.sources.get(provider), account.settings)
         except UnknownSchemeError:
             raise UnknownWebhookError from None
-        except WebhookRefusedError as refusal:
-            await self._refuse(provider, where, refusal)
 
     async def _refuse(self, provider: str, where: Address, refusal: WebhookRefusedError) -> NoReturn:
         log.warning(

@@ -20,6 +20,8 @@ from server.ports.routes import (
 )
 from server.ports.webhooks import (
     TOLERANCE_S,
+    Challenge,
+    Challenged,
     Draft,
     Fetched,
     Ours,
@@ -47,6 +49,8 @@ __all__ = (
     "Applying",
     "Call",
     "Cause",
+    "Challenge",
+    "Challenged",
     "Collector",
     "DeliveryState",
     "Draft",

@@ -1,7 +1,7 @@
 """Webhooks: what came in, whether it is the vendor's, and what it says."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from server.ports.accounts import Account
 from server.ports.outbox import Answer
@@ -73,12 +73,16 @@ class Recognised(NamedTuple):
 
 
 class WebhookEvent(NamedTuple):
-    """One stored event on its way to being processed; `received_at` is when we stored it."""
+    """One stored event on its way to being processed; `received_at` is when we stored it.
+
+    `event_type` is what the scheme recognised it as, empty where that could not be stored.
+    """
 
     account: Account
     event_id: str
     body: bytes
     received_at: str
+    event_type: str = ""
 
 
 class Fetched(NamedTuple):
@@ -141,6 +145,22 @@ SchemeKind = Literal[
     "signed",  # the vendor signs what it sends: it is kept raw, and believed
     "hint",  # it signs nothing: only the object's name is kept, and wakes a fetch
 ]
+
+
+class Challenge(NamedTuple):
+    """What a vendor asks an address before it tells it anything: headers in lower case, and the address's query."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    now_ms: int
+
+
+@runtime_checkable
+class Challenged(Protocol):
+    """A scheme whose vendor asks first whether anybody expects its webhooks."""
+
+    def challenged(self, account: Account, challenge: Challenge) -> Mapping[str, str]:
+        """The answer, to be sent as JSON. Raises WebhookRefusedError for who is not the vendor."""
 
 
 class WebhookScheme(Protocol):

@@ -19,7 +19,7 @@ from server.routes.passkeys import passkey_operations
 from server.routes.people import people_operations
 from server.routes.sign_in import sign_in_operations
 from server.routes.watching import watching_operations
-from server.routes.webhooks import webhook_operation
+from server.routes.webhooks import challenge_operation, webhook_operation
 from server.routes.webpush import webpush_operations
 from sync.protocol import Registry, Verdict
 
@@ -94,6 +94,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *key_operations(),
         webhook_operation(),
         *webpush_operations(),
+        challenge_operation(),
         callback_operation(),
         *oidc_operations(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

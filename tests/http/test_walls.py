@@ -228,6 +228,7 @@ def _on_somebody(method: str, path: str, *forms: dict[str, Any]) -> Callable[[Wa
 async def _walk_webhooks(walker: Walker) -> None:
     for path in (walker.world.address, walker.world.address[:-4] + "0000", "/v1/webhooks/pos/x.y"):
         await walker.call("POST", path, json={"type": "sale.created"})
+        await walker.call("GET", path)
 
 
 async def _walk_metrics(walker: Walker) -> None:
@@ -312,6 +313,7 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/v1/invoices/{invoice_id}/file"): _on_an_invoice("file"),
     ("GET", "/v1/invoices/{invoice_id}/attachments/{sha256}"): _on_an_invoice(f"attachments/{'0' * 64}"),
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
+    ("GET", "/v1/webhooks/{provider}/{address}"): _nothing_more,
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     ("GET", "/v1/oauth/callback"): _walk_consents,
