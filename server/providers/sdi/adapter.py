@@ -24,7 +24,8 @@ class SdiSettings(Limits):
     `api_key` fetches, `webhook_secret` verifies; during a rotation `previous_webhook_secret` is accepted beside it.
     `company_id` picks one company of an account that has several. `backfill_days`: how far the first poll looks back;
     each invoice it finds there is fetched, and counted by the intermediary.
-    `poll_overlap_minutes`: how much of what was read before is read again, for what becomes visible late.
+    `poll_overlap_minutes`: how much of what was read before is read again, for what becomes visible late;
+    `look_back_days`: as far as one poll a day looks.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +39,7 @@ class SdiSettings(Limits):
     company_id: Annotated[int, Field(ge=1)] | None = None
     poll_every_s: Annotated[int, Field(ge=60, le=86_400)] = 900
     poll_overlap_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 60
+    look_back_days: Annotated[int, Field(ge=1, le=60)] = 7
     backfill_days: Annotated[int, Field(ge=0, le=730)] = 30
     scheme: Literal["invoicetronic"] = "invoicetronic"
 
