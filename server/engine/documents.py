@@ -51,6 +51,11 @@ class Documents:
         """`records` tell who may see what."""
         self._database, self._records = database, records
 
+    def check(self, principal: Principal) -> None:
+        """Raise NotYourPapersError for a role that has nothing to do with invoices, whichever it asks for."""
+        if principal.role not in self._records.registry.collections[INVOICES].options.may:
+            raise NotYourPapersError
+
     async def invoice(self, principal: Principal, invoice_id: str) -> dict[str, Any]:
         """An invoice's fields in wire form. Raises NotYourPapersError, NoDocumentError."""
 
@@ -84,8 +89,7 @@ class Documents:
         return await self._database.read(work)
 
     async def _invoice(self, tx: Tx, principal: Principal, invoice_id: str) -> dict[str, Any]:
-        if principal.role not in self._records.registry.collections[INVOICES].options.may:
-            raise NotYourPapersError
+        self.check(principal)
         key = (INVOICES, invoice_id)
         record: Record | None = (await self._records.load(tx, principal.tenant_id, [key])).get(key)
         if record is None or record.deleted or not principal.scope().sees(record.audience):

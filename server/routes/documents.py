@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.engine.documents import Document
+from server.ports import Principal
 from server.routes.invoice_page import CSP, render_invoice
 from server.routes.openapi import Operation
 from server.routes.parameters import Parameter, parse_parameters
@@ -32,7 +33,7 @@ _BYTES = {"type": "string", "format": "binary"}
 
 async def view(request: Request[State]) -> Response:
     """The invoice as a page, to read and to print."""
-    principal = await signed_in(request, "pull")
+    principal = await _reader(request)
     invoice_id = parse_parameters(request, (_ID,))["invoice_id"]
     fields = await request.state["services"].documents.invoice(principal, invoice_id)
     headers = {**_KEPT_NOWHERE, "Content-Security-Policy": CSP}
@@ -41,14 +42,14 @@ async def view(request: Request[State]) -> Response:
 
 async def file(request: Request[State]) -> Response:
     """The file it came as."""
-    principal = await signed_in(request, "pull")
+    principal = await _reader(request)
     invoice_id = parse_parameters(request, (_ID,))["invoice_id"]
     return _download(await request.state["services"].documents.file(principal, invoice_id))
 
 
 async def attachment(request: Request[State]) -> Response:
     """One attachment."""
-    principal = await signed_in(request, "pull")
+    principal = await _reader(request)
     given = parse_parameters(request, (_ID, _HASH))
     documents = request.state["services"].documents
     return _download(await documents.attachment(principal, given["invoice_id"], given["sha256"]))
@@ -89,6 +90,13 @@ def document_operations() -> tuple[Operation, ...]:
             parameters=(_ID, _HASH),
         ),
     )
+
+
+async def _reader(request: Request[State]) -> Principal:
+    """Who asks, if it is one who may see suppliers' papers. Raises as `signed_in` does, and NotYourPapersError."""
+    principal = await signed_in(request, "pull")
+    request.state["services"].documents.check(principal)
+    return principal
 
 
 def _download(document: Document) -> Response:
