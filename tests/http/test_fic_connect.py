@@ -7,7 +7,8 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
-from server.app import create_app, now_ms, open_core
+from server.app import create_app, open_core
+from server.app.core import now_ms
 from server.credentials.tokens import Place
 from server.settings import Settings
 from tests.support import fatture

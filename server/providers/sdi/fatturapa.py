@@ -5,11 +5,10 @@ what else cannot be read stays among the unknown elements.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import partial, reduce
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 from xml.etree.ElementTree import Element
 
 from server.providers.sdi import details, model
@@ -26,6 +25,7 @@ from server.providers.sdi.fields import (
 )
 from server.providers.sdi.model import InvoiceBody, InvoiceFile
 from server.providers.sdi.p7m import decode_xml, read_zip, unwrap
+from server.providers.sdi.reader import Reader
 from server.providers.sdi.tree import ROOTS, parse_tree
 
 MAX_BYTES: Final = 5 * 1024 * 1024  # SDI's own limit for one file
@@ -33,7 +33,6 @@ MAX_FILES: Final = 200
 _CREDIT_NOTES: Final = frozenset({"TD04", "TD08"})
 _ZERO, _CENT, _HUNDRED, _LARGEST = Decimal(0), Decimal("0.01"), Decimal(100), Decimal("99999999.99")
 _EXACT: Final = Context(prec=200, rounding=ROUND_HALF_UP)  # more digits than any sum of readable amounts has
-_T = TypeVar("_T", bound=Frozen)
 Goods = tuple[tuple[model.Line, ...], tuple[model.Summary, ...]]
 
 
@@ -51,7 +50,7 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
 
 
 def _file(root: Element, *, filename: str | None, signature: SignatureState, sha256: str) -> InvoiceFile:
-    reader = _Reader()
+    reader = Reader()
     header = _below(root, "FatturaElettronicaHeader")
     transmission = reader.read(model.Transmission, _below(header, "DatiTrasmissione"))
     supplier = _party(reader, header, "CedentePrestatore")
@@ -81,56 +80,6 @@ def parse_archive(
     return tuple(read_zip(data, parse, max_files=max_files, max_inflated=4 * max_bytes))
 
 
-class _Reader:
-    """Reads typed fields from elements, and remembers which elements were understood."""
-
-    def __init__(self) -> None:
-        self._read: set[Element] = set()
-
-    def read(self, kind: type[_T], at: Element, **others: Any) -> _T:
-        """A `kind` from the element `at`, and from `others` what stands elsewhere."""
-        return kind(**self.fields(kind, at), **others)
-
-    def each(self, kind: type[_T], at: Element, path: str) -> tuple[_T, ...]:
-        """One `kind` from every element at `path`."""
-        return tuple(self.read(kind, element) for element in at.iterfind(path))
-
-    def fields(self, kind: type[Frozen], at: Element) -> dict[str, Any]:
-        """The values of those fields of `kind` that say where they stand."""
-        places = ((name, place) for name, info in kind.model_fields.items() for place in info.metadata)
-        return {name: self.take(at, place) for name, place in places if isinstance(place, At)}
-
-    def take(self, at: Element, place: At) -> Any:
-        """One value, or None; raises where the field is decisive."""
-        found = at.find(place.path)
-        text = "" if found is None else (found.text or "").strip()
-        value = place.read(text) if text else None
-        if found is not None and (value is not None or not text):
-            self._read.add(found)
-        name = place.path.rpartition("/")[2]
-        if text and value is None and place.fault:
-            raise UnreadableInvoiceError(place.fault, f"{name} cannot be read.")
-        if not text and place.required:
-            raise UnreadableInvoiceError("missing_element", f"{name} is missing.")
-        return value
-
-    def text(self, at: Element) -> str | None:
-        """What an element itself says."""
-        return self.take(at, At(".", str))  # type: ignore[no-any-return]  # a str is read by str
-
-    def unknown(self, at: Element, path: str = "", but: Container[str] = ()) -> Iterator[model.UnknownElement]:
-        """Every text below `at` that no field took, in order; where an element repeats, its path says which one."""
-        again, seen = Counter(child.tag for child in at), Counter[str]()
-        for child in at:
-            seen[child.tag] += 1
-            if child.tag in but:
-                continue
-            step = f"{child.tag}[{seen[child.tag]}]" if again[child.tag] > 1 else child.tag
-            if child not in self._read and (text := (child.text or "").strip()):
-                yield model.UnknownElement(path=path + step, text=text)
-            yield from self.unknown(child, f"{path}{step}/")
-
-
 class _Gross(Frozen):
     """DatiBeniServizi of a simplified invoice: an amount with its VAT in it, and either the VAT or its rate."""
 
@@ -141,7 +90,7 @@ class _Gross(Frozen):
     natura: Annotated[str | None, At("Natura", label)]
 
 
-def _party(reader: _Reader, header: Element, tag: str) -> model.Party | None:
+def _party(reader: Reader, header: Element, tag: str) -> model.Party | None:
     """Supplier or customer in either layout; None where nothing says who it is."""
     party = _below(header, tag)
     ids = _below(party, "DatiAnagrafici", "IdentificativiFiscali", ".")
@@ -159,7 +108,7 @@ def _below(at: Element, *paths: str) -> Element:
     return next((found for path in paths if (found := at.find(path)) is not None), Element(""))
 
 
-def _bodies(reader: _Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tuple[model.UnreadableBody, ...]]:
+def _bodies(reader: Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tuple[model.UnreadableBody, ...]]:
     """The usable bodies and the others; raises when none is usable."""
     bodies: list[InvoiceBody] = []
     unreadable: list[model.UnreadableBody] = []
@@ -175,7 +124,7 @@ def _bodies(reader: _Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tu
     return tuple(bodies), tuple(unreadable)
 
 
-def _body(reader: _Reader, body: Element, position: int, *, simplified: bool) -> InvoiceBody:
+def _body(reader: Reader, body: Element, position: int, *, simplified: bool) -> InvoiceBody:
     general = _below(body, "DatiGenerali/DatiGeneraliDocumento")
     said = reader.fields(InvoiceBody, general)
     lines, summaries = (_gross_goods if simplified else _goods)(reader, body)
@@ -205,12 +154,12 @@ def _body(reader: _Reader, body: Element, position: int, *, simplified: bool) ->
     )
 
 
-def _goods(reader: _Reader, body: Element) -> Goods:
+def _goods(reader: Reader, body: Element) -> Goods:
     lines = reader.each(model.Line, body, "DatiBeniServizi/DettaglioLinee")
     return lines, reader.each(model.Summary, body, "DatiBeniServizi/DatiRiepilogo")
 
 
-def _gross_goods(reader: _Reader, body: Element) -> Goods:
+def _gross_goods(reader: Reader, body: Element) -> Goods:
     """Lines and summaries of a simplified invoice. Amounts with one rate and no VAT of their own are summed first."""
     lines: list[model.Line] = []
     summaries: list[model.Summary] = []
@@ -252,7 +201,7 @@ def _fit(amount: Decimal) -> Decimal:
     return _EXACT.plus(cents)
 
 
-def _related(reader: _Reader, general: Element) -> Iterator[details.Related]:
+def _related(reader: Reader, general: Element) -> Iterator[details.Related]:
     for tag, kind in details.RELATED.items():
         for element in general.iterfind(tag):
             form: type[details.Named] = details.Shipped if kind == "delivery" else details.Referred
@@ -260,14 +209,14 @@ def _related(reader: _Reader, general: Element) -> Iterator[details.Related]:
             yield details.Related(kind=kind, number=said.number, day=said.day)
 
 
-def _payment_terms(reader: _Reader, body: Element) -> Iterator[model.PaymentTerm]:
+def _payment_terms(reader: Reader, body: Element) -> Iterator[model.PaymentTerm]:
     for terms in body.iterfind("DatiPagamento"):
         conditions = reader.take(terms, At("CondizioniPagamento", label))
         for element in terms.iterfind("DettaglioPagamento"):
             yield reader.read(model.PaymentTerm, element, conditions=conditions)
 
 
-def _attachment(reader: _Reader, element: Element) -> model.Attachment:
+def _attachment(reader: Reader, element: Element) -> model.Attachment:
     encoded = reader.take(element, At("Attachment", str)) or ""
     try:
         content = decode_attachment(encoded)
