@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from server.outbound.preview import Recorder, Rendered
 from server.outbox.before import SEND, Ask, End, Step, before_call, wants_times
 from server.outbox.call import Caller
-from server.outbox.claim import Claimed, Endpoint
+from server.outbox.claim import Claimed, Endpoint, with_names
 from server.outbox.history import LEASE_MS, Times
 from server.outbox.listing import unknown_delivery
 from server.outbox.past import read_pasts
@@ -59,7 +59,8 @@ class Previewer:
         """What a delivery would send, or would send through another endpoint. Raises OutboxError (unknown_delivery)."""
 
         async def work(tx: Tx) -> tuple[DeliveryState, Claimed]:
-            return await as_claimed(tx, (tenant_id, delivery_id), self.caller, to)
+            state, claimed = await as_claimed(tx, (tenant_id, delivery_id), self.caller, to)
+            return state, await with_names(claimed, self.routes, tx)
 
         state, claimed = await self.database.read(work)
         route = self.routes.get(claimed.route)

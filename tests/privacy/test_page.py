@@ -9,8 +9,10 @@ _ROW = re.compile(r"^\| (\w+) \| (\w+) \| (goes|kept by law) \|$", re.MULTILINE)
 NOBODYS = {
     "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
     "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
+    "payments": {"shop", "provider_id", "status", "failure", "dispute"},
     "products": {"name", "category", "barcode", "tags"},
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
+    "subscriptions": {"provider_id", "plan", "status"},
 }
 """Texts that tell of no person: things, codes, words from a closed list."""
 
