@@ -1,7 +1,7 @@
 """Payments: what a payment provider says of money that customers owe or paid. The server writes them; people read.
 
-A payment's state is apart from its sale's: a sale that was made stands, and a card that is declined later is news of the
-payment, not an edit of the sale. Amounts are gross and in euros.
+A payment's state is apart from its sale's: a sale that was made stands, and a card that is declined later is news of
+the payment, not an edit of the sale. Amounts are gross and in euros.
 """
 
 from datetime import datetime
