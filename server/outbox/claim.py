@@ -196,7 +196,7 @@ async def _lease(
     until_ms = writing.now_ms + lease.length_ms
     named = {"tenant_id": tenant_id, "ids": as_json(chosen), "owner": lease.owner, "until": encode_instant(until_ms)}
     rows = await writing.tx.fetch(_LEASE, named)
-    claimed = [Claimed._make((*row[:14], bool(row[14]), *row[15:], until_ms, endpoint, None)) for row in rows]
+    claimed = [Claimed._make((*row[:14], bool(row[14]), *row[15:], until_ms, endpoint, None, ())) for row in rows]
     await writing.tx.many(_ATTEMPT, [(tenant_id, one.delivery_id, one.attempt, writing.now) for one in claimed])
     return claimed
 
