@@ -4,6 +4,7 @@ All ways are HTTP on this machine. The clock is the machine's until a test moves
 stored and processed, so that what a test sees after one is no matter of luck.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,12 +24,13 @@ from server.outbox.listing import Delivery
 from server.outbox.relay import Relay
 from server.ports import Account, Call, WebhookRefusedError
 from server.providers.stripe import StripeProvider
+from server.storage.database import Tx
 from sync.clock import encode_instant
 from tests.inbox.mailroom import DICE, SCHEDULES, nap
 from tests.inbox.told_back import wall_ms
 from tests.outbox.outlet import OpenSecrets, Outlet, open_outlet
 from tests.support.processes import ServerProcess, reserved_port
-from tests.support.raw_http import Response, serve
+from tests.support.raw_http import Response, converse
 from tests.support.shop import sale_fields
 
 API_KEY = "sk_test_51HouseOfTests"
@@ -50,6 +52,7 @@ class House:
     endpoint_id: str = ""
     statuses: list[int] = field(default_factory=list)
     arrived: anyio.Condition = field(default_factory=anyio.Condition)
+    processing: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
         outlet = self.outlet
@@ -125,14 +128,20 @@ class House:
             await self.desk.receive("stripe", self.url.rpartition("/")[2], headers, body, "corr-stripe")
         except WebhookRefusedError:
             return 401
-        await self.processor.drain()
+        await self.process()
         return 200
 
-    async def told(self, times: int) -> None:
-        """Wait until so many webhooks were answered."""
+    async def process(self) -> None:
+        """Process what is due; one at a time, for the processor is one."""
+        async with self.processing:
+            await self.processor.drain()
+
+    async def told(self) -> None:
+        """Wait until a webhook of every event was answered."""
+        events = (await self.ask("GET", "/v1/events", limit=1000))["data"]
         with anyio.fail_after(30):
             async with self.arrived:
-                while len(self.statuses) < times:
+                while len(self.statuses) < len(events):
                     await self.arrived.wait()
 
     async def add_customer(self, name: str = "Ada Rossi", **fields: Any) -> str:
@@ -162,13 +171,18 @@ class House:
         """Ask what no webhook told, and process it."""
         self.outlet.clock.ms += 1_000_000
         await self.polling.poll_due()
-        await self.processor.drain()
+        await self.process()
 
     async def rows(self, collection: str) -> list[dict[str, Any]]:
-        """What is stored of a collection."""
-        fields = [*self.outlet.registry.collections[collection].fields]
-        found = await self.outlet.fetch(f"SELECT {', '.join(fields)} FROM {collection} ORDER BY seq")  # noqa: S608
-        return [dict(zip(fields, row, strict=True)) for row in found]
+        """The records of a collection, as they go out to clients."""
+        ids = [row[0] for row in await self.outlet.fetch(f"SELECT id FROM {collection} ORDER BY seq")]  # noqa: S608
+
+        async def work(tx: Tx) -> list[dict[str, Any]]:
+            wanted = [(collection, str(one)) for one in ids]
+            found = await self.outlet.records.load(tx, self.outlet.tenant_id, wanted)
+            return [dict(found[one].fields) for one in wanted]
+
+        return await self.outlet.database.read(work)
 
     async def deliveries(self) -> list[tuple[str, str, str | None]]:
         """What went out: operation, state and error, in the order it was made."""
@@ -179,11 +193,12 @@ class House:
         """The inbox."""
         return await list_events(self.outlet.database, self.outlet.tenant_id, Filter(limit=1000))
 
-    async def ask(self, method: str, path: str, **form: Any) -> dict[str, Any]:
+    async def ask(self, method: str, path: str, /, **form: Any) -> dict[str, Any]:
         """Stripe's own API, as the account's owner."""
         async with httpx.AsyncClient(trust_env=False, timeout=30, auth=(API_KEY, "")) as client:
-            sent = {"params": form} if method == "GET" else {"data": form}
-            answer = await client.request(method, f"{self.stripe.url}{path}", **sent)
+            reads = method == "GET"
+            url = f"{self.stripe.url}{path}"
+            answer = await client.request(method, url, params=form if reads else None, data=None if reads else form)
         assert answer.status_code < 500, answer.text
         told: dict[str, Any] = answer.json() if answer.content else {}
         return told
@@ -197,7 +212,24 @@ async def open_house(url: str, stripe: ServerProcess, **settings: Any) -> AsyncI
         with reserved_port() as port:
             house = House(outlet, outbound, stripe, port)
             await house.open_account(**settings)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(serve, port, house.answer)
+            async with _listening(port, house):
                 yield house
-                tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _listening(port: int, house: House) -> AsyncIterator[None]:
+    """Take webhooks; what is on its way at the end is answered."""
+    conversations: set[asyncio.Task[Any]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        conversations.add(task)
+        task.add_done_callback(conversations.discard)
+        await converse(house.answer, reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, reuse_address=True)
+    yield
+    server.close()
+    if conversations:
+        await asyncio.wait(conversations, timeout=10)

@@ -4,9 +4,10 @@ Stripe promises no order and tells twice, so an event is a reason to look and no
 webhook or was found in the events list.
 """
 
+import re
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from server.mapping import reasons
 from server.ports import UnusableEventError
@@ -20,12 +21,24 @@ PAID = frozenset(("invoice.paid", "invoice.payment_succeeded"))
 _BY_PAYMENT = ("charge.", "refund.")
 
 
+_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+
+def _name(value: Any) -> str | None:
+    """A name; some versions of the API expand the thing in its place."""
+    name = value.get("id") if isinstance(value, dict) else value
+    return name if isinstance(name, str) and _ID.fullmatch(name) else None
+
+
+Name = Annotated[str | None, BeforeValidator(_name)]
+
+
 class _Told(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class _Details(_Told):
-    subscription: Id | None = None
+    subscription: Name = None
 
 
 class _Parent(_Told):
@@ -33,18 +46,12 @@ class _Parent(_Told):
 
 
 class Subject(_Told):
-    """The object in an event, as far as it names what is to be read."""
+    """The object in an event, as far as it names what is to be read; a name of another form is that of nothing ours."""
 
-    id: Id | None = None
-    payment_intent: Id | None = None
-    subscription: Id | None = None
+    id: Name = None
+    payment_intent: Name = None
+    subscription: Name = None
     parent: _Parent | None = None
-
-    @field_validator("payment_intent", "subscription", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        """What some versions expand names itself."""
-        return value.get("id") if isinstance(value, dict) else value
 
 
 class _Data(_Told):

@@ -104,11 +104,11 @@ def to_ours(told: Intent, settings: Mapping[str, Any]) -> Payment:
     )
 
 
-def to_theirs(ours: Payment, object_id: str) -> Intent:
+def to_theirs(ours: Payment, _object_id: str) -> Intent:
     """The intent that would be told so."""
     marks = {SHOP: ours.shop} if ours.sale_id is None else {SHOP: ours.shop, RECORD: ours.sale_id}
     return Intent(
-        id=object_id,
+        id=ours.provider_id,
         amount=to_minor(ours.amount),
         amount_received=to_minor(ours.received),
         currency=EURO,

@@ -125,12 +125,12 @@ def to_ours(told: Told, settings: Mapping[str, Any]) -> Subscription:
     )
 
 
-def to_theirs(ours: Subscription, object_id: str) -> Told:
+def to_theirs(ours: Subscription, _object_id: str) -> Told:
     """The subscription that would be told so."""
     ends = None if ours.period_ends_at is None else decode_instant(ours.period_ends_at) // 1000
     line = Item(price=None if ours.plan is None else Price(id=ours.plan), current_period_end=ends)
     return Told(
-        id=object_id,
+        id=ours.provider_id,
         status=ours.status,
         items=Items(data=[line]),
         cancel_at_period_end=ours.ends_after_period,

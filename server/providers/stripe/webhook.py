@@ -85,6 +85,8 @@ class StripeScheme:
 
 def _signed_at_s(header: str) -> int:
     """When it says that it was signed. Raises WebhookRefusedError where it is not signed."""
+    if not header.isascii():  # nor does the SDK expect it
+        raise WebhookRefusedError("unsigned")
     parts = [part.partition("=") for part in header.split(",", MOST_SIGNATURES)]
     times = [value for name, _, value in parts if name == "t"]
     if len(times) != 1 or not (times[0].isascii() and times[0].isdigit() and len(times[0]) <= 11):  # noqa: PLR2004
