@@ -24,7 +24,7 @@ from server.storage.statement import Statement
 NOT_SENT = "not_sent"
 """The code of a delivery that came as far as the network: it would be sent."""
 
-_MADE_UP = frozenset(("leased_until_ms", "endpoint", "attempt", "past"))
+_MADE_UP = frozenset(("leased_until_ms", "endpoint", "attempt", "past", "names"))
 _OF_THE_ROW = tuple(name for name in Claimed._fields if name not in _MADE_UP)
 _ROW = Statement(
     f"""SELECT state, attempts, {", ".join(_OF_THE_ROW)} FROM outbox
