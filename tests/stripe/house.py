@@ -139,7 +139,7 @@ class House:
     async def told(self) -> None:
         """Wait until a webhook of every event was answered."""
         events = (await self.ask("GET", "/v1/events", limit=1000))["data"]
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             async with self.arrived:
                 while len(self.statuses) < len(events):
                     await self.arrived.wait()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.providers.stripe import poller
 from tests.stripe.house import API_KEY, SECRET, House
 from tests.stripe.signing import signed
 
@@ -173,6 +174,36 @@ async def test_a_refund_and_a_dispute_are_news_of_the_payment(at_desk: House) ->
     await at_desk.poll()
     (payment,) = [one for one in await at_desk.rows("payments") if one["sale_id"] == sale_id]
     assert payment["dispute"] == "lost"
+
+
+async def test_more_events_than_a_page_holds_are_found_each_once(
+    at_desk: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is newest first; a later poll reads the overlap again and takes nothing in twice."""
+    monkeypatch.setattr(poller, "PAGE_SIZE", 2)
+    customer_id = await at_desk.add_customer()
+    for number in range(1, 6):
+        await at_desk.ring_up(customer_id, f"{number}.00", method="link")
+    await at_desk.poll()
+    amounts = [one["amount"] for one in await at_desk.rows("payments") if one["customer_id"] == customer_id]
+    assert sorted(amounts) == ["1.00", "2.00", "3.00", "4.00", "5.00"]
+    known = len(await at_desk.events())
+    await at_desk.ring_up(customer_id, "6.00", method="link")
+    await at_desk.poll()
+    assert len(await at_desk.events()) == known + 1
+
+
+async def test_a_payment_under_way_is_taken_back_when_it_is_decided(at_desk: House) -> None:
+    """A transfer may take days: neither refunded nor cancelled before it is known which."""
+    sale_id = await at_desk.ring_up(await payer(at_desk))
+    (intent,) = await mine(at_desk, "payment_intents", sale_id)
+    await at_desk.ask("POST", "/control/change", id=intent["id"], status="processing")
+    await at_desk.outlet.void(sale_id)
+    await at_desk.relay.drain()
+    assert ("take_back", "pending", "too_early") in await at_desk.deliveries()
+    await at_desk.ask("POST", "/control/change", id=intent["id"], status="succeeded")
+    await later(at_desk, 120_000)
+    assert ("take_back", "delivered", None) in await at_desk.deliveries()
 
 
 async def test_a_void_of_what_was_not_paid_cancels_it(at_desk: House) -> None:

@@ -16,8 +16,8 @@ from server.ports import Answer, Call
 from server.providers.stripe.api import KEY_REUSED, Said, StripeApi, options, said
 from server.providers.stripe.found import look_up
 from server.providers.stripe.money import EURO, to_minor
-from server.providers.stripe.told import SHOP, fields_of, made_s, marks, name
-from server.resilience.errors import AnsweredError, PermanentError, TransientError, UnknownError
+from server.providers.stripe.told import SHOP, TOO_EARLY, fields_of, made_s, marks, name
+from server.resilience.errors import AnsweredError, PermanentError, UnknownError
 
 STORED_CARD = "stored_card"
 _OPEN = frozenset(("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"))
@@ -54,7 +54,7 @@ class Charges:
         )
 
     async def take_back(self, call: Call) -> Answer:
-        """Refund or cancel. Raises PermanentError, TransientError, UnknownError."""
+        """Refund or cancel. Raises PermanentError, UnknownError."""
         intent_id = call.reference or name(call, "pi_")
         if intent_id is None:
             raise PermanentError("unknown_charge")
@@ -71,7 +71,7 @@ class Charges:
                 known = options(call.account, f"{call.idempotency_key}_cancel")
                 return (await said(client.v1.payment_intents.cancel_async(intent_id, None, known))).answer
             case "processing":
-                raise TransientError("still_processing")
+                return Answer(TOO_EARLY)
             case _:
                 raise UnknownError("unknown_status")
 

@@ -10,10 +10,9 @@ from typing import Any
 from server.ports import Answer, Call
 from server.providers.stripe.api import StripeApi, options, said
 from server.providers.stripe.found import look_up
-from server.providers.stripe.told import fields_of, marks, name, names
+from server.providers.stripe.told import TOO_EARLY, fields_of, marks, name, names
 from server.resilience.errors import PermanentError
 
-TOO_EARLY = 425
 _OVER = frozenset(("canceled", "incomplete_expired"))
 _MISSING = 404
 

@@ -10,6 +10,9 @@ from sync.clock import decode_instant
 RECORD, KEY, SHOP = "rientro_record", "rientro_key", "rientro_shop"
 """What we write into the metadata of things we make: our record, the call's idempotency key, the sale's shop."""
 
+TOO_EARLY = 425
+"""What is answered where Stripe need not be asked: it is tried again, and says nothing of how Stripe does."""
+
 EARLIER_S = 3600
 """So much before a change was made nothing can have come of it, however the clocks are set."""
 
