@@ -126,6 +126,11 @@ def full(collection: str, canary: str, shop: str = "porto") -> dict[str, Any]:
     elif collection == "invoices":
         line = {"number": 1, "description": canary, "unit_price": "1", "total": "1", "vat_rate": "22"}
         fields = {**_INVOICE, "lines": [line]}
+    elif collection == "payments":
+        amounts = dict.fromkeys(("amount", "received", "refunded"), "1.00")
+        fields = {**amounts, "shop": shop, "status": "succeeded", "created_at": TIMESTAMP}
+    elif collection == "subscriptions":
+        fields = {"status": "active"}
     else:
         fields = {}
     return fields | texts(collection, canary)

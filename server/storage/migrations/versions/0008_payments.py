@@ -5,8 +5,8 @@ from alembic import op
 
 from server.storage.types import DecimalType, InstantType, JsonType, UuidType
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -42,7 +42,9 @@ def upgrade() -> None:
         sa.Column("created_at", InstantType(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_payments")),
     )
-    op.create_index(op.f("ix_payments_tenant_id_audience_seq"), "payments", ["tenant_id", "audience", "seq"], unique=False)
+    op.create_index(
+        op.f("ix_payments_tenant_id_audience_seq"), "payments", ["tenant_id", "audience", "seq"], unique=False
+    )
     op.create_index(
         "ix_payments_tombstones",
         "payments",
@@ -79,7 +81,9 @@ def upgrade() -> None:
         sa.Column("ends_after_period", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_subscriptions")),
     )
-    op.create_index(op.f("ix_subscriptions_tenant_id_audience_seq"), "subscriptions", ["tenant_id", "audience", "seq"], unique=False)
+    op.create_index(
+        op.f("ix_subscriptions_tenant_id_audience_seq"), "subscriptions", ["tenant_id", "audience", "seq"], unique=False
+    )
     op.create_index(
         "ix_subscriptions_tombstones",
         "subscriptions",
