@@ -20,6 +20,7 @@ from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
 from server.providers.sdi.adapter import SdiProvider
 from server.providers.sdi.fic.provider import FicProvider
+from server.providers.stripe.provider import StripeProvider
 from server.providers.webpush import WebPushProvider
 from server.settings import SettingsError
 from server.webpush.composing import ROUTE as WEBPUSH_ROUTE
@@ -55,6 +56,7 @@ OWN = (
     Kind(PosProvider.name, PosProvider.settings, PosProvider),
     Kind(SdiProvider.name, SdiProvider.settings, SdiProvider),
     Kind(FicProvider.name, FicProvider.settings, FicProvider),
+    Kind(StripeProvider.name, StripeProvider.settings, StripeProvider),
 )
 
 

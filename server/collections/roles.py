@@ -17,3 +17,6 @@ READ_MARK: Mapping[str, frozenset[Op]] = {"owner": frozenset(("update",)), "cler
 
 CONFLICTS: Mapping[str, frozenset[Op]] = {role: frozenset(("update",)) for role in ROLES}
 """Whoever sees one may decide it: its bucket holds only those who may write the field."""
+
+NOBODY: Mapping[str, frozenset[Op]] = {}
+"""The server alone writes; people read."""

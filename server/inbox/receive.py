@@ -178,6 +178,7 @@ def _incoming(
         headers=redacted(received.headers, kept),
         verified_by=recognised.verified_by,
         correlation_id=correlation_id,
+        by_id=recognised.by_id,
     )
 
 

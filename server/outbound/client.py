@@ -100,6 +100,14 @@ class Outbound:
         auth = self._auth(account, credentials)
         return await self._send("GET", url, _Sending(credentials, headers, timeout_s, limit, auth=auth))
 
+    async def delete(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, account: Account | None = None
+    ) -> Reply:
+        """DELETE as `account` and read the answer. Raises as `post` does."""
+        credentials = _credentials(account)
+        auth = self._auth(account, credentials)
+        return await self._send("DELETE", url, _Sending(credentials, headers, timeout_s, auth=auth))
+
     async def options(self, url: str, timeout_s: float, account: Account) -> Reply:
         """OPTIONS as `account`: asks what could be done there, and does nothing. Raises as `post` does."""
         credentials = _credentials(account)

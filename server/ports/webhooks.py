@@ -63,13 +63,15 @@ class Recognised(NamedTuple):
     """A webhook that is the vendor's. `event_id` is what its redeliveries share.
 
     `object_id` names what it is about, so that a poll knows what came already; `verified_by` the secret that fitted,
-    or `hint` where the vendor signs nothing.
+    or `hint` where the vendor signs nothing. `by_id`: the id alone says that it is the same, for the vendor writes its
+    bodies anew at each delivery; what counts is fetched.
     """
 
     event_id: str
     event_type: str
     object_id: str | None
     verified_by: str
+    by_id: bool = False
 
 
 class WebhookEvent(NamedTuple):

@@ -128,6 +128,11 @@ def full(collection: str, canary: str, shop: str = "porto") -> dict[str, Any]:
         fields = {**_INVOICE, "lines": [line]}
     elif collection == "quarantined":
         fields = {"receipt_id": "0192f0c1-0000-7000-8000-00000000000a", "received_at": TIMESTAMP}
+    elif collection == "payments":
+        amounts = dict.fromkeys(("amount", "received", "refunded"), "1.00")
+        fields = {**amounts, "shop": shop, "status": "succeeded", "created_at": TIMESTAMP}
+    elif collection == "subscriptions":
+        fields = {"status": "active"}
     else:
         fields = {}
     return fields | texts(collection, canary)
