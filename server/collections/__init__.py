@@ -2,10 +2,12 @@
 
 from functools import cache
 
+from server.collections.closures import Closure
 from server.collections.conflicts import Conflict
 from server.collections.customers import Customer
 from server.collections.invoices import Invoice
 from server.collections.products import Product
+from server.collections.reconciliations import Reconciliation
 from server.collections.sales import ROUTES as SALES_ROUTES
 from server.collections.sales import Sale
 from server.ports import Route
@@ -14,7 +16,7 @@ from sync.protocol import Registry
 OLDEST_SCHEMA = 1
 """Apps built for less are told to update, and get no pages they could not read; what they queued is always taken."""
 
-MODELS = (Sale, Product, Customer, Invoice, Conflict)
+MODELS = (Sale, Product, Customer, Invoice, Conflict, Closure, Reconciliation)
 
 
 @cache

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from server.mapping import PayloadMapping
 from server.providers.pos.payload import VERSION, LineV1, SaleV1, VatV1
 from sync.clock import decode_instant, encode_instant
+from sync.vat import split
 from sync.wire import decimal_text, units_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-_WHOLE = 10_000
-"""A hundred per cent, in the hundredths of a per cent that rates have."""
 
 
 class _Made(BaseModel):
@@ -107,14 +106,12 @@ def vat_sums(told: SaleV1) -> list[Vat]:
 
 
 def _sum(rate: str, nature: str | None, gross: int) -> Vat:
-    divisor = _WHOLE + units_of(rate, 2)
-    # Half up, away from zero for a return: what was sold and taken back makes nothing.
-    net = (abs(gross) * _WHOLE * 2 + divisor) // (divisor * 2) * (-1 if gross < 0 else 1)
+    net, vat = split(gross, units_of(rate, 2))
     summed = {
         "rate": rate,
         "gross": decimal_text(gross, 2),
         "net": decimal_text(net, 2),
-        "vat": decimal_text(gross - net, 2),
+        "vat": decimal_text(vat, 2),
     }
     return Vat(**summed) if nature is None else Vat(**summed, nature=nature)
 
