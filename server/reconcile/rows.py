@@ -68,7 +68,8 @@ _SAME_NUMBER = Statement(
        AND s.receipt_no = j.value ->> 1 AND NOT s.deleted""",
     postgresql="""SELECT s.terminal_id, s.receipt_no, CAST(s.id AS text)
        FROM json_array_elements(:numbers::json) AS j(x)
-       JOIN sales AS s ON s.tenant_id = :tenant_id AND s.terminal_id = j.x ->> 0 AND s.receipt_no = (j.x ->> 1)::bigint AND NOT s.deleted""",
+       JOIN sales AS s ON s.tenant_id = :tenant_id AND s.terminal_id = j.x ->> 0
+       AND s.receipt_no = (j.x ->> 1)::bigint AND NOT s.deleted""",
 )
 _STORE = Statement(
     """INSERT INTO reconciled (tenant_id, seq, at) VALUES (:tenant_id, :seq, :at)

@@ -16,7 +16,7 @@ import pytest
 from server.collections import registry
 from server.routes.api import operations
 from server.settings import Settings
-from tests.http.walls import COUNT, VISIBLE, World, full, open_world
+from tests.http.walls import COUNT, OF_SHOP, VISIBLE, World, full, open_world
 from tests.support.shop import line, sale_fields
 
 COLLECTIONS = sorted(registry().collections)
@@ -27,7 +27,12 @@ HIDDEN = {
     "clerk": ("CANARY-PORTO", "CANARY-OPERATOR", "porto"),
 }
 """Who looks, and what must not come to them: canaries, and the groups of ids in `World.ids`."""
-FOREIGN = {"stranger": COLLECTIONS, "till": ["sales", "conflicts"], "clerk": ["sales"], "nobody": COLLECTIONS}
+FOREIGN = {
+    "stranger": COLLECTIONS,
+    "till": [*OF_SHOP, "conflicts"],
+    "clerk": [*OF_SHOP],
+    "nobody": COLLECTIONS,
+}
 """The collections in which somebody aims at records that are not theirs."""
 _PASSING = re.compile(r'"(server_time|head|cursor|epoch|digest)":("[^"]*"|null|\[[^]]*\])')
 _PASSING_HEADERS = {"date", "x-request-id", "content-length"}

@@ -35,7 +35,9 @@ COUNT = 137
 """How far the foreign till's queue came: a number that tells how much another shop sells."""
 VISIBLE = "VISIBLE"
 """Stands in a record that every device of the tenant may see: who does not find it did not look."""
-CLOSED = frozenset(("status", "shop", "collection", "field", "currency", "decision"))
+OF_SHOP = ("sales", "closures", "reconciliations")
+"""Collections whose records only their shop may see."""
+CLOSED = frozenset(("status", "shop", "collection", "field", "currency", "decision", "kind"))
 """Texts whose values are a closed list, or say where the record belongs."""
 _SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
 _INVOICE = {
@@ -50,6 +52,15 @@ _INVOICE = {
     "payable": "12.20",
     "summaries": [],
 }
+
+_CLOSURE = {
+    "business_day": "2025-11-24",
+    "closed_at": TIMESTAMP,
+    "count": 1,
+    "total": "1.20",
+    "vat": [{"rate": "10.00", "gross": "1.20", "net": "1.09", "vat": "0.11"}],
+}
+_RECONCILIATION = {"kind": "closing", "business_day": "2025-11-24", "status": "open", "opened_at": TIMESTAMP}
 
 _KEPT = {
     name: Statement(f"SELECT count(*) FROM {name} WHERE tenant_id = :tenant_id")  # noqa: S608  names of ours
@@ -126,6 +137,11 @@ def full(collection: str, canary: str, shop: str = "porto") -> dict[str, Any]:
     elif collection == "invoices":
         line = {"number": 1, "description": canary, "unit_price": "1", "total": "1", "vat_rate": "22"}
         fields = {**_INVOICE, "lines": [line]}
+    elif collection == "closures":
+        fields = {**_CLOSURE, "shop": shop, "payments": [{"method": canary, "total": "1.20"}]}
+    elif collection == "reconciliations":
+        payments = [{"method": canary, "total": "1.20"}]
+        fields = {**_RECONCILIATION, "shop": shop, "closure_id": None, "payments": payments}
     else:
         fields = {}
     return fields | texts(collection, canary)
@@ -199,12 +215,12 @@ async def _endpoints(world: World, tenant_id: str) -> None:
 
 async def _records(world: World, tenant_id: str) -> None:
     """A record of every collection but conflicts, which come by themselves; and one for all to see."""
-    marks = {"sales": "CANARY-PORTO", "products": "CANARY-TENANT", "customers": "CANARY-TENANT"}
+    marks = dict.fromkeys(OF_SHOP, "CANARY-PORTO")
     made: list[Any] = []
     for name in registry().collections.keys() - {"conflicts"}:
         record_id = world.records[name] = world.new_id()
         made.append(world.mutation(name, record_id, "create", fields=full(name, marks.get(name, "CANARY-TENANT"))))
-        world.ids["porto" if name == "sales" else "tenant"] |= {record_id, made[-1]["uid"]}
+        world.ids["porto" if name in OF_SHOP else "tenant"] |= {record_id, made[-1]["uid"]}
     made.append(world.mutation("products", world.new_id(), "create", fields=product_fields(name=VISIBLE)))
 
     async def job(writing: Writing) -> list[str]:
