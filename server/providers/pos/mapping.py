@@ -47,7 +47,7 @@ class Vat(_Made):
 
 
 class Sale(_Made):
-    """The fields of a new sale."""
+    """The fields of a sale; `status` is only set where it is told that it was voided."""
 
     shop: str
     terminal_id: str
@@ -59,6 +59,7 @@ class Sale(_Made):
     total: str
     payment_method: str
     note: str | None
+    status: str = "completed"
 
 
 def to_ours(told: SaleV1, settings: Mapping[str, Any]) -> Sale:
@@ -102,10 +103,11 @@ def vat_sums(told: SaleV1) -> list[Vat]:
     gross: dict[tuple[str, str | None], int] = defaultdict(int)
     for line in told.lines:
         gross[line.vat_rate, line.nature] += units_of(line.total, 2)
-    return [_sum(rate, nature, cents) for (rate, nature), cents in sorted(gross.items(), key=_by_rate)]
+    return [sum_of(rate, nature, cents) for (rate, nature), cents in sorted(gross.items(), key=_by_rate)]
 
 
-def _sum(rate: str, nature: str | None, gross: int) -> Vat:
+def sum_of(rate: str, nature: str | None, gross: int) -> Vat:
+    """The sums of one rate, of gross cents."""
     net, vat = split(gross, units_of(rate, 2))
     summed = {
         "rate": rate,
