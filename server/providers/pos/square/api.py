@@ -21,6 +21,7 @@ VERSION = "2024-10-17"
 TIMEOUT_S = 15
 OK = 200
 STALE = 400
+GONE = 404
 PAGE = 200
 MAX_LIST_BYTES = 8 * 1024 * 1024
 MAX_ORDER_BYTES = 1024 * 1024
@@ -61,14 +62,18 @@ class SquareApi:
         if reply.status != OK:
             return Fetched(reply.answer())
         order = _member(reply, "order")
-        payment_id = next((t["payment_id"] for t in order.get("tenders") or () if t.get("payment_id")), None)
-        if payment_id is not None:
-            paid = await self._get(account, f"/v2/payments/{quote(str(payment_id), safe='')}")
-            if paid.status != OK:
+        if order.get("state") in STATES:
+            paid = await self._payment(account, order)
+            if paid is not None and paid.status not in {OK, GONE}:
                 return Fetched(paid.answer())
-            device = _member(paid, "payment").get("device_details") or {}
-            order["device"] = device.get("device_id")
+            order["device"] = None if paid is None or paid.status == GONE else _device(paid)
         return Fetched(reply.answer(), to_json(order))
+
+    async def _payment(self, account: Account, order: Mapping[str, Any]) -> Reply | None:
+        """The first payment; None where it was not paid by one."""
+        tenders = order.get("tenders") or ()
+        payment_id = next((one["payment_id"] for one in tenders if one.get("payment_id")), None)
+        return None if payment_id is None else await self._get(account, f"/v2/payments/{quote(payment_id, safe='')}")
 
     async def search(self, account: Account, begin: datetime, cursor: str | None) -> Page:
         """Orders updated since a moment, the oldest update first. Raises as `order` does."""
@@ -117,6 +122,12 @@ def _document(reply: Reply) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UnknownError("unreadable_answer")
     return document
+
+
+def _device(reply: Reply) -> str | None:
+    details = _member(reply, "payment").get("device_details")
+    device_id = details.get("device_id") if isinstance(details, dict) else None
+    return device_id if isinstance(device_id, str) else None
 
 
 def _member(reply: Reply, name: str) -> dict[str, Any]:
