@@ -1,4 +1,4 @@
-"""Business days on the wall of an Italian shop, around both clock changes, and a night that belongs to the day before."""
+"""Business days on the wall of an Italian shop: both clock changes, and nights that belong to the day before."""
 
 from datetime import UTC, datetime, timedelta
 

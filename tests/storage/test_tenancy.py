@@ -41,6 +41,7 @@ ACROSS = {
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
     "server.ops.figures._CONFLICTS",
+    "server.ops.figures._UNRECONCILED",
     "server.ops.keys._ALL",
     "server.outbox.backfill.OPEN",
     "server.outbox.due.DUE",

@@ -179,7 +179,7 @@ def square_return(order_id: str, of: str, at: str = "2025-11-25T10:00:00Z") -> d
 
 
 def shopify_order(order_id: int, at: str = "2025-11-24T11:00:00+01:00", **more: Any) -> dict[str, Any]:
-    """A shirt at 22 % with a discount, and its shipping: 30.50 − 5.00 + 6.10."""
+    """A shirt at 22 % with a discount, and its shipping: 30.50 less 5.00, and 6.10."""
     return {
         "id": order_id,
         "order_number": order_id,

@@ -61,6 +61,8 @@ class Desk:
                 self.__init__()  # type: ignore[misc]  # as it was made
             case "behave":
                 self._behaving[told["vendor"]] = [told["status"]] * told["times"]
+            case _:
+                pass
         return Response(200, {"calls": self._calls})
 
     def _all(self, kind: str) -> dict[str, Any]:
@@ -82,7 +84,8 @@ class Desk:
                 return self._one("square/orders", order_id, "order")
             case ["payments", payment_id]:
                 return self._one("square/payments", payment_id, "payment")
-        return Response(404, {})
+            case _:
+                return Response(404, {})
 
     def _search(self, asked: Mapping[str, Any]) -> Response:
         query, cursor = asked["query"], asked.get("cursor")
@@ -131,7 +134,8 @@ class Desk:
                 return self._one("sumup/transactions", query["id"], None)
             case ["v2.1", "merchants", "MH4H92C7", "transactions", "history"]:
                 return self._history(query)
-        return Response(404, {})
+            case _:
+                return Response(404, {})
 
     def _history(self, query: Mapping[str, str]) -> Response:
         since = _at(query.get("changes_since", "1970-01-01T00:00:00Z"))
