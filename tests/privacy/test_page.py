@@ -10,6 +10,11 @@ NOBODYS = {
     "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
     "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
     "products": {"name", "category", "barcode", "tags"},
+    "closures": {"shop", "terminal_id", "status", "voided", "vat", "payments"},
+    "reconciliations": {
+        *("shop", "kind", "terminal_id", "status", "missing", "unclosed", "doubles", "elsewhere", "unvoided"),
+        *("differences", "vat", "payments"),
+    },
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
 }
 """Texts that tell of no person: things, codes, words from a closed list."""

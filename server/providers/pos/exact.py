@@ -5,9 +5,11 @@ used as it is, and says so.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from pydantic import BaseModel
 
 from server.ports import UnusableEventError
 from sync.wire import decimal_text
@@ -29,6 +31,11 @@ def parse_exact(body: bytes) -> dict[str, Any]:
 def exact_bytes(document: dict[str, Any]) -> bytes:
     """An object as JSON again, its decimals as strings: as exact as they came."""
     return json.dumps(document, default=str).encode()
+
+
+def only(document: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """What a model reads of a document: what vendors add about persons is not kept."""
+    return {name: document[name] for name in model.model_fields if name in document}
 
 
 def cents(amount: Any) -> int:

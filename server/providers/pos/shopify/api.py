@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from server.outbound import Outbound, Reply
 from server.ports import Account, Answer, Fetched, UnusableEventError
 from server.providers.pos.days import instant
-from server.providers.pos.exact import exact_bytes, parse_exact
+from server.providers.pos.exact import exact_bytes, only, parse_exact
+from server.providers.pos.shopify.order import Order
 from server.resilience.errors import PermanentError, UnknownError
 
 VERSION = "2024-10"
@@ -58,7 +59,7 @@ class ShopifyApi:
         order = _document(reply).get("order")
         if not isinstance(order, dict):
             raise UnknownError("unreadable_answer")
-        return Fetched(reply.answer(), exact_bytes(order))
+        return Fetched(reply.answer(), exact_bytes(only(order, Order)))
 
     async def page(self, account: Account, begin: datetime, page_info: str | None) -> Page:
         """Orders updated since a moment, the oldest update first. Raises as `order` does."""

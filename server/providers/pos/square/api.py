@@ -15,6 +15,8 @@ from pydantic_core import to_json
 from server.outbound import Outbound, Reply
 from server.ports import Account, Answer, Fetched
 from server.providers.pos.days import instant
+from server.providers.pos.exact import only
+from server.providers.pos.square.order import Order
 from server.resilience.errors import PermanentError, UnknownError
 
 VERSION = "2024-10-17"
@@ -67,7 +69,7 @@ class SquareApi:
             if paid is not None and paid.status not in {OK, GONE}:
                 return Fetched(paid.answer())
             order["device"] = None if paid is None or paid.status == GONE else _device(paid)
-        return Fetched(reply.answer(), to_json(order))
+        return Fetched(reply.answer(), to_json(only(order, Order)))
 
     async def _payment(self, account: Account, order: Mapping[str, Any]) -> Reply | None:
         """The first payment; None where it was not paid by one."""

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from server.outbound import Outbound, Reply
 from server.ports import Account, Answer, Fetched, UnusableEventError
 from server.providers.pos.days import instant
-from server.providers.pos.exact import exact_bytes, parse_exact
+from server.providers.pos.exact import exact_bytes, only, parse_exact
+from server.providers.pos.sumup.transaction import Checkout, Transaction
 from server.resilience.errors import PermanentError, UnknownError
 
 TIMEOUT_S = 15
@@ -53,11 +54,13 @@ class SumUpApi:
 
     async def checkout(self, account: Account, checkout_id: str) -> Fetched:
         """A checkout. Raises OutboundError, DeliveryError."""
-        return _fetched(await self._get(account, f"/v0.1/checkouts/{quote(checkout_id, safe='')}", {}))
+        reply = await self._get(account, f"/v0.1/checkouts/{quote(checkout_id, safe='')}", {})
+        return _fetched(reply, Checkout)
 
     async def transaction(self, account: Account, transaction_id: str) -> Fetched:
         """A transaction, whole. Raises as `checkout` does."""
-        return _fetched(await self._get(account, f"{_merchant(account)}/transactions", {"id": transaction_id}))
+        reply = await self._get(account, f"{_merchant(account)}/transactions", {"id": transaction_id})
+        return _fetched(reply, Transaction)
 
     async def history(self, account: Account, begin: datetime, page: str | None) -> Page:
         """Transactions that changed since a moment. Raises as `checkout` does."""
@@ -88,8 +91,8 @@ def _merchant(account: Account) -> str:
     return f"/v2.1/merchants/{quote(str(account.settings['merchant_code']), safe='')}"
 
 
-def _fetched(reply: Reply) -> Fetched:
-    return Fetched(reply.answer(), exact_bytes(_document(reply)) if reply.status == OK else None)
+def _fetched(reply: Reply, model: type[BaseModel]) -> Fetched:
+    return Fetched(reply.answer(), exact_bytes(only(_document(reply), model)) if reply.status == OK else None)
 
 
 def _document(reply: Reply) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 A checkout names its transaction; a poll names one outright. Either way the sale is known by the transaction's id.
 """
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
@@ -22,7 +20,7 @@ from server.ports import (
 )
 from server.providers.pos.exact import parse_exact
 from server.providers.pos.sumup.api import SumUpApi
-from server.providers.pos.sumup.transaction import REFUND, TRANSACTION, RefundOf, Transaction
+from server.providers.pos.sumup.transaction import REFUND, TRANSACTION, Checkout, RefundOf, Transaction
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"
 
@@ -46,23 +44,6 @@ class Hint(BaseModel):
     def checkout_id(self) -> str:
         """The checkout it is about."""
         return self.id if self.payload is None or self.payload.checkout_id is None else self.payload.checkout_id
-
-
-class Checkout(BaseModel):
-    """A checkout, as far as it leads to its transaction."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: str
-    status: str = ""
-    transaction_id: str | None = None
-    transactions: list[dict[str, Any]] = []
-
-    @property
-    def paid_by(self) -> str | None:
-        """The transaction that paid it."""
-        good = [one.get("id") for one in self.transactions if one.get("status") == "SUCCESSFUL"]
-        return self.transaction_id or next((one for one in good if isinstance(one, str)), None)
 
 
 class SumUpScheme:

@@ -80,6 +80,21 @@ class Transaction(_Told):
     device_info: Device | None = None
 
 
+class Checkout(_Told):
+    """A checkout, as far as it leads to its transaction."""
+
+    id: str
+    status: str = ""
+    transaction_id: str | None = None
+    transactions: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def paid_by(self) -> str | None:
+        """The transaction that paid it."""
+        good = [one.get("id") for one in self.transactions if one.get("status") == "SUCCESSFUL"]
+        return self.transaction_id or next((one for one in good if isinstance(one, str)), None)
+
+
 class RefundOf(_Told):
     """A refund with the payment it belongs to."""
 
