@@ -63,7 +63,7 @@ async def test_prices_without_tax_and_tills_of_the_point_of_sale(shopify: Counte
         total_price="38.60",
         total_tip_received="2.00",
         line_items=[line],
-        shipping_lines=[],
+        shipping_lines=[{"id": 2, "title": "Gratis", "price": "0.00", "tax_lines": []}],
         device_id=42,
         payment_gateway_names=["cash"],
     )
@@ -78,9 +78,11 @@ async def test_what_is_not_paid_or_only_a_test_is_no_sale(shopify: Counter) -> N
     """It becomes one when it is paid."""
     await shopify.shopify(shopify_order(1001, financial_status="pending"), "e1")
     await shopify.shopify(shopify_order(1002, test=True), "e2")
+    free = {"id": 1, "title": "Campione", "quantity": 1, "price": "0.00"}
+    await shopify.shopify(shopify_order(1003, total_price="0.00", line_items=[free], shipping_lines=[]), "e3")
     await shopify.process()
-    assert (await shopify.sales(), await shopify.room.states()) == ([], {"ignored": 2})
-    await shopify.shopify(shopify_order(1001) | {"updated_at": "2025-11-24T12:00:00+01:00"}, "e3")
+    assert (await shopify.sales(), await shopify.room.states()) == ([], {"ignored": 3})
+    await shopify.shopify(shopify_order(1001) | {"updated_at": "2025-11-24T12:00:00+01:00"}, "e4")
     await shopify.process()
     assert len(await shopify.sales()) == 1
 

@@ -52,7 +52,12 @@ async def test_refunds_and_cancellations_are_found_by_the_history(sumup: Counter
     for transaction_id in ("t-1", "t-2"):
         await sumup.vendors.put("sumup", "transactions", sumup_transaction(transaction_id))
     await sumup.poll()
-    back: dict[str, Any] = {"events": [refund(9, 6.65)], "refunded_amount": 6.65, "changed_at": "2025-11-24T16:01:00Z"}
+    back: dict[str, Any] = {
+        "status": "REFUNDED",
+        "events": [refund(9, 6.65)],
+        "refunded_amount": 6.65,
+        "changed_at": "2025-11-24T16:01:00Z",
+    }
     await sumup.vendors.put("sumup", "transactions", sumup_transaction("t-1", **back))
     gone: dict[str, Any] = {"status": "CANCELLED", "changed_at": "2025-11-24T16:01:00Z"}
     for transaction_id in ("t-2", "t-3"):

@@ -142,18 +142,20 @@ REFUND = PayloadMapping("shopify.refund", 1, "sales", RefundOf, Sale, to_refund)
 
 
 def items_of(order: Order, settings: Mapping[str, Any]) -> list[Item]:
-    """An order's lines, gross; a line of nothing is none."""
-    lines = [*order.line_items, *order.shipping_lines]
-    made = [_item(line, settings, taxed=order.taxes_included) for line in lines if line.quantity]
-    return [item for item in made if item.total or len(made) == 1]
+    """An order's lines, gross; what costs nothing (free shipping) is no line."""
+    made = [(line, _total(line, taxed=order.taxes_included)) for line in (*order.line_items, *order.shipping_lines)]
+    return [
+        Item(line.title or "articolo", line.quantity * 1000, total, *_rate(line, settings))
+        for line, total in made
+        if total
+    ]
 
 
-def _item(line: LineItem, settings: Mapping[str, Any], *, taxed: bool) -> Item:
+def _total(line: LineItem, *, taxed: bool) -> int:
     total = cents(line.price) * line.quantity - sum(cents(one.amount) for one in line.discount_allocations)
     if not taxed:
         total += sum(cents(one.price) for one in line.tax_lines)
-    rate, nature = _rate(line, settings)
-    return Item(line.title or "articolo", line.quantity * 1000, total, rate, nature)
+    return total
 
 
 def _rate(line: LineItem, settings: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -23,7 +23,7 @@ from server.ports import (
     WebhookEvent,
 )
 from server.providers.pos.days import millis
-from server.providers.pos.exact import parse_exact
+from server.providers.pos.exact import cents, parse_exact
 from server.providers.pos.shopify.api import ShopifyApi
 from server.providers.pos.shopify.order import ORDER, PAID, REFUND, Order, RefundOf
 from server.providers.pos.signatures import verify_hmac
@@ -72,6 +72,8 @@ class ShopifyScheme:
             return Reading(ignored="it is a test order")
         if order.financial_status not in PAID:
             return Reading(ignored="the order is not paid")
+        if not cents(order.total_price):
+            return Reading(ignored="nothing was paid")
         return Reading([_sale(order, event.account), *_refunds(order, event.account)])
 
 

@@ -94,10 +94,10 @@ class Order(_Told):
 
 def to_ours(told: Order, settings: Mapping[str, Any]) -> Sale:
     """The sale, or the return as a sale of negative amounts; an exchange is both in one."""
-    items = [_item(line, told.taxes, settings, 1) for line in (*told.line_items, *told.service_charges)]
+    items = _items((*told.line_items, *told.service_charges), told.taxes, settings, 1)
     for one in told.returns:
         lines = (*one.return_line_items, *one.return_service_charges)
-        items += [_item(line, [*one.return_taxes, *told.taxes], settings, -1) for line in lines]
+        items += _items(lines, [*one.return_taxes, *told.taxes], settings, -1)
     _check_total(told, items)
     methods = [tender.type for tender in told.tenders]
     head = Head(
@@ -109,6 +109,11 @@ def to_ours(told: Order, settings: Mapping[str, Any]) -> Sale:
 
 
 ORDER = PayloadMapping("square.order", 1, "sales", Order, Sale, to_ours)
+
+
+def _items(lines: Sequence[LineItem], taxes: Sequence[Tax], settings: Mapping[str, Any], sign: int) -> list[Item]:
+    """The lines that cost something."""
+    return [_item(line, taxes, settings, sign) for line in lines if line.total_money.amount]
 
 
 def _item(line: LineItem, taxes: Sequence[Tax], settings: Mapping[str, Any], sign: int) -> Item:

@@ -5,6 +5,7 @@ settings say another. Nothing signed says when: an old webhook sent again is kno
 cause a fetch. Square guarantees no order, so whatever an event tells of is fetched anew.
 """
 
+from hashlib import sha256
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -60,7 +61,7 @@ class SquareScheme:
         order_id = order_named(told)
         event_id, event_type = told.get("event_id"), told.get("type")
         return Recognised(
-            event_id if isinstance(event_id, str) else "",
+            event_id if isinstance(event_id, str) else f"sha256:{sha256(received.body).hexdigest()}",
             event_type if isinstance(event_type, str) else "",
             None if order_id is None else versioned(order_id, _version(told)),
             fitted,
@@ -80,6 +81,8 @@ class SquareScheme:
             raise UnusableEventError("another_object", "It is another order than the one that was asked for.")
         if told.state != "COMPLETED":
             return Reading(ignored="the order is not completed")
+        if not told.returns and not any(line.total_money.amount for line in (*told.line_items, *told.service_charges)):
+            return Reading(ignored="nothing was paid")
         key = f"{event.account.endpoint_id}:order/{told.id}"
         draft = ORDER.draft(told, event.account, key, f"order {told.id} {told.version}")
         return Reading([draft._replace(watermark=told.version)])

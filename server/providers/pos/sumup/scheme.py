@@ -20,7 +20,7 @@ from server.ports import (
 )
 from server.providers.pos.exact import parse_exact
 from server.providers.pos.sumup.api import SumUpApi
-from server.providers.pos.sumup.transaction import REFUND, TRANSACTION, Checkout, RefundOf, Transaction
+from server.providers.pos.sumup.transaction import PAID, REFUND, TRANSACTION, Checkout, RefundOf, Transaction
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"
 
@@ -93,7 +93,7 @@ class SumUpScheme:
             raise UnusableEventError("another_object", "It is another transaction than the one that was asked for.")
         if paid.status == "CANCELLED":
             return Reading([_sale(paid, event.account)._replace(known_only=True)])
-        if paid.status != "SUCCESSFUL":
+        if paid.status not in PAID:
             return Reading(ignored="the payment was not made")
         return Reading([_sale(paid, event.account), *_refunds(paid, event.account)])
 

@@ -18,6 +18,9 @@ from server.providers.pos.mapping import Sale
 
 Amount = str | Decimal | int
 CARDS = frozenset(("POS", "ECOM", "MOTO", "APM", "RECURRING"))
+PAID = frozenset(("SUCCESSFUL", "REFUNDED"))
+"""States of a payment that was made, whatever was given back later."""
+
 GIVEN_BACK = frozenset(("REFUNDED", "SUCCESSFUL", "PAID_OUT"))
 
 
@@ -141,6 +144,7 @@ def items_of(told: Transaction, settings: Mapping[str, Any]) -> list[Item]:
 def _by_product(told: Transaction, settings: Mapping[str, Any]) -> list[Item]:
     if any(one.total_with_vat is None for one in told.products):
         return []
+    priced = [one for one in told.products if cents(one.total_with_vat)]
     return [
         Item(
             one.name or "articolo",
@@ -148,7 +152,7 @@ def _by_product(told: Transaction, settings: Mapping[str, Any]) -> list[Item]:
             cents(one.total_with_vat),
             *(assumed(settings) if one.vat_rate is None else _rate(one.vat_rate, settings)),
         )
-        for one in told.products
+        for one in priced
     ]
 
 
