@@ -117,9 +117,7 @@ def _core(settings: Settings, database: Database) -> Core:
     registry = described()
     records = Records(registry)
     webpush = make_webpush(settings, database, writer, vault, records, now_ms)
-    kinds = load_kinds(
-        settings.provider_modules, square_kind(settings.public_url), webpush_kind(webpush.subscriptions)
-    )
+    kinds = load_kinds(settings.provider_modules, square_kind(settings.public_url), webpush_kind(webpush.subscriptions))
     forwarder = Noticing(Forwarder(kinds.routes), webpush.noticed.note)
     applier = Applier(records, forwarder)
     access = make_access(settings.public_url, Means(database, writer, vault, now_ms))
