@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 
 from server.app.access import Means, make_access
-from server.app.providers import Kinds, load_kinds, webpush_kind
+from server.app.providers import Kinds, load_kinds, square_kind, webpush_kind
 from server.app.webpush import WebPush, make_webpush
 from server.audit.listing import Audit
 from server.audit.refusals import Refusals
@@ -117,7 +117,7 @@ def _core(settings: Settings, database: Database) -> Core:
     registry = described()
     records = Records(registry)
     webpush = make_webpush(settings, database, writer, vault, records, now_ms)
-    kinds = load_kinds(settings.provider_modules, webpush_kind(webpush.subscriptions))
+    kinds = load_kinds(settings.provider_modules, square_kind(settings.public_url), webpush_kind(webpush.subscriptions))
     forwarder = Noticing(Forwarder(kinds.routes), webpush.noticed.note)
     applier = Applier(records, forwarder)
     access = make_access(settings.public_url, Means(database, writer, vault, now_ms))

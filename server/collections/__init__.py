@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from server.collections.closures import Closure
 from server.collections.conflicts import Conflict
 from server.collections.customers import ROUTES as CUSTOMER_ROUTES
 from server.collections.customers import Customer
@@ -9,6 +10,7 @@ from server.collections.invoices import Invoice
 from server.collections.payments import Payment
 from server.collections.products import Product
 from server.collections.quarantined import Quarantined
+from server.collections.reconciliations import Reconciliation
 from server.collections.sales import ROUTES as SALES_ROUTES
 from server.collections.sales import Sale
 from server.collections.subscriptions import Subscription
@@ -18,7 +20,7 @@ from sync.protocol import Registry
 OLDEST_SCHEMA = 1
 """Apps built for less are told to update, and get no pages they could not read; what they queued is always taken."""
 
-MODELS = (Sale, Product, Customer, Invoice, Conflict, Quarantined, Payment, Subscription)
+MODELS = (Sale, Product, Customer, Invoice, Conflict, Quarantined, Payment, Subscription, Closure, Reconciliation)
 
 
 @cache

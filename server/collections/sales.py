@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from server.collections.roles import STAFF
 from server.ports import DeliveryState, Route
-from server.storage.synced import Synced
+from server.storage.synced import Synced, search_index
 from server.storage.types import column
 from sync.collection import FOR_SHOP, Fields, Increment, SyncOptions
 from sync.policy import IMMUTABLE, LAST_WRITER, SERVER_OWNED
@@ -59,7 +59,10 @@ def check_sale(before: Fields | None, after: Fields) -> str | None:
 
 
 class Sale(Synced, table=True):
-    """A receipt, with the number of its till's own series; the server never renumbers."""
+    """A receipt, with the number of its till's own series; the server never renumbers.
+
+    `receipt_no` is 0 where there is no series, as with vendors that number nothing: such sales belong to their day.
+    """
 
     __tablename__ = "sales"
     sync: ClassVar[SyncOptions] = SyncOptions(
@@ -73,6 +76,7 @@ class Sale(Synced, table=True):
         personal=("note",),
         kept=("customer_id", "lines"),
     )
+    indexes = (search_index("ix_sales_receipt", "terminal_id", "receipt_no", "business_day"),)
 
     shop: Annotated[str, CODE, IMMUTABLE] = column(CODE)
     terminal_id: Annotated[str, CODE, IMMUTABLE] = column(CODE)

@@ -35,6 +35,7 @@ from server.ports.webhooks import (
     WebhookRefusedError,
     WebhookScheme,
     refuse_untimely,
+    webhook_path,
 )
 from server.ports.webpush import NOTICE_KINDS, OWNERS, Notice, NoticeKind, Notices, Subscription, Subscriptions
 
@@ -94,4 +95,5 @@ __all__ = (
     "created_or_updated",
     "nothing_written_back",
     "refuse_untimely",
+    "webhook_path",
 )

@@ -117,6 +117,7 @@ class Draft(NamedTuple):
     that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
     leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
     a second time. `mapping` is the version of the mapping that read it: what a newer one makes of it is news.
+    `known_only`: it tells of the end of something, and is nothing where that never was here.
     """
 
     collection: str
@@ -129,6 +130,7 @@ class Draft(NamedTuple):
     final: bool = False
     ours: Ours | None = None
     mapping: int = 1
+    known_only: bool = False
 
 
 class Reading(NamedTuple):
@@ -196,3 +198,12 @@ class WebhookScheme(Protocol):
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
         """Make sense of it: pure, run in a thread where it is large. Raises UnusableEventError."""
+
+
+def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = "") -> str:
+    """Where a provider sends its webhooks; the address names its tenant.
+
+    One that signs nothing needs the address with its secret part, shown when the endpoint is made and not again.
+    """
+    secret = f".{hook}" if hook else ""
+    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}{secret}"

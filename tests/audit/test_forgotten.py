@@ -31,6 +31,7 @@ READS = frozenset((
     "provider key due", "outbox list", "outbox show", "outbox preview", "inbox list", "inbox show", "rejected list",
     "rejected show", "superseded list", "person list", "key list", "provider bindings", "holes list", "trace",
     "audit list", "audit export", "webpush list", "webpush keys",
+    "closures list", "closures show",
 ))  # fmt: skip
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))

@@ -16,7 +16,7 @@ import pytest
 from server.collections import registry
 from server.routes.api import operations
 from server.settings import Settings
-from tests.http.walls import COUNT, VISIBLE, World, full, open_world
+from tests.http.walls import COUNT, OF_SHOP, VISIBLE, World, full, open_world
 from tests.support.shop import line, sale_fields
 
 COLLECTIONS = sorted(registry().collections)
@@ -29,8 +29,8 @@ HIDDEN = {
 """Who looks, and what must not come to them: canaries, and the groups of ids in `World.ids`."""
 FOREIGN = {
     "stranger": COLLECTIONS,
-    "till": ["sales", "conflicts", "quarantined"],
-    "clerk": ["sales", "quarantined"],
+    "till": [*OF_SHOP, "conflicts", "quarantined"],
+    "clerk": [*OF_SHOP, "quarantined"],
     "nobody": COLLECTIONS,
 }
 """The collections in which somebody aims at records that are not theirs."""

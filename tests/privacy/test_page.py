@@ -15,6 +15,11 @@ NOBODYS = {
     "quarantined": {"provider", "code", "reason", "file_name", "sdi_id"},
     "payments": {"shop", "provider_id", "status", "failure", "dispute"},
     "products": {"name", "category", "barcode", "tags"},
+    "closures": {"shop", "terminal_id", "status", "voided", "vat", "payments"},
+    "reconciliations": {
+        *("shop", "kind", "terminal_id", "status", "missing", "unclosed", "doubles", "elsewhere", "unvoided"),
+        *("differences", "vat", "payments"),
+    },
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
     "subscriptions": {"provider_id", "plan", "status"},
 }

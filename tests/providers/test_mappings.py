@@ -17,7 +17,7 @@ from server.collections import registry
 from server.mapping import PayloadMapping
 from server.ports import Account, UnusableEventError
 from server.providers.http.told import Object
-from server.providers.pos.payload import LineV1, SaleV1, VatV1
+from server.providers.pos.payload import ClosureV1, LineV1, PaymentV1, SaleV1, VatV1
 from server.providers.sdi.fatturapa import parse_file
 from server.providers.sdi.mapping import ReceivedBody
 from server.providers.stripe.payments import Charge, Intent, Named, Refusal
@@ -139,15 +139,40 @@ def subscriptions(draw: st.DrawFn) -> Told:
     )
 
 
+@st.composite
+def closures(draw: st.DrawFn) -> ClosureV1:
+    """Any closing a point of sale may tell."""
+    total = decimal_text(draw(CENTS), 2)
+    first = draw(st.none() | st.integers(1, 10**9))
+    return ClosureV1(
+        version=1,
+        id=draw(IDS),
+        terminal="P1",
+        business_day="2026-11-24",
+        closed_at=draw(st.datetimes(datetime(2001, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))).replace(  # noqa: DTZ001  # the strategy's
+            microsecond=0
+        ),
+        number=draw(st.none() | st.integers(0, 10**6)),
+        count=draw(st.integers(0, 1000)),
+        first_receipt=first,
+        last_receipt=first,
+        voided=draw(st.lists(st.integers(1, 10**6), max_size=3)),
+        total=total,
+        vat=[VatV1(rate=draw(RATES), gross=total, net=total, vat="0.00", nature=draw(st.sampled_from([None, "N4"])))],
+        payments=[PaymentV1(method=draw(st.sampled_from(["card", "cash"])), total=total)],
+    )
+
+
 TOLD: dict[str, st.SearchStrategy[Any]] = {
     "pos.sale": sales(),
     "http.object": objects(),
+    "pos.closure": closures(),
     "stripe.payment_intent": intents(),
     "stripe.subscription": subscriptions(),
 }
 """What a vendor may tell, by mapping."""
 
-WRITTEN = {"sdi.invoice"}
+WRITTEN = {"sdi.invoice", "square.order", "shopify.order", "shopify.refund", "sumup.transaction", "sumup.refund"}
 """Mappings without a way back: each has a test of its own against a writer."""
 
 

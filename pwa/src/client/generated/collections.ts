@@ -4,7 +4,7 @@ import type { CollectionShape, Day, Decimal, Instant, Json, Uuid } from "../shap
 export const PROTOCOL = 1;
 
 /** What this app was built against; each mutation says so. */
-export const SCHEMA = 5;
+export const SCHEMA = 6;
 
 export interface SaleLine {
   description: string;
@@ -119,6 +119,91 @@ export interface Conflict {
   decided_at: Instant | null;
 }
 
+export interface VatLine {
+  rate: Decimal;
+  gross: Decimal;
+  net: Decimal;
+  vat: Decimal;
+  nature?: string | null;
+}
+
+export interface PaymentSum {
+  method: string;
+  total: Decimal;
+}
+
+/** A record of `closures`, in the wire's own form. */
+export interface Closure {
+  shop: string;
+  terminal_id: string;
+  business_day: Day;
+  closed_at: Instant;
+  number: number | null;
+  count: number;
+  first_receipt: number | null;
+  last_receipt: number | null;
+  voided: readonly number[];
+  total: Decimal;
+  vat: readonly VatLine[];
+  payments: readonly PaymentSum[];
+  status: "completed" | "voided";
+}
+
+export interface Range {
+  first: number;
+  last: number;
+}
+
+export interface Range {
+  first: number;
+  last: number;
+}
+
+export interface Difference {
+  what: "total" | "rate" | "method";
+  expected: Decimal;
+  arrived: Decimal;
+  key?: string | null;
+}
+
+export interface VatLine {
+  rate: Decimal;
+  gross: Decimal;
+  net: Decimal;
+  vat: Decimal;
+  nature?: string | null;
+}
+
+export interface PaymentSum {
+  method: string;
+  total: Decimal;
+}
+
+/** A record of `reconciliations`, in the wire's own form. */
+export interface Reconciliation {
+  shop: string;
+  kind: "closing" | "receipt";
+  terminal_id: string;
+  business_day: Day;
+  closure_id: Uuid | null;
+  receipt_no: number | null;
+  status: "open" | "closed";
+  opened_at: Instant;
+  closed_at: Instant | null;
+  expected_count: number;
+  arrived_count: number;
+  arrived_total: Decimal;
+  missing: readonly Range[];
+  unclosed: readonly Range[];
+  doubles: readonly number[];
+  elsewhere: readonly number[];
+  unvoided: readonly number[];
+  differences: readonly Difference[];
+  vat: readonly VatLine[];
+  payments: readonly PaymentSum[];
+  accepted: boolean;
+}
+
 /** Every collection's record, by the collection's name. */
 export interface Collections {
   sales: Sale;
@@ -126,6 +211,8 @@ export interface Collections {
   customers: Customer;
   invoices: Invoice;
   conflicts: Conflict;
+  closures: Closure;
+  reconciliations: Reconciliation;
 }
 
 /** Every collection's rules, by its name. */
@@ -237,6 +324,60 @@ export const COLLECTIONS: { readonly [Name in keyof Collections]: CollectionShap
       value: {"policy":"last_writer","kind":"json","nullable":false,"default":null},
       decided_by: {"policy":"server_owned","kind":"code","nullable":true,"default":null},
       decided_at: {"policy":"server_owned","kind":"instant","nullable":true,"default":null},
+    },
+  },
+  closures: {
+    schema: 6,
+    fact: true,
+    concurrentDelete: "delete_wins",
+    required: ["business_day","closed_at","count","payments","shop","terminal_id","total","vat"],
+    units: {},
+    may: {"owner":["create","delete","restore","update"],"clerk":["create","delete","restore","update"],"terminal":["create","update"]},
+    fields: {
+      shop: {"policy":"immutable","kind":"code","nullable":false},
+      terminal_id: {"policy":"immutable","kind":"code","nullable":false},
+      business_day: {"policy":"immutable","kind":"day","nullable":false},
+      closed_at: {"policy":"immutable","kind":"instant","nullable":false},
+      number: {"policy":"immutable","kind":"integer","nullable":true,"default":null},
+      count: {"policy":"immutable","kind":"integer","nullable":false},
+      first_receipt: {"policy":"immutable","kind":"integer","nullable":true,"default":null},
+      last_receipt: {"policy":"immutable","kind":"integer","nullable":true,"default":null},
+      voided: {"policy":"immutable","kind":"json","nullable":false,"default":[]},
+      total: {"policy":"immutable","kind":"decimal","nullable":false,"digits":10,"places":2},
+      vat: {"policy":"immutable","kind":"json","nullable":false},
+      payments: {"policy":"immutable","kind":"json","nullable":false},
+      status: {"policy":"last_writer","kind":"code","nullable":false,"default":"completed"},
+    },
+  },
+  reconciliations: {
+    schema: 6,
+    fact: false,
+    concurrentDelete: "delete_wins",
+    required: ["business_day","kind","opened_at","shop","status","terminal_id"],
+    units: {},
+    may: {"owner":["update"],"clerk":["update"]},
+    fields: {
+      shop: {"policy":"server_owned","kind":"code","nullable":false},
+      kind: {"policy":"server_owned","kind":"code","nullable":false},
+      terminal_id: {"policy":"server_owned","kind":"code","nullable":false},
+      business_day: {"policy":"server_owned","kind":"day","nullable":false},
+      closure_id: {"policy":"server_owned","kind":"uuid","nullable":true,"default":null},
+      receipt_no: {"policy":"server_owned","kind":"integer","nullable":true,"default":null},
+      status: {"policy":"server_owned","kind":"code","nullable":false},
+      opened_at: {"policy":"server_owned","kind":"instant","nullable":false},
+      closed_at: {"policy":"server_owned","kind":"instant","nullable":true,"default":null},
+      expected_count: {"policy":"server_owned","kind":"integer","nullable":false,"default":0},
+      arrived_count: {"policy":"server_owned","kind":"integer","nullable":false,"default":0},
+      arrived_total: {"policy":"server_owned","kind":"decimal","nullable":false,"default":"0.00","digits":10,"places":2},
+      missing: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      unclosed: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      doubles: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      elsewhere: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      unvoided: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      differences: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      vat: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      payments: {"policy":"server_owned","kind":"json","nullable":false,"default":[]},
+      accepted: {"policy":"last_writer","kind":"flag","nullable":false,"default":false},
     },
   },
 };
