@@ -27,8 +27,10 @@ from server.engine.live import Pokes, standings
 from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.ids import uuid7
+from server.inbox.copies import Copies
 from server.inbox.receive import Receiver
 from server.outbound import Outbound
+from server.ports import Converses
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.pages import pages
@@ -164,6 +166,8 @@ def _services(
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,
+        conversations={one.name: one.conversation for one in adapters if isinstance(one, Converses)},
+        copies=Copies(settings.copies()),
     )
 
 

@@ -20,6 +20,7 @@ from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
 from server.providers.sdi.adapter import SdiProvider
 from server.providers.webpush import WebPushProvider
+from server.providers.sdi.coop.provider import SdiCoopProvider
 from server.settings import SettingsError
 from server.webpush.composing import ROUTE as WEBPUSH_ROUTE
 
@@ -53,6 +54,7 @@ OWN = (
     Kind(HttpProvider.name, HttpProvider.settings, HttpProvider),
     Kind(PosProvider.name, PosProvider.settings, PosProvider),
     Kind(SdiProvider.name, SdiProvider.settings, SdiProvider),
+    Kind(SdiCoopProvider.name, SdiCoopProvider.settings, SdiCoopProvider),
 )
 
 

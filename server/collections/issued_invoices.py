@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from server.collections.roles import ISSUING
 from server.collections.sales import VAT_LINE
-from server.ports import DeliveryState, Route
+from server.ports import DeliveryState, Predicate, Route
 from server.storage.synced import Synced
 from server.storage.types import column
 from sync.collection import FOR_SHOP, Fields, SyncOptions
@@ -82,9 +82,9 @@ class IssuedInvoice(Synced, table=True):
     """An invoice or a credit note of the tenant.
 
     `year`, `series` and `sequence` make the `number`. `submitted` is the `submission` it was composed for last, and
-    `file_name` the file's name then; `delivery` is what became of handing it over, and `reference` its name at the
-    intermediary. `sdi_status`, `sdi_errors` and `sdi_at` are what the SDI's newest receipt says. `credits` names the
-    invoice that a credit note takes back.
+    `file_name` the file's name then, `via` the kind of provider it goes by; `delivery` is what became of handing it
+    over, and `reference` its name at the intermediary. `sdi_status`, `sdi_errors` and `sdi_at` are what the SDI's
+    newest receipt says. `credits` names the invoice that a credit note takes back.
     """
 
     __tablename__ = "issued_invoices"
@@ -115,6 +115,7 @@ class IssuedInvoice(Synced, table=True):
     sequence: Annotated[int | None, INTEGER, SERVER_OWNED] = column(INTEGER, default=None, nullable=True)
     number: Annotated[str | None, text(20), SERVER_OWNED] = column(text(20), default=None, nullable=True)
     file_name: Annotated[str | None, text(50), SERVER_OWNED] = column(text(50), default=None, nullable=True)
+    via: Annotated[str | None, CODE, SERVER_OWNED] = column(CODE, default=None, nullable=True)
     seller: Annotated[dict[str, Any] | None, WHO, SERVER_OWNED] = column(WHO, default=None, nullable=True)
     buyer: Annotated[dict[str, Any] | None, WHO, SERVER_OWNED] = column(WHO, default=None, nullable=True)
     lines: Annotated[list[dict[str, Any]], LINES, SERVER_OWNED] = column(LINES, default_factory=list)
@@ -132,10 +133,14 @@ class IssuedInvoice(Synced, table=True):
     sdi_at: Annotated[datetime | None, INSTANT, SERVER_OWNED] = column(INSTANT, default=None, nullable=True)
 
 
-def is_new_file(before: Fields | None, after: Fields) -> bool:
-    """A file to hand over: an invoice just issued, or one that was corrected under its number."""
-    old = None if before is None else before["file_name"]
-    return after["status"] == "issued" and after["file_name"] not in {None, old}
+def is_new_file(via: str) -> Predicate:
+    """A file to hand over that way: an invoice just issued, or one that was corrected under its number."""
+
+    def is_so(before: Fields | None, after: Fields) -> bool:
+        old = None if before is None else before["file_name"]
+        return bool(after["via"] == via and after["status"] == "issued" and after["file_name"] not in {None, old})
+
+    return is_so
 
 
 def issued(_before: Fields | None, _after: Fields) -> str:
@@ -169,7 +174,7 @@ ROUTES = (
         collection="issued_invoices",
         provider="sdi",
         operation="send",
-        when=is_new_file,
+        when=is_new_file("sdi"),
         event=issued,
         write_back=handed_over,
         after=after_what_it_credits,
@@ -180,7 +185,7 @@ ROUTES = (
         collection="issued_invoices",
         provider="sdicoop",
         operation="send",
-        when=is_new_file,
+        when=is_new_file("sdicoop"),
         event=issued,
         write_back=handed_to_sdi,
         after=after_what_it_credits,

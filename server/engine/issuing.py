@@ -11,7 +11,7 @@ Rules:
 4. A sale that is voided takes its invoice back: by a credit note where it was issued, else by cancelling it.
 5. What was asked for in a history that was lost may have been issued there under another number: it is not issued
    again by itself. Whoever looks, raises `first_number` where numbers were used, and asks again.
-6. One endpoint is bound to send, and its settings say who the seller is; with none, or two, nothing is issued.
+6. One endpoint that is bound to send names the seller in its settings; with none, or two, nothing is issued.
 """
 
 import json
@@ -46,15 +46,15 @@ PROGRESSIVE = 5
 _SERVER = Scope("server", frozenset())
 _ROME = ZoneInfo("Europe/Rome")
 _SENDERS = Statement(
-    """SELECT e.endpoint_id, e.settings, t.epoch_at FROM tenants AS t
+    """SELECT e.provider, e.endpoint_id, e.settings, t.epoch_at FROM tenants AS t
        LEFT JOIN bindings AS b ON b.tenant_id = t.tenant_id AND b.route IN (SELECT value FROM json_each(:routes))
        LEFT JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
-       WHERE t.tenant_id = :tenant_id LIMIT 2""",
-    postgresql="""SELECT e.endpoint_id, e.settings, t.epoch_at FROM tenants AS t
+       WHERE t.tenant_id = :tenant_id""",
+    postgresql="""SELECT e.provider, e.endpoint_id, e.settings, t.epoch_at FROM tenants AS t
        LEFT JOIN bindings AS b ON b.tenant_id = t.tenant_id
          AND b.route IN (SELECT json_array_elements_text(:routes::json))
        LEFT JOIN endpoints AS e ON e.tenant_id = b.tenant_id AND e.endpoint_id = b.endpoint_id
-       WHERE t.tenant_id = :tenant_id LIMIT 2""",
+       WHERE t.tenant_id = :tenant_id""",
 )
 _OF_SALES = Statement(
     """SELECT id FROM issued_invoices WHERE tenant_id = :tenant_id AND document_type = 'TD01'
@@ -82,6 +82,7 @@ Told = Callable[[Accepted], None]
 class Sender(NamedTuple):
     """The endpoint that sends, and the seller its settings name; `problem` where nothing can be issued."""
 
+    via: str = ""
     endpoint_id: str = ""
     settings: Mapping[str, Any] = MappingProxyType({})
     seller: Fields | None = None
@@ -193,6 +194,7 @@ class _Desk:
             **done,
             **content,
             **(await self._number(asked, sender) if asked["number"] is None else {}),
+            "via": sender.via,
             "seller": sender.seller,
             "status": "issued",
             "file_name": await self._file(record_id, sender),
@@ -280,12 +282,16 @@ def _is_invoice_of(key: Key, record: Record, sales: Sequence[str]) -> bool:
 
 
 def _sender(rows: Sequence[Sequence[Any]], renewed_at: str | None) -> Sender:
-    epoch_at = renewed_at or rows[0][2]
-    if len(rows) > 1 or rows[0][0] is None:
-        return Sender(problem="two_senders" if len(rows) > 1 else "no_sender", epoch_at=epoch_at)
-    settings: Fields = json.loads(rows[0][1])
-    seller = seller_of(settings)
-    return Sender(rows[0][0], settings, seller, None if seller else "no_seller", epoch_at)
+    """The one endpoint with a seller; another one of its kind would be sent the same file."""
+    epoch_at = renewed_at or rows[0][3]
+    bound = [(provider, endpoint_id, json.loads(said)) for provider, endpoint_id, said, _ in rows if endpoint_id]
+    naming = [(*one, seller) for one in bound if (seller := seller_of(one[2])) is not None]
+    if not naming:
+        return Sender(problem="no_seller" if bound else "no_sender", epoch_at=epoch_at)
+    via, endpoint_id, settings, seller = naming[0]
+    if len(naming) > 1 or [provider for provider, *_ in bound].count(via) > 1:
+        return Sender(problem="two_senders", epoch_at=epoch_at)
+    return Sender(via, endpoint_id, settings, seller, epoch_at=epoch_at)
 
 
 def _base36(number: int) -> str:

@@ -64,9 +64,16 @@ class Receiver:
     buckets: Buckets = field(default_factory=Buckets)
 
     async def receive(
-        self, provider: str, address: str, headers: Mapping[str, str], body: bytes, correlation_id: str
+        self,
+        provider: str,
+        address: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        correlation_id: str,
+        *,
+        certificate: str | None = None,
     ) -> Receipt:
-        """Verify and store. `headers` have lower-case names.
+        """Verify and store. `headers` have lower-case names; `certificate` is the connection's, in PEM.
 
         Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError.
         """
@@ -75,7 +82,7 @@ class Receiver:
         if parsed is None:
             raise UnknownWebhookError
         where, hook = parsed
-        received = Received(headers, body, self.clock())
+        received = Received(headers, body, self.clock(), certificate)
         scheme, recognised = await self._recognise(provider, where, hook, received)
         incoming = _incoming(where, provider, recognised, received, scheme.kept_headers, correlation_id)
         keep = store_hint if scheme.kind == "hint" else store

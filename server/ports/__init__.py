@@ -1,6 +1,7 @@
 """What engine, outbox, inbox and providers share without knowing each other: routes, calls, Protocols."""
 
 from server.ports.accounts import Account, Secrets
+from server.ports.conversing import Conversation, Converses, Heard, UnheardError
 from server.ports.engine import Applying, Cause, Collector, Forwarding
 from server.ports.inbox import Found, Polled, Poller, Source
 from server.ports.observing import Answered, Observing, Unobserved
@@ -48,12 +49,15 @@ __all__ = (
     "Call",
     "Cause",
     "Collector",
+    "Conversation",
+    "Converses",
     "DeliveryState",
     "Draft",
     "Event",
     "Fetched",
     "Forwarding",
     "Found",
+    "Heard",
     "NotPermittedError",
     "Notice",
     "NoticeKind",
@@ -81,6 +85,7 @@ __all__ = (
     "Start",
     "Subscription",
     "Subscriptions",
+    "UnheardError",
     "Unobserved",
     "UnusableEventError",
     "WebhookEvent",

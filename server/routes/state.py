@@ -28,9 +28,10 @@ from server.engine.exchange import Exchange
 from server.engine.kept import Kept
 from server.engine.live import Pokes
 from server.engine.resend import Resender
+from server.inbox.copies import Copies
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
-from server.ports import NotPermittedError, Permission, Principal
+from server.ports import Conversation, NotPermittedError, Permission, Principal
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
@@ -110,6 +111,8 @@ class Services:
     oidc: OidcSignIn | None
     openapi: Mapping[str, Any]
     webpush: Telling
+    conversations: Mapping[str, Conversation]
+    copies: Copies
 
 
 class State(TypedDict):

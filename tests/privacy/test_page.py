@@ -10,8 +10,8 @@ NOBODYS = {
     "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
     "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
     "issued_invoices": {
-        *("shop", "document_type", "status", "problems", "flags", "series", "number", "file_name", "seller", "vat"),
-        *("payment_method", "credits_number", "delivery", "reference", "sdi_id", "sdi_status", "sdi_errors"),
+        *("shop", "document_type", "status", "problems", "flags", "series", "number", "file_name", "via", "seller"),
+        *("vat", "payment_method", "credits_number", "delivery", "reference", "sdi_id", "sdi_status", "sdi_errors"),
     },
     "products": {"name", "category", "barcode", "tags"},
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},

@@ -97,7 +97,7 @@ def test_a_sale_at_three_rates_is_read_back_to_the_cent() -> None:
     assert sums == [("10.00", "54.55", "5.45", None), ("22.00", "8.20", "1.80", None), ("0.00", "80.00", "0.00", "N4")]
     for one in body.summaries:
         lines = sum(Decimal(each.total or "0") for each in body.lines if each.vat_rate == one.rate)
-        assert abs(lines - (one.taxable or 0)) <= Decimal("0.005")
+        assert abs(lines - (one.taxable or Decimal(0))) <= Decimal("0.005")
     assert composed(mixed())["stamp_duty"] == "2.00"
     assert read.supplier.vat_code == "01234567890"
 
@@ -164,13 +164,14 @@ def test_letters_the_format_does_not_know_are_written_by_the_nearest() -> None:
 
 def test_what_would_be_discarded_for_its_form_is_not_written() -> None:
     """The element is named, its value is not."""
-    for field, value, fault in [
+    wrong: list[tuple[str, Any, str]] = [
         ("number", "x" * 21, "Numero"),
         ("total", "1.2", "ImportoTotaleDocumento"),
         ("lines", [], "DatiBeniServizi has no DettaglioLinee"),
         ("document_type", "TD99", "TipoDocumento"),
         ("buyer", None, "the record is not composed"),
-    ]:
+    ]
+    for field, value, fault in wrong:
         with pytest.raises(UnwritableInvoiceError) as refused:
             write_invoice(composed(mixed(), **{field: value}))
         assert fault in str(refused.value)

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("number", sa.String(length=20), nullable=True),
         sa.Column("file_name", sa.String(length=50), nullable=True),
+        sa.Column("via", sa.String(length=64), nullable=True),
         sa.Column("seller", JsonType(), nullable=True),
         sa.Column("buyer", JsonType(), nullable=True),
         sa.Column("lines", JsonType(), nullable=False),
