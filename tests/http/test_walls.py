@@ -27,7 +27,12 @@ HIDDEN = {
     "clerk": ("CANARY-PORTO", "CANARY-OPERATOR", "porto"),
 }
 """Who looks, and what must not come to them: canaries, and the groups of ids in `World.ids`."""
-FOREIGN = {"stranger": COLLECTIONS, "till": ["sales", "conflicts"], "clerk": ["sales"], "nobody": COLLECTIONS}
+FOREIGN = {
+    "stranger": COLLECTIONS,
+    "till": ["sales", "issued_invoices", "conflicts"],
+    "clerk": ["sales", "issued_invoices"],
+    "nobody": COLLECTIONS,
+}
 """The collections in which somebody aims at records that are not theirs."""
 _PASSING = re.compile(r'"(server_time|head|cursor|epoch|digest)":("[^"]*"|null|\[[^]]*\])')
 _PASSING_HEADERS = {"date", "x-request-id", "content-length"}
@@ -289,6 +294,7 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/v1/customers/{customer_id}/export"): _walk_customers,
     ("POST", "/v1/customers/{customer_id}/erase"): _nothing_more,
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
+    ("POST", "/v1/soap/{provider}/{address}"): _plainly("POST", "/v1/soap/sdicoop/x.y"),
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     ("GET", "/v1/oauth/callback"): _walk_consents,

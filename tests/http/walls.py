@@ -35,7 +35,9 @@ COUNT = 137
 """How far the foreign till's queue came: a number that tells how much another shop sells."""
 VISIBLE = "VISIBLE"
 """Stands in a record that every device of the tenant may see: who does not find it did not look."""
-CLOSED = frozenset(("status", "shop", "collection", "field", "currency", "decision"))
+CLOSED = frozenset(
+    ("status", "shop", "collection", "field", "currency", "decision", "document_type", "sdi_status", "series", "number")
+)
 """Texts whose values are a closed list, or say where the record belongs."""
 _SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
 _INVOICE = {
@@ -126,6 +128,10 @@ def full(collection: str, canary: str, shop: str = "porto") -> dict[str, Any]:
     elif collection == "invoices":
         line = {"number": 1, "description": canary, "unit_price": "1", "total": "1", "vat_rate": "22"}
         fields = {**_INVOICE, "lines": [line]}
+    elif collection == "issued_invoices":
+        line = {"description": canary, "unit_price": "1.00", "total": "1.00", "vat_rate": "22.00"}
+        ids = dict.fromkeys(("sale_id", "customer_id"), "0194f1d6-0000-7000-8000-000000000009")
+        fields = {"shop": shop, **ids, "issued_on": "2025-11-24", "lines": [line], "submitted": 1}
     else:
         fields = {}
     return fields | texts(collection, canary)
@@ -199,12 +205,17 @@ async def _endpoints(world: World, tenant_id: str) -> None:
 
 async def _records(world: World, tenant_id: str) -> None:
     """A record of every collection but conflicts, which come by themselves; and one for all to see."""
-    marks = {"sales": "CANARY-PORTO", "products": "CANARY-TENANT", "customers": "CANARY-TENANT"}
+    marks = {
+        "sales": "CANARY-PORTO",
+        "issued_invoices": "CANARY-PORTO",
+        "products": "CANARY-TENANT",
+        "customers": "CANARY-TENANT",
+    }
     made: list[Any] = []
     for name in registry().collections.keys() - {"conflicts"}:
         record_id = world.records[name] = world.new_id()
         made.append(world.mutation(name, record_id, "create", fields=full(name, marks.get(name, "CANARY-TENANT"))))
-        world.ids["porto" if name == "sales" else "tenant"] |= {record_id, made[-1]["uid"]}
+        world.ids["porto" if name in {"sales", "issued_invoices"} else "tenant"] |= {record_id, made[-1]["uid"]}
     made.append(world.mutation("products", world.new_id(), "create", fields=product_fields(name=VISIBLE)))
 
     async def job(writing: Writing) -> list[str]:
