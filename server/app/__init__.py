@@ -27,7 +27,6 @@ from server.engine.live import Pokes, standings
 from server.engine.pull import Puller
 from server.engine.push import Pusher
 from server.ids import uuid7
-from server.inbox.copies import Copies
 from server.inbox.receive import Receiver
 from server.outbound import Outbound
 from server.ports import Converses
@@ -147,6 +146,7 @@ def _services(
         clock=now_ms,
         new_id=uuid7,
         stored=workers.processor.wake if workers is not None else _nobody,
+        copies=core.copies,
     )
     return Services(
         database=core.database,
@@ -167,7 +167,6 @@ def _services(
         oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,
         conversations={one.name: one.conversation for one in adapters if isinstance(one, Converses)},
-        copies=Copies(settings.copies()),
     )
 
 

@@ -21,6 +21,7 @@ import structlog
 
 from server import meters
 from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, open_account, parse_address, scheme_of
+from server.inbox.copies import Copies
 from server.inbox.hints import Buckets, check_hook, store_hint
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
@@ -62,6 +63,7 @@ class Receiver:
     stored: Callable[[], None]
     contacts: Contacts = field(default_factory=Contacts)
     buckets: Buckets = field(default_factory=Buckets)
+    copies: Copies | None = None
 
     async def receive(
         self,
@@ -73,9 +75,12 @@ class Receiver:
         *,
         certificate: str | None = None,
     ) -> Receipt:
-        """Verify and store. `headers` have lower-case names; `certificate` is the connection's, in PEM.
+        """Verify and store. `headers` have lower-case names.
 
-        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError.
+        `certificate` is the connection's, in PEM: who speaks over one is not heard a second time, so a copy is kept.
+
+        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError and, for
+        the copy, OSError.
         """
         began = time.perf_counter()
         parsed = parse_address(address)
@@ -90,6 +95,8 @@ class Receiver:
         receipt = await self.writer.submit(Job([where.tenant_id], run))
         if receipt.outcome in {"stored", "rearmed"}:
             self.stored()
+        if certificate is not None and self.copies is not None:
+            await self.copies.keep(incoming)
         _tell(incoming, receipt, began)
         return receipt
 

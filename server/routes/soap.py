@@ -62,7 +62,6 @@ async def _take(request: Request[State], conversation: Conversation, certificate
     receiver: Receiver = services.receiver
     at = (parameters["provider"], parameters["address"])
     await receiver.receive(*at, headers, heard.kept, current_correlation_id(), certificate=certificate)
-    await services.copies.keep(parameters["address"], heard.kept)
     return heard.answer
 
 

@@ -28,7 +28,6 @@ from server.engine.exchange import Exchange
 from server.engine.kept import Kept
 from server.engine.live import Pokes
 from server.engine.resend import Resender
-from server.inbox.copies import Copies
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
 from server.ports import Conversation, NotPermittedError, Permission, Principal
@@ -112,7 +111,6 @@ class Services:
     openapi: Mapping[str, Any]
     webpush: Telling
     conversations: Mapping[str, Conversation]
-    copies: Copies
 
 
 class State(TypedDict):

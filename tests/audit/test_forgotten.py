@@ -128,6 +128,7 @@ CASES: dict[str, Case] = {
     "outbox let-pass": Case("delivery.let_pass", _of("@delivery"), set=_DEAD),
     "outbox redirect": Case("delivery.redirect", _of("@delivery", "--to", "@standby"), set=_WAITING),
     "outbox cancel": Case("delivery.cancel", _of("@delivery"), set=_WAITING),
+    "inbox recall": Case("event.recall", _of()),
     "inbox replay": Case("event.replay", _of("@event")),
     "rejected resend": Case("mutation.resend", _of("@broken", "--set", "name=Anna")),
     "rejected dismiss": Case("mutation.dismiss", _of("@wrong")),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.inbox.copies import Copies
 from server.inbox.listing import Event, Filter, list_events
 from server.inbox.processor import Processor, ProcessorOptions
 from server.inbox.receive import Receiver
@@ -45,6 +46,7 @@ class Office:
     sources: list[Source] = field(default_factory=list)
     endpoint_id: str = ""
     said: int = 0
+    copies: Copies | None = None
 
     async def open(self, provider: str = "sdi", **settings: Any) -> str:
         """Bind the endpoint that sends, with a seller; the address its webhooks come to."""
@@ -124,6 +126,7 @@ class Office:
             clock=self.outlet.clock,
             new_id=self.outlet.new_id,
             stored=lambda: None,
+            copies=self.copies,
         )
 
     @property
