@@ -35,7 +35,12 @@ READS = frozenset((
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))
 """They do what the program is for, by rules that nobody decides about when they run."""
-DONE_BY_SYNC = frozenset(("/v1/sync", "/v1/webhooks/{provider}/{address}", "/v1/auth/refresh", "/v1/auth/sign-out"))
+DONE_BY_SYNC = frozenset(
+    (
+        *("/v1/sync", "/v1/webhooks/{provider}/{address}", "/v1/soap/{provider}/{address}"),
+        *("/v1/auth/refresh", "/v1/auth/sign-out"),
+    )
+)
 """What clients and providers say is kept whole in tables of its own; sessions have tests of their own."""
 SIGN_IN = frozenset(
     f"/v1/auth/{path}"
