@@ -83,3 +83,13 @@ async def test_a_sale_that_is_voided_takes_its_invoice_back(office: Office) -> N
     assert (note["credits"], note["credits_number"], note["number"]) == (invoice_id, "1", "2")
     assert (note["total"], note["lines"]) == (found[invoice_id]["total"], found[invoice_id]["lines"])
     assert sorted(one["document_type"] for one in await office.payloads()) == ["TD01", "TD04"]
+
+
+async def test_what_was_asked_before_a_restore_is_issued_only_when_somebody_looked(office: Office) -> None:
+    """It may have been issued in the history that is lost; who looked raises the first number, and asks again."""
+    await office.open(first_number=41)
+    await office.outlet.begin_epoch()
+    invoice_id = await office.ask()
+    assert (await office.get(invoice_id))["problems"] == ["asked_before_restore"]
+    await office.change("issued_invoices", invoice_id, submission=2)
+    assert (await office.get(invoice_id))["number"] == "41"
