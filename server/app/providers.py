@@ -19,8 +19,8 @@ from server.ports import Route, Subscriptions
 from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
 from server.providers.sdi.adapter import SdiProvider
-from server.providers.webpush import WebPushProvider
 from server.providers.sdi.coop.provider import SdiCoopProvider
+from server.providers.webpush import WebPushProvider
 from server.settings import SettingsError
 from server.webpush.composing import ROUTE as WEBPUSH_ROUTE
 
