@@ -30,6 +30,7 @@ from server.engine.push import Pusher
 from server.ids import uuid7
 from server.inbox.receive import Receiver
 from server.outbound import Outbound
+from server.ports import Converses
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.pages import pages
@@ -146,6 +147,7 @@ def _services(
         clock=now_ms,
         new_id=uuid7,
         stored=workers.processor.wake if workers is not None else _nobody,
+        copies=core.copies,
     )
     return Services(
         database=core.database,
@@ -166,6 +168,7 @@ def _services(
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,
+        conversations={one.name: one.conversation for one in adapters if isinstance(one, Converses)},
     )
 
 

@@ -31,6 +31,7 @@ from server.engine.records import Records
 from server.engine.resend import Resender
 from server.engine.tidy import Tidier
 from server.ids import uuid7
+from server.inbox.copies import Copies
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
 from server.ports import Forwarding
@@ -78,6 +79,7 @@ class Core:
     tidier: Tidier
     watch: Watch
     webpush: WebPush
+    copies: Copies
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _core(settings: Settings, database: Database) -> Core:
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
         webpush=webpush,
+        copies=Copies(settings.copies()),
     )
 
 

@@ -22,6 +22,7 @@ from server.providers.pos.shopify import ShopifyProvider
 from server.providers.pos.square import SquareProvider
 from server.providers.pos.sumup import SumUpProvider
 from server.providers.sdi.adapter import SdiProvider
+from server.providers.sdi.coop.provider import SdiCoopProvider
 from server.providers.sdi.fic.provider import FicProvider
 from server.providers.stripe.provider import StripeProvider
 from server.providers.webpush import WebPushProvider
@@ -63,6 +64,7 @@ OWN = (
     Kind(SdiProvider.name, SdiProvider.settings, SdiProvider),
     Kind(FicProvider.name, FicProvider.settings, FicProvider),
     Kind(StripeProvider.name, StripeProvider.settings, StripeProvider),
+    Kind(SdiCoopProvider.name, SdiCoopProvider.settings, SdiCoopProvider),
 )
 
 

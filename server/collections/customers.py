@@ -13,6 +13,9 @@ from sync.wire import CODE, text
 INVOICING = ("vat_number", "tax_code", "sdi_code")
 """Who an invoice is made out to, and where it is sent: half of one customer and half of another is nobody."""
 
+PLACE = ("address", "postcode", "city", "province", "country")
+"""Where a customer is at home; an invoice names all of it. No country: Italy."""
+
 
 class Customer(Synced, table=True):
     """A customer of the tenant."""
@@ -24,7 +27,7 @@ class Customer(Synced, table=True):
         concurrent_delete="update_wins",
         units={"invoicing": INVOICING},
         schema=6,
-        personal=("name", "email", "phone", *INVOICING, "address", "note", "plan"),
+        personal=("name", "email", "phone", *INVOICING, *PLACE, "pec", "note", "plan"),
         erasable=True,
     )
 
@@ -35,6 +38,11 @@ class Customer(Synced, table=True):
     tax_code: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
     sdi_code: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
     address: Annotated[str | None, text(300), LAST_WRITER] = column(text(300), default=None, nullable=True)
+    postcode: Annotated[str | None, text(16), LAST_WRITER] = column(text(16), default=None, nullable=True)
+    city: Annotated[str | None, text(60), LAST_WRITER] = column(text(60), default=None, nullable=True)
+    province: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
+    country: Annotated[str | None, CODE, LAST_WRITER] = column(CODE, default=None, nullable=True)
+    pec: Annotated[str | None, text(254), LAST_WRITER] = column(text(254), default=None, nullable=True)
     note: Annotated[str | None, text(1000), LAST_WRITER] = column(text(1000), default=None, nullable=True)
     plan: Annotated[str | None, CODE, MANUAL] = column(CODE, default=None, nullable=True)
 

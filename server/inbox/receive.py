@@ -21,6 +21,7 @@ import structlog
 
 from server import meters
 from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, open_account, parse_address, scheme_of
+from server.inbox.copies import Copies
 from server.inbox.hints import Buckets, check_hook, store_hint
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
@@ -72,20 +73,31 @@ class Receiver:
     stored: Callable[[], None]
     contacts: Contacts = field(default_factory=Contacts)
     buckets: Buckets = field(default_factory=Buckets)
+    copies: Copies | None = None
 
     async def receive(
-        self, provider: str, address: str, headers: Mapping[str, str], body: bytes, correlation_id: str
+        self,
+        provider: str,
+        address: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        correlation_id: str,
+        *,
+        certificate: str | None = None,
     ) -> Receipt:
         """Verify and store. `headers` have lower-case names.
 
-        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError.
+        `certificate` is the connection's, in PEM: who speaks over one is not heard a second time, so a copy is kept.
+
+        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError and, for
+        the copy, OSError.
         """
         began = time.perf_counter()
         parsed = parse_address(address)
         if parsed is None:
             raise UnknownWebhookError
         where, hook = parsed
-        received = Received(headers, body, self.clock())
+        received = Received(headers, body, self.clock(), certificate)
         scheme, recognised = await self._recognise(provider, where, hook, received)
         incoming = _incoming(where, provider, recognised, received, scheme.kept_headers, correlation_id)
         keep = store_hint if scheme.kind == "hint" else store
@@ -93,6 +105,8 @@ class Receiver:
         receipt = await self.writer.submit(Job([where.tenant_id], run))
         if receipt.outcome in {"stored", "rearmed"}:
             self.stored()
+        if certificate is not None and self.copies is not None:
+            await self.copies.keep(incoming)
         _tell(incoming, receipt, began)
         return receipt
 

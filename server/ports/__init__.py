@@ -1,6 +1,7 @@
 """What engine, outbox, inbox and providers share without knowing each other: routes, calls, Protocols."""
 
 from server.ports.accounts import Account, Secrets
+from server.ports.conversing import Conversation, Converses, Heard, UnheardError
 from server.ports.engine import Applying, Cause, Collector, Forwarding
 from server.ports.inbox import Found, Polled, Poller, Source
 from server.ports.observing import Answered, Observing, Unobserved
@@ -53,12 +54,15 @@ __all__ = (
     "Challenge",
     "Challenged",
     "Collector",
+    "Conversation",
+    "Converses",
     "DeliveryState",
     "Draft",
     "Event",
     "Fetched",
     "Forwarding",
     "Found",
+    "Heard",
     "NotPermittedError",
     "Notice",
     "NoticeKind",
@@ -86,6 +90,7 @@ __all__ = (
     "Start",
     "Subscription",
     "Subscriptions",
+    "UnheardError",
     "Unobserved",
     "UnusableEventError",
     "WebhookEvent",

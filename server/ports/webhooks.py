@@ -52,11 +52,15 @@ class UnusableEventError(Exception):
 
 
 class Received(NamedTuple):
-    """A webhook as it came in: header names in lower case, the body's raw bytes, and when, in ms since 1970."""
+    """A webhook as it came in: header names in lower case, the body's raw bytes, and when, in ms since 1970.
+
+    `certificate`: the one its connection was made with, in PEM, where the route asks for one.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     now_ms: int
+    certificate: str | None = None
 
 
 class Recognised(NamedTuple):

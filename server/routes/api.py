@@ -18,6 +18,7 @@ from server.routes.openapi import Operation, document
 from server.routes.passkeys import passkey_operations
 from server.routes.people import people_operations
 from server.routes.sign_in import sign_in_operations
+from server.routes.soap import soap_operation
 from server.routes.watching import watching_operations
 from server.routes.webhooks import challenge_operation, webhook_operation
 from server.routes.webpush import webpush_operations
@@ -95,6 +96,7 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         webhook_operation(),
         *webpush_operations(),
         challenge_operation(),
+        soap_operation(),
         callback_operation(),
         *oidc_operations(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

@@ -31,7 +31,7 @@ from server.engine.live import Pokes
 from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
-from server.ports import NotPermittedError, Permission, Principal
+from server.ports import Conversation, NotPermittedError, Permission, Principal
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
@@ -112,6 +112,7 @@ class Services:
     oidc: OidcSignIn | None
     openapi: Mapping[str, Any]
     webpush: Telling
+    conversations: Mapping[str, Conversation]
 
 
 class State(TypedDict):

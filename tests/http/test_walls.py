@@ -314,6 +314,7 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("GET", "/v1/invoices/{invoice_id}/attachments/{sha256}"): _on_an_invoice(f"attachments/{'0' * 64}"),
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,
     ("GET", "/v1/webhooks/{provider}/{address}"): _nothing_more,
+    ("POST", "/v1/soap/{provider}/{address}"): _plainly("POST", "/v1/soap/sdicoop/x.y"),
     ("GET", "/metrics"): _walk_metrics,
     ("GET", "/health/integrations/{name}"): _plainly("GET", "/health/integrations/pos"),
     ("GET", "/v1/oauth/callback"): _walk_consents,

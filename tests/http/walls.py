@@ -35,9 +35,14 @@ COUNT = 137
 """How far the foreign till's queue came: a number that tells how much another shop sells."""
 VISIBLE = "VISIBLE"
 """Stands in a record that every device of the tenant may see: who does not find it did not look."""
-OF_SHOP = ("sales", "closures", "reconciliations")
+OF_SHOP = ("sales", "issued_invoices", "closures", "reconciliations")
 """Collections whose records only their shop may see."""
-CLOSED = frozenset(("status", "shop", "collection", "field", "currency", "decision", "signature", "kind"))
+CLOSED = frozenset(
+    (
+        *("status", "shop", "collection", "field", "currency", "decision", "signature", "kind"),
+        *("document_type", "sdi_status", "series", "number"),
+    )
+)
 """Texts whose values are a closed list, or say where the record belongs."""
 _SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
 _INVOICE = {
@@ -144,6 +149,12 @@ def _invoice(canary: str, _shop: str) -> dict[str, Any]:
     return {**_INVOICE, "lines": [line]}
 
 
+def _issued(canary: str, shop: str) -> dict[str, Any]:
+    line = {"description": canary, "unit_price": "1.00", "total": "1.00", "vat_rate": "22.00"}
+    ids = dict.fromkeys(("sale_id", "customer_id"), "0194f1d6-0000-7000-8000-000000000009")
+    return {"shop": shop, **ids, "issued_on": "2025-11-24", "lines": [line], "submitted": 1}
+
+
 def _payment(_canary: str, shop: str) -> dict[str, Any]:
     amounts = dict.fromkeys(("amount", "received", "refunded"), "1.00")
     return {**amounts, "shop": shop, "status": "succeeded", "created_at": TIMESTAMP}
@@ -162,6 +173,7 @@ _FULL: dict[str, Callable[[str, str], dict[str, Any]]] = {
     "sales": _sale,
     "products": lambda _canary, _shop: product_fields(),
     "invoices": _invoice,
+    "issued_invoices": _issued,
     "quarantined": lambda _canary, _shop: {"receipt_id": Ids(29)(), "received_at": TIMESTAMP},
     "payments": _payment,
     "subscriptions": lambda _canary, _shop: {"status": "active"},

@@ -13,6 +13,10 @@ NOBODYS = {
         *("rounding", "stamp_duty", "withholdings", "funds", "discounts", "related"),
     },
     "quarantined": {"provider", "code", "reason", "file_name", "sdi_id"},
+    "issued_invoices": {
+        *("shop", "document_type", "status", "problems", "flags", "series", "number", "file_name", "via", "seller"),
+        *("vat", "payment_method", "credits_number", "delivery", "reference", "sdi_id", "sdi_status", "sdi_errors"),
+    },
     "payments": {"shop", "provider_id", "status", "failure", "dispute"},
     "products": {"name", "category", "barcode", "tags"},
     "closures": {"shop", "terminal_id", "status", "voided", "vat", "payments"},

@@ -31,7 +31,7 @@ def account(**secrets: str) -> Account:
 @pytest.fixture(scope="module")
 def scheme() -> Iterator[InvoicetronicScheme]:
     """The scheme alone; it asks nobody to verify."""
-    yield InvoicetronicScheme(None)  # type: ignore[arg-type]  # noqa: PT022
+    yield InvoicetronicScheme(None, None)  # type: ignore[arg-type]  # noqa: PT022
 
 
 BODY = b'{"id": 5, "endpoint": "receive", "resource_id": 7, "method": "POST"}'
