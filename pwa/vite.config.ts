@@ -1,7 +1,9 @@
 import { defineConfig } from "vite";
+import { serviceWorker } from "./build/worker.ts";
 
 // What is built is what the server serves at `/`, so there are no addresses of another origin and no inline scripts.
 export default defineConfig({
+  plugins: [serviceWorker("src/worker/sw.ts")],
   build: {
     outDir: "../server/static",
     emptyOutDir: true,
