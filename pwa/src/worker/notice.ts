@@ -4,6 +4,7 @@
  */
 import { fileNamed } from "./shell";
 import { SCOPE, type Clicked, type Pushed } from "./scope";
+import type { Open } from "./words";
 
 const MARK = 8030;
 const PLAIN = { title: "rientro", body: "C’è una novità: tocca per vedere.", navigate: "/" };
@@ -54,7 +55,10 @@ export async function openNotice(event: Clicked): Promise<void> {
   const tabs = await SCOPE.clients.matchAll({ type: "window", includeUncontrolled: false });
   const tab = tabs.find((one) => one.visibilityState === "visible") ?? tabs[0];
   if (tab === undefined) await SCOPE.clients.openWindow(path);
-  else (await tab.focus()).postMessage({ kind: "open", path });
+  else {
+    tab.postMessage({ kind: "open", path } satisfies Open); // first: a browser may refuse to bring it to the front
+    await tab.focus();
+  }
 }
 
 /** The number on the app's icon, where there is one. */
