@@ -1,4 +1,4 @@
-"""Three browser engines behind one small interface: Debian's Chromium and Firefox ESR by playwright, WebKitGTK by selenium.
+"""Three browser engines behind one small interface: Chromium and Firefox ESR by playwright, WebKitGTK by selenium.
 
 A `Browser` has a profile on disk that outlives it, so that it can be killed and started again with what it had stored.
 """
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 from playwright.async_api import BrowserContext, CDPSession, Error, Page, Playwright
@@ -128,7 +128,7 @@ class Chromium(Playwrighted):
 class Firefox(Playwrighted):
     """Debian's Firefox ESR."""
 
-    preferences: dict[str, str | int | bool] = {}
+    preferences: ClassVar[dict[str, str | float | bool]] = {}
 
     async def start(self) -> None:
         self._context = await self._playwright.firefox.launch_persistent_context(

@@ -62,7 +62,7 @@ def main() -> None:
     asked = parser.parse_args()
     settings = Settings(data=asked.data, allow_loopback=True)
     set_up_logs(settings.log_level)
-    _run(Unlucky(create_app(settings, pages=asked.pages)), settings, "127.0.0.1", asked.port)
+    _run(Unlucky(create_app(settings, built=asked.pages)), settings, "127.0.0.1", asked.port)
 
 
 if __name__ == "__main__":

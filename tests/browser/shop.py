@@ -88,7 +88,7 @@ async def open_shop(folder: Path, pages: Path, merchants: int = MERCHANTS) -> As
     """Found the merchants, then serve them with a copy of those pages, which a test may change."""
     pages = Path(shutil.copytree(pages, folder / "pages"))
     found = [merchant async for merchant in _found(folder / "data", merchants)]
-    arguments = ["-m", "tests.browser.serving", "--data", str(folder / "data"), "--port", "{port}", "--pages", str(pages)]
+    arguments = ["-m", "tests.browser.serving", "--port", "{port}", f"--data={folder / 'data'}", f"--pages={pages}"]
     environment = {"RIENTRO_SIGN_IN_RATE": "0", "RIENTRO_ADDRESS_RATE": "0"}
     async with server_process(arguments, folder / "log", environment) as server:
         yield Shop(folder, server, pages, found)

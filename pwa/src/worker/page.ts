@@ -61,7 +61,7 @@ async function watchQueue<S extends Shop>(
   client: SyncClient<S>,
   whose: Whose,
 ): Promise<() => void> {
-  await tellWorker(whose);
+  await tellWorker(whose).catch(() => undefined); // a full disk: the page sends all the same
   const ask = () => void registration.sync?.register(SYNC_TAG).catch(() => undefined); // the page sends, too
   const left = async () => {
     if (document.visibilityState === "hidden" && (await client.status()).pending > 0) ask();

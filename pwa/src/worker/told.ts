@@ -10,7 +10,10 @@ export interface Whose {
 const CACHE = "told"; // not `shell-…`: it outlives updates
 const PLACE = "/told";
 
+/** Rejects where nothing can be written. */
 export async function tellWorker(whose: Whose): Promise<void> {
+  const told = await toldByPage();
+  if (told?.database === whose.database && told.tabs === whose.tabs && told.sessionTabs === whose.sessionTabs) return;
   await (await caches.open(CACHE)).put(PLACE, Response.json(whose));
 }
 
