@@ -124,6 +124,31 @@ class Chromium(Playwrighted):
             permission = {"permission": {"name": name}, "setting": "granted", "origin": origin}
             await protocol.send("Browser.setPermission", permission)
 
+    async def sync(self, origin: str, tag: str) -> None:
+        """Have the worker of an origin told that there is a network again."""
+        event = {"tag": tag, "lastChance": False}
+        await self._event("dispatchSyncEvent", origin, event)
+
+    async def push(self, origin: str, data: str) -> None:
+        """Deliver a message; there is no push service and no subscription behind it."""
+        await self._event("deliverPushMessage", origin, {"data": data})
+
+    async def in_worker(self, script: str) -> Any:
+        """What a function gives back in the worker."""
+        return await self.context.service_workers[-1].evaluate(script)
+
+    async def _event(self, method: str, origin: str, event: dict[str, Any]) -> None:
+        protocol, found = await self.protocol(), list[str]()
+        protocol.on(
+            "ServiceWorker.workerRegistrationUpdated",
+            lambda told: found.extend(one["registrationId"] for one in told["registrations"]),
+        )
+        await protocol.send("ServiceWorker.enable")
+        while not found:
+            await anyio.sleep(0.01)
+        await protocol.send(f"ServiceWorker.{method}", {"origin": origin, "registrationId": found[-1], **event})
+        await protocol.detach()
+
 
 class Firefox(Playwrighted):
     """Debian's Firefox ESR."""
