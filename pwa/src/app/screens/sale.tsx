@@ -81,7 +81,7 @@ export function SaleScreen() {
       <SlipBar onOpen={() => (sheet.value = "slip")} />
       {sheet.value === "free" && <FreeAmount onClose={() => (sheet.value = "none")} />}
       {sheet.value === "slip" && (
-        <Dialog title={t.sale.slip} sheet onClose={() => (sheet.value = "none")}>
+        <Dialog title={t.sale.pay} sheet onClose={() => (sheet.value = "none")}>
           <SlipSide onSold={() => (sheet.value = "none")} />
         </Dialog>
       )}
