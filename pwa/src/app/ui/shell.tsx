@@ -65,7 +65,16 @@ function Nav() {
                   </span>
                 )}
               </span>
-              <span class="nav-name">{name(t)}</span>
+              {screen === "controllo" ? (
+                <>
+                  <span class="nav-name on-bar" aria-hidden="true">
+                    {t.nav.reviewShort}
+                  </span>
+                  <span class="nav-name on-rail">{name(t)}</span>
+                </>
+              ) : (
+                <span class="nav-name">{name(t)}</span>
+              )}
             </a>
           </li>
         ))}

@@ -13,6 +13,7 @@ export const en: Words = {
     invoices: "Invoices",
     archive: "Records",
     review: "To review",
+    reviewShort: "Review",
     status: "Status",
     operations: "Operations",
   },

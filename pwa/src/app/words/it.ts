@@ -10,6 +10,7 @@ export const it = {
     invoices: "Fatture",
     archive: "Rubrica",
     review: "Da controllare",
+    reviewShort: "Controlla",
     status: "Stato",
     operations: "Operazioni",
   },
