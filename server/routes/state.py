@@ -37,9 +37,9 @@ from server.routes.problem import UnauthenticatedError
 from server.routes.proof import prove
 from server.routes.refused import TENANT
 from server.storage.database import Database
+from server.storage.writer import Writer
 from server.webpush.keys import VapidKeys
 from server.webpush.subscriptions import PushSubscriptions
-from server.storage.writer import Writer
 from sync.protocol import Registry
 
 
