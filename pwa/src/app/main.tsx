@@ -20,3 +20,4 @@ if (place !== null) render(<App />, place);
 await speakAsBefore();
 await openShop(opened.value?.kind === "back");
 lockAsBefore();
+void import("./state/worker").then(({ startWorker }) => startWorker());

@@ -9,6 +9,7 @@ import { isOwner, me, theClient, theSession } from "../state/shop";
 import { THEMES, paint, theme } from "../state/theme";
 import { terminalOf } from "../state/till";
 import { tell } from "../state/toasts";
+import { askForPush, endPush, push } from "../state/worker";
 import { Dialog } from "../ui/dialog";
 import { lazy } from "../ui/lazy";
 import { Button, Choice, Pair, Slip } from "../ui/parts";
@@ -71,6 +72,31 @@ export function SectionPin() {
         )}
       </div>
       {choosing.value && <PinDialog onClose={() => (choosing.value = false)} />}
+    </Slip>
+  );
+}
+
+/** Notifications: asked for by a tap, where there is something to tell of. */
+export function SectionPush() {
+  const t = words.value;
+  const busy = useSignal(false);
+  if (push.value === "unsupported" || me.value?.person == null) return null;
+  const run = async (work: () => Promise<void>) => {
+    busy.value = true;
+    await work().catch((error: unknown) => tell(error instanceof DOMException ? t.status.pushFailed : sayWhy(error), { kind: "trouble" }));
+    busy.value = false;
+  };
+  return (
+    <Slip aria-label={t.status.pushTitle}>
+      <h2>{t.status.pushTitle}</h2>
+      <p class="hint">{push.value === "denied" ? t.status.pushDenied : push.value === "on" ? t.status.pushIsOn : t.status.pushText}</p>
+      {push.value !== "denied" && (
+        <div class="row-do">
+          <Button icon="bell" busy={busy.value} onClick={() => void run(push.value === "on" ? endPush : () => askForPush(language.value))}>
+            {push.value === "on" ? t.status.pushOff : t.status.pushOn}
+          </Button>
+        </div>
+      )}
     </Slip>
   );
 }

@@ -14,7 +14,7 @@ import { tell } from "../state/toasts";
 import { Icon, type IconName } from "../ui/icon";
 import { Button, Mark, Note, Pair, Skeleton, Slip } from "../ui/parts";
 import { words } from "../words";
-import { SectionHere, SectionLook, SectionPin, SectionSignOut, SectionWays } from "./device";
+import { SectionHere, SectionLook, SectionPin, SectionPush, SectionSignOut, SectionWays } from "./device";
 
 const SHOWN = 20;
 
@@ -34,6 +34,7 @@ export function StatusScreen() {
         <SectionHere />
         <SectionLook />
         <SectionPin />
+        <SectionPush />
         <SectionWays />
         {isOwner() && (
           <a class="button plain wide narrow-only" href={hrefOf("operazioni")}>

@@ -30,11 +30,29 @@ export function parseOpened(hash: string): Opened {
   return found === null ? null : { kind: found[1] as "setup" | "pair", token: found[2]! };
 }
 
+/** Where the addresses that notifications name lead to. */
+const PAGES: Readonly<Record<string, Screen>> = {
+  invoices: "fatture",
+  conflicts: "controllo",
+  closures: "oggi",
+  status: "stato",
+};
+
+/** The fragment for a path such as `/invoices/<id>` or `/#/oggi`; Vendita for what is no page of ours. */
+export function hrefOfPath(path: string): string {
+  const [plain = "", fragment] = path.split("#", 2);
+  if (fragment !== undefined) return `#${fragment}`;
+  const [, page = "", id = ""] = plain.split("/");
+  const screen = PAGES[page];
+  return hrefOf(screen ?? "vendita", screen === "fatture" ? id : "");
+}
+
 export const route = signal<Route>({ screen: "vendita", rest: "" });
 export const opened = signal<Opened>(null);
 
 /** Read the address, and follow it from now on. */
 export function followAddress(): void {
+  if (location.pathname !== "/") history.replaceState(null, "", `/${location.hash || hrefOfPath(location.pathname)}`);
   const read = () => {
     const link = parseOpened(location.hash);
     if (link !== null) {

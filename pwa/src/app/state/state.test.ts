@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Status } from "../../client";
 import { it as italian } from "../words/it";
-import { parseOpened, parseRoute } from "./route";
+import { hrefOfPath, parseOpened, parseRoute } from "./route";
 import { standingOf, waitsTooLong } from "./standing";
 
 const CALM: Status = {
@@ -51,6 +51,11 @@ describe("the address", () => {
     expect(parseRoute("#/fatture/abc")).toEqual({ screen: "fatture", rest: "abc" });
     expect(parseRoute("#/rubrica/clienti/abc")).toEqual({ screen: "rubrica", rest: "clienti/abc" });
     for (const hash of ["", "#", "#/", "#/nowhere", "#setup=x"]) expect(parseRoute(hash).screen).toBe("vendita");
+  });
+
+  test("what a notification names leads to its screen", () => {
+    const led = ["/invoices/abc", "/conflicts", "/closures/x", "/status", "/#/oggi", "/nowhere", "/"].map(hrefOfPath);
+    expect(led).toEqual(["#/fatture/abc", "#/controllo", "#/oggi", "#/stato", "#/oggi", "#/vendita", "#/vendita"]);
   });
 
   test("one-time links are read, and nothing else is taken for one", () => {

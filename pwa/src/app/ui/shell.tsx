@@ -4,8 +4,11 @@ import { useLive, useStatus } from "../state/live";
 import { hrefOf, route, type Screen } from "../state/route";
 import { isOwner, me, theClient } from "../state/shop";
 import { standingOf } from "../state/standing";
+import { tell } from "../state/toasts";
+import { updateWaits } from "../state/update";
 import { words, type Words } from "../words";
 import { Icon, type IconName } from "./icon";
+import { Button } from "./parts";
 
 interface Section {
   readonly screen: Screen;
@@ -45,6 +48,23 @@ export function Pill() {
       <Icon name={icons[standing.tone]} size={16} />
       <span role="status">{standing.text}</span>
     </a>
+  );
+}
+
+/** A newer build waits: taken by a tap, and not while something is begun. */
+function NewVersion() {
+  const t = words.value;
+  if (!updateWaits.value) return null;
+  const take = async () => {
+    const { takeUpdate } = await import("../state/worker");
+    if (!takeUpdate()) tell(t.status.newVersionBusy, { kind: "trouble" });
+  };
+  return (
+    <div class="note new-version" role="status">
+      <Icon name="refresh" />
+      <p>{t.status.newVersion}</p>
+      <Button onClick={() => void take()}>{t.status.newVersionTake}</Button>
+    </div>
   );
 }
 
@@ -104,6 +124,7 @@ export function Shell({ children, side }: { readonly children: ComponentChildren
       </header>
       <Nav />
       <main id="main" tabIndex={-1}>
+        <NewVersion />
         {children}
       </main>
       <aside class="side" aria-label={t.sale.slip}>
