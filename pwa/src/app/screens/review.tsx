@@ -112,11 +112,28 @@ function SideCard({ title, field, side, onKeep }: { readonly title: string; read
   return (
     <div class="side-card">
       <h3>{title}</h3>
-      <p class="side-value figure">{valueText(field, side.value, t)}</p>
+      <SideValue field={field} value={side.value} />
       <p class="hint">{whoAndWhen(side, t)}</p>
       <Button kind="do" wide onClick={onKeep}>
         {t.review.keep}
       </Button>
+    </div>
+  );
+}
+
+/** A value; what is decided together is shown part by part. */
+function SideValue({ field, value }: { readonly field: string; readonly value: Json }) {
+  const t = words.value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return <p class="side-value figure">{valueText(field, value, t)}</p>;
+  }
+  return (
+    <div>
+      {Object.entries(value as Readonly<Record<string, Json>>).map(([name, part]) => (
+        <Pair key={name} strong name={fieldName(name, t)}>
+          {valueText(name, part, t)}
+        </Pair>
+      ))}
     </div>
   );
 }

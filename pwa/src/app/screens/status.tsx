@@ -50,8 +50,7 @@ export function StatusScreen() {
 
 function Headline({ status }: { readonly status: Status }) {
   const t = words.value;
-  const conflicts = useLive(() => theClient().liveConflicts());
-  const { tone } = standingOf(status, conflicts?.size ?? 0, t);
+  const { tone } = standingOf({ ...status, rejected: 0 }, 0, t); // what is to be reviewed stands below
   const [title, text, icon] = headlineOf(status);
   return (
     <section class={`headline ${tone}`}>
