@@ -4,7 +4,7 @@ import type { Sale, ViewRecord } from "../../client";
 import type { Till } from "../basket";
 import { closingOf, unclosedOf, type Drawn } from "../closing";
 import { centsOr0, time, wireMoney } from "../format";
-import { has, type Closure, type Reconciliation, type Span } from "../state/collections";
+import type { Closure, Reconciliation, Span } from "../state/collections";
 import { useRecords } from "../state/live";
 import { me, theClient } from "../state/shop";
 import { keepDay, tillDay, tillNow } from "../state/till";
@@ -21,11 +21,7 @@ interface Props {
   readonly sales: ReadonlyMap<string, ViewRecord<Sale>>;
 }
 
-export function Closings(props: Props) {
-  return has("closures") ? <ServerClosings {...props} /> : null;
-}
-
-function ServerClosings({ day, isOpen, sales }: Props) {
+export function Closings({ day, isOpen, sales }: Props) {
   const t = words.value;
   const closures = useRecords("closures");
   const checks = useRecords("reconciliations");

@@ -68,6 +68,7 @@ function Shown({ code }: { readonly code: Code }) {
   return (
     <div class="paired">
       <p>{t.pairing.text}</p>
+      <p class="paired-place">{location.host}</p>
       <Qr text={code.link} label={t.pairing.qr} />
       <p class="hint">{t.pairing.typed}</p>
       <p class="paired-code figure">{code.code}</p>

@@ -6,8 +6,9 @@ import { describe, fieldName, valueText } from "../describe";
 import { saveFile } from "../files";
 import { useLive, useRecords } from "../state/live";
 import { theClient } from "../state/shop";
-import { has, type AppCollections } from "../state/collections";
+import { isOpenCheck, type AppCollections } from "../state/collections";
 import { tell } from "../state/toasts";
+import { useToReview } from "../ui/shell";
 import { Blank, Button, Field, Pair, Skeleton, Slip } from "../ui/parts";
 import { words, type Words } from "../words";
 import { Check } from "./closing";
@@ -27,7 +28,9 @@ export function ReviewScreen() {
   const t = words.value;
   const conflicts = useLive(() => theClient().liveConflicts());
   const rejected = useLive(() => theClient().liveEntries("rejected"));
+  const toReview = useToReview();
   if (conflicts === undefined || rejected === undefined) return <Skeleton rows={4} label={t.state.loading} />;
+  const isEmpty = toReview === 0;
   const exported = async (format: "json" | "csv") => saveFile(`rientro-da-controllare.${format}`, await theClient().exportEntries(format, "rejected"));
   return (
     <div class="page columns">
@@ -44,7 +47,7 @@ export function ReviewScreen() {
           </>
         )}
       </header>
-      {conflicts.size === 0 && rejected.length === 0 && (
+      {isEmpty && (
         <div class="across">
           <Blank icon="sent" title={t.review.emptyTitle} text={t.review.emptyText} />
         </div>
@@ -55,7 +58,8 @@ export function ReviewScreen() {
       {rejected.map((entry) => (
         <Rejected key={entry.uid} entry={entry} />
       ))}
-      {has("reconciliations") && <OpenChecks />}
+      <OpenChecks />
+      <Unreadable />
     </div>
   );
 }
@@ -199,7 +203,7 @@ function Rejected({ entry }: { readonly entry: Entry }) {
 function OpenChecks() {
   const t = words.value;
   const checks = useRecords("reconciliations");
-  const open = [...(checks?.values() ?? [])].filter((row) => row.fields.status === "open" && !row.fields.accepted);
+  const open = [...(checks?.values() ?? [])].filter((row) => isOpenCheck(row.fields));
   return (
     <>
       {open.map((row) => (
@@ -208,6 +212,28 @@ function OpenChecks() {
             {t.review.reconciliations}: {row.fields.terminal_id}, {row.fields.business_day}
           </h2>
           <Check check={row.fields} id={row.recordId} />
+        </Slip>
+      ))}
+    </>
+  );
+}
+
+/** Invoices that arrived and could not be read: the file is kept, and whoever runs the server can look at it. */
+function Unreadable() {
+  const t = words.value;
+  const files = useRecords("quarantined");
+  const unseen = [...(files?.values() ?? [])].filter((row) => !row.fields.read);
+  return (
+    <>
+      {unseen.map((row) => (
+        <Slip key={row.recordId} aria-label={t.review.unreadable}>
+          <h2>{row.fields.file_name ?? t.review.unreadable}</h2>
+          <p class="hint">{t.review.unreadableText}</p>
+          <p class="person-text">{row.fields.reason}</p>
+          <p class="hint">{t.review.by(t.review.provider, dateTime(row.fields.received_at, t.locale))}</p>
+          <div class="row-do">
+            <Button onClick={() => void theClient().update("quarantined", row.recordId, { read: true })}>{t.today.accept}</Button>
+          </div>
         </Slip>
       ))}
     </>

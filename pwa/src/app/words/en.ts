@@ -254,6 +254,8 @@ export const en: Words = {
     exportJson: "Export JSON",
     exportCsv: "Export CSV",
     reconciliations: "Closings that do not add up",
+    unreadable: "Unreadable invoice",
+    unreadableText: "It arrived and the file is kept on the server, but it cannot be read.",
     ops: { create: "Creation", update: "Change", delete: "Deletion", restore: "Restoration", noop: "Nothing" },
     collections: {
       sales: "Sale",

@@ -251,6 +251,8 @@ export const it = {
     exportJson: "Esporta JSON",
     exportCsv: "Esporta CSV",
     reconciliations: "Chiusure che non quadrano",
+    unreadable: "Fattura non leggibile",
+    unreadableText: "È arrivata e il file è conservato sul server, ma non si riesce a leggerlo.",
     ops: { create: "Creazione", update: "Modifica", delete: "Eliminazione", restore: "Ripristino", noop: "Niente" },
     collections: {
       sales: "Vendita",
