@@ -31,7 +31,8 @@ export function ReviewScreen() {
   const toReview = useToReview();
   if (conflicts === undefined || rejected === undefined) return <Skeleton rows={4} label={t.state.loading} />;
   const isEmpty = toReview === 0;
-  const exported = async (format: "json" | "csv") => saveFile(`rientro-da-controllare.${format}`, await theClient().exportEntries(format, "rejected"));
+  const exported = async (format: "json" | "csv") =>
+    saveFile(`rientro-da-controllare.${format}`, await theClient().exportEntries(format, "rejected"));
   return (
     <div class="page columns">
       <header class="page-head">
@@ -77,7 +78,7 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
     tell(`${t.review.decided} · ${t.common.saved}`);
   };
   return (
-    <Slip aria-label={t.review.conflicts}>
+    <Slip aria-label={`${t.review.conflicts}: ${name}, ${fieldName(conflict.field, t)}`}>
       <h2>{name}</h2>
       <p class="hint">{t.review.conflictText(fieldName(conflict.field, t), name)}</p>
       <div class="sides">
@@ -102,7 +103,13 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
               void decide("value", { value: other.value.trim() });
             }}
           >
-            <Field label={fieldName(conflict.field, t)} required autocomplete="off" value={other.value} onText={(text) => (other.value = text)} />
+            <Field
+              label={fieldName(conflict.field, t)}
+              required
+              autocomplete="off"
+              value={other.value}
+              onText={(text) => (other.value = text)}
+            />
             <Button type="submit">{t.review.otherSave}</Button>
           </form>
         </details>
@@ -111,7 +118,17 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
   );
 }
 
-function SideCard({ title, field, side, onKeep }: { readonly title: string; readonly field: string; readonly side: Side; readonly onKeep: () => void }) {
+function SideCard({
+  title,
+  field,
+  side,
+  onKeep,
+}: {
+  readonly title: string;
+  readonly field: string;
+  readonly side: Side;
+  readonly onKeep: () => void;
+}) {
   const t = words.value;
   return (
     <div class="side-card">
@@ -144,7 +161,13 @@ function SideValue({ field, value }: { readonly field: string; readonly value: J
 
 function whoAndWhen(side: Side, t: Words): string {
   const author = side.author ?? "";
-  const named = side.device?.name ?? (author.startsWith("provider:") ? t.review.provider : author.startsWith("system:") ? t.review.server : t.review.someone);
+  const named =
+    side.device?.name ??
+    (author.startsWith("provider:")
+      ? t.review.provider
+      : author.startsWith("system:")
+        ? t.review.server
+        : t.review.someone);
   return side.at === undefined ? named : t.review.by(named, dateTime(side.at, t.locale));
 }
 
@@ -164,7 +187,7 @@ function Rejected({ entry }: { readonly entry: Entry }) {
     tell(t.review.dismissed);
   };
   return (
-    <Slip aria-label={t.review.rejected}>
+    <Slip aria-label={`${t.review.rejected}: ${describe(entry, t)}, ${dateTime(entry.madeAt, t.locale)}`}>
       <h2>{describe(entry, t)}</h2>
       <p class="with-icon person-text">{t.review.codes[code] ?? entry.verdict?.message ?? t.review.rejected}</p>
       <p class="hint">{dateTime(entry.madeAt, t.locale)}</p>
@@ -178,7 +201,13 @@ function Rejected({ entry }: { readonly entry: Entry }) {
           }}
         >
           {editable.map(([name, value]) => (
-            <Field key={name} label={fieldName(name, t)} autocomplete="off" value={typed.value[name] ?? String(value)} onText={(text) => (typed.value = { ...typed.value, [name]: text })} />
+            <Field
+              key={name}
+              label={fieldName(name, t)}
+              autocomplete="off"
+              value={typed.value[name] ?? String(value)}
+              onText={(text) => (typed.value = { ...typed.value, [name]: text })}
+            />
           ))}
           {Object.entries(fields)
             .filter(([, value]) => typeof value !== "string")
@@ -207,7 +236,10 @@ function OpenChecks() {
   return (
     <>
       {open.map((row) => (
-        <Slip key={row.recordId} aria-label={t.review.reconciliations}>
+        <Slip
+          key={row.recordId}
+          aria-label={`${t.review.reconciliations}: ${row.fields.terminal_id}, ${row.fields.business_day}`}
+        >
           <h2>
             {t.review.reconciliations}: {row.fields.terminal_id}, {row.fields.business_day}
           </h2>
@@ -226,13 +258,15 @@ function Unreadable() {
   return (
     <>
       {unseen.map((row) => (
-        <Slip key={row.recordId} aria-label={t.review.unreadable}>
+        <Slip key={row.recordId} aria-label={`${t.review.unreadable}: ${row.fields.file_name ?? row.recordId}`}>
           <h2>{row.fields.file_name ?? t.review.unreadable}</h2>
           <p class="hint">{t.review.unreadableText}</p>
           <p class="person-text">{row.fields.reason}</p>
           <p class="hint">{t.review.by(t.review.provider, dateTime(row.fields.received_at, t.locale))}</p>
           <div class="row-do">
-            <Button onClick={() => void theClient().update("quarantined", row.recordId, { read: true })}>{t.today.accept}</Button>
+            <Button onClick={() => void theClient().update("quarantined", row.recordId, { read: true })}>
+              {t.today.accept}
+            </Button>
           </div>
         </Slip>
       ))}

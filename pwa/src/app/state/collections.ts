@@ -1,7 +1,13 @@
 /** The collections this app pulls: all that its build knows. */
 import { COLLECTIONS, type Reconciliation } from "../../client";
 
-export type { Closure, Collections as AppCollections, Invoice as AppInvoice, InvoiceAttachment as Attachment, Reconciliation } from "../../client";
+export type {
+  Closure,
+  Collections as AppCollections,
+  Invoice as AppInvoice,
+  InvoiceAttachment as Attachment,
+  Reconciliation,
+} from "../../client";
 
 /** Receipt numbers without a hole, both ends in it. */
 export interface Span {
