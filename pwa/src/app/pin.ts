@@ -1,9 +1,11 @@
 /**
  * The screen's PIN. It opens the screen and nothing else: what the server lets in is the session's affair.
  *
- * 1. Kept is a salted PBKDF2 of it, never the PIN. Four digits are soon tried by who has the disk; it is against who has
+ * 1. Kept is a salted PBKDF2 of it, never the PIN. Four digits are soon tried by who has the disk; it is against
+ *    who has
  *    the screen.
- * 2. After `FREE` wrong ones each further one costs more waiting, up to a quarter of an hour; waiting survives a restart.
+ * 2. After `FREE` wrong ones each further one costs more waiting, up to a quarter of an hour; waiting survives a
+ *    restart.
  *    A clock that is set back makes nobody wait longer than that.
  */
 

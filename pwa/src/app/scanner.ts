@@ -1,5 +1,6 @@
 /**
- * A barcode scanner that types: signs that come faster than fingers and end with Enter are a code, wherever the focus is
+ * A barcode scanner that types: signs that come faster than fingers and end with Enter are a code, wherever the
+ * focus is
  * except in a field, which gets them as it gets everything that is typed.
  */
 

@@ -1,5 +1,6 @@
 /**
- * Sums, by the same rule as the server's (`sync/vat.py`): gross is added up by rate first, then net = gross / (1 + rate),
+ * Sums, by the same rule as the server's (`sync/vat.py`): gross is added up by rate first, then net = gross / (1 +
+ * rate),
  * half up, and VAT is the rest. Sums of rounded receipts do not make the rounded sum.
  */
 import { moneyText, netOfGross, type Sale, type VatLine } from "../client";

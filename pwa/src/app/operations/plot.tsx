@@ -1,4 +1,6 @@
-/** A small plot: one line over time, its last value written at its end, and the same as a table for who cannot see it. */
+/**
+ * A small plot: one line over time, its last value written at its end, and the same as a table for who cannot see it.
+ */
 import { useId } from "preact/hooks";
 import { words } from "../words";
 

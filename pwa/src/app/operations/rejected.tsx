@@ -1,4 +1,6 @@
-/** Mutations that the server refused, from every device of the merchant: the owner sends them again or puts them aside. */
+/**
+ * Mutations that the server refused, from every device of the merchant: the owner sends them again or puts them aside.
+ */
 import { useSignal } from "@preact/signals";
 import type { Json } from "../../client";
 import { fieldName, valueText } from "../describe";

@@ -5,8 +5,9 @@ import { isOwner } from "../state/shop";
 import { Blank, Choice } from "../ui/parts";
 import { words } from "../words";
 import { Overview } from "./overview";
-import { Deliveries, Events, Stuck } from "./queues";
+import { Deliveries, Events } from "./queues";
 import { RejectedOfAll } from "./rejected";
+import { Stuck } from "./stuck";
 
 const TABS = ["overview", "outbox", "inbox", "dead", "refused"] as const;
 

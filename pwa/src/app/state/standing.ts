@@ -3,7 +3,9 @@ import type { Status } from "../../client";
 import { time } from "../format";
 import type { Words } from "../words";
 
-/** sent: all of it · unsent: saved here · offline: the server does not answer · person: somebody has to do something. */
+/**
+ * sent: all of it · unsent: saved here · offline: the server does not answer · person: somebody has to do something.
+ */
 export type Tone = "sent" | "unsent" | "offline" | "person";
 
 export interface Standing {

@@ -1,7 +1,8 @@
 /**
  * Icons: the shapes of lucide 1.65.0 that this app draws, and no others, on a 24-unit grid.
  *
- * ISC License. Copyright (c) 2026 Lucide Icons and Contributors. Permission to use, copy, modify, and/or distribute this
+ * ISC License. Copyright (c) 2026 Lucide Icons and Contributors. Permission to use, copy, modify, and/or
+ * distribute this
  * software for any purpose with or without fee is hereby granted, provided that the above copyright notice and this
  * permission notice appear in all copies. The software is provided "as is" and the author disclaims all warranties.
  */
