@@ -3,7 +3,16 @@ import { useSignal } from "@preact/signals";
 import { Blank, Button, Skeleton, Slip } from "../ui/parts";
 import { words } from "../words";
 import { change, useAsked, type Delivery, type InboxEvent } from "./ask";
-import { DeliveryRow, EventRow, Trouble, acted, useTold, type DeliveryPage, type EventPage, type Props } from "./queues";
+import {
+  DeliveryRow,
+  EventRow,
+  Trouble,
+  acted,
+  useTold,
+  type DeliveryPage,
+  type EventPage,
+  type Props,
+} from "./queues";
 
 /** Dead letters of both queues. */
 export function Stuck({ told }: Props) {

@@ -173,6 +173,7 @@ function Copy({ status }: { readonly status: Status }) {
           {t.status.persist}
         </Button>
       )}
+      {wantsInstalling() && <Note text={`${t.status.install}: ${t.status.installIos}`} />}
       {others.value && <Note text={t.status.otherQueues} />}
       {status.rejected > 0 && (
         <Button icon="check" wide onClick={() => go("controllo")}>
@@ -181,6 +182,11 @@ function Copy({ status }: { readonly status: Status }) {
       )}
     </Slip>
   );
+}
+
+/** iOS keeps nothing for sure, and shows no notification, before the app is on the home screen. */
+function wantsInstalling(): boolean {
+  return Reflect.get(navigator, "standalone") === false;
 }
 
 function digestText(status: Status): string {
