@@ -3,6 +3,7 @@
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
@@ -33,7 +34,7 @@ from server.outbound import Outbound
 from server.ports import Converses
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
-from server.routes.pages import pages
+from server.routes.pages import BUILT, pages
 from server.routes.problem import HANDLERS
 from server.routes.state import Services, State, Watching
 from server.routes.watching import tell_metrics
@@ -50,10 +51,12 @@ class _Shown(NamedTuple):
     tls_ends_at: str | None
 
 
-def create_app(settings: Settings, *, migrate: bool = True, tls_ends_at: str | None = None) -> Starlette:
+def create_app(
+    settings: Settings, *, migrate: bool = True, tls_ends_at: str | None = None, built: Path = BUILT
+) -> Starlette:
     """The application; everything is opened in its lifespan.
 
-    `tls_ends_at`: when the certificate ends that it is served with, where that is ours.
+    `tls_ends_at`: when the certificate ends that it is served with, where that is ours. `built`: the app's files.
     """
     api = operations(described())
     shown = _Shown(openapi(api), tls_ends_at)
@@ -77,7 +80,7 @@ def create_app(settings: Settings, *, migrate: bool = True, tls_ends_at: str | N
             yield State(services=services)
 
     return Application(
-        routes=[*starlette_routes(api), *pages()],
+        routes=[*starlette_routes(api), *pages(built)],
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=edge_middleware(settings),
@@ -151,6 +154,7 @@ def _services(
     )
     return Services(
         database=core.database,
+        writer=core.writer,
         registry=core.registry,
         access=core.access,
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),

@@ -5,7 +5,9 @@ Rules:
 1. A name that was built with a hash in it (`/assets/…`) is good for ever; everything else is asked for again each time:
    the page, the service worker, the manifest.
 2. Only files that were there at the start are served, by their exact names: nothing of a path reaches the file system.
-3. Every address of the API stays the API's: what is unknown below `/v1/` is a problem document, as everywhere.
+3. What was compressed when it was built (`.gz` beside a file) is sent so to whom it can be sent so.
+4. The addresses of the app's own pages, which messages to devices lead to, are its start page: it finds its way.
+5. Every address of the API stays the API's: what is unknown below `/v1/` is a problem document, as everywhere.
 """
 
 import hashlib
@@ -23,6 +25,8 @@ BUILT = Path(__file__).parents[1] / "static"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASKED_AGAIN = "no-cache"
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
+_PACKED = ".gz"
+_WITHIN = ("/invoices", "/invoices/{id}", "/conflicts", "/conflicts/{id}", "/closures", "/status")
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>rientro</title>
 <h1>The server runs</h1>
@@ -38,6 +42,7 @@ class _File(NamedTuple):
     """A built file, as it was at the start."""
 
     path: Path
+    packed: Path | None
     media_type: str
     headers: Mapping[str, str]
 
@@ -47,8 +52,10 @@ def pages(folder: Path = BUILT) -> list[Route]:
     index = folder / "index.html"
     if not index.is_file():
         return [Route("/", _not_built)]
-    files = {_address(folder, path): _file(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return [Route(address, _serving(file)) for address, file in {**files, "/": files["/index.html"]}.items()]
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != _PACKED]
+    files = {_address(folder, path): _file(folder, path) for path in found}
+    starts = dict.fromkeys(("/", *_WITHIN), files["/index.html"])
+    return [Route(address, _serving(file)) for address, file in {**files, **starts}.items()]
 
 
 def _address(folder: Path, path: Path) -> str:
@@ -59,8 +66,9 @@ def _file(folder: Path, path: Path) -> _File:
     hashed = path.relative_to(folder).parts[0] == "assets"
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     tag = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-    headers = {"Cache-Control": _FOR_EVER if hashed else _ASKED_AGAIN, "ETag": f'"{tag}"'}
-    return _File(path, kind, headers)
+    headers = {"Cache-Control": _FOR_EVER if hashed else _ASKED_AGAIN, "ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
+    packed = path.with_name(path.name + _PACKED)
+    return _File(path, packed if packed.is_file() else None, kind, headers)
 
 
 def _serving(file: _File) -> Page:
@@ -69,7 +77,11 @@ def _serving(file: _File) -> Page:
             return Response(status_code=304, headers=dict(file.headers))
         if not await anyio.Path(file.path).is_file():  # it is being built anew: whoever asks, asks again
             return HTMLResponse(_NOT_BUILT, 503, headers={"Cache-Control": "no-store", "Retry-After": "2"})
-        return FileResponse(file.path, media_type=file.media_type, headers=dict(file.headers))
+        headers = dict(file.headers)
+        if file.packed is None or "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(file.path, media_type=file.media_type, headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        return FileResponse(file.packed, media_type=file.media_type, headers=headers)
 
     return serve
 

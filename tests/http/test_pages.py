@@ -1,5 +1,6 @@
 """The app's files: what is kept for ever, what is asked for again, and that the API's addresses stay the API's."""
 
+import gzip
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -107,3 +108,21 @@ def test_the_built_page_obeys_its_policy() -> None:
     assert not re.search(r"<script(?![^>]*\bsrc=)", page)
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page)
     assert re.findall(r'(?:src|href)="(?!/|data:)[^"]*"', page) == []
+
+
+async def test_what_was_compressed_is_sent_so_to_whom_understands_it(built: Path) -> None:
+    """The same file by the same name; the compressed one has no address of its own."""
+    (built / "sw.js.gz").write_bytes(gzip.compress(b"self"))
+    async with in_process(Starlette(routes=pages(built))) as http:
+        packed = await http.get("/sw.js")
+        plain = await http.get("/sw.js", headers={"Accept-Encoding": "identity"})
+        assert [one.headers.get("content-encoding") for one in (packed, plain)] == ["gzip", None]
+        assert [one.text for one in (packed, plain)] == ["self", "self"]
+        assert packed.headers["content-type"] == plain.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert (await http.get("/sw.js.gz")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/invoices/018f", "/conflicts", "/closures", "/status"])
+async def test_where_messages_lead_is_the_app(app: httpx.AsyncClient, path: str) -> None:
+    """A notification that is tapped where no service worker answers."""
+    assert (await app.get(path)).text == FILES["index.html"]

@@ -70,6 +70,11 @@ class ServerProcess:
         """The process id of the present life."""
         return self._running().pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether this life goes on; one that ended by itself is `kill`ed before the next start."""
+        return self._process is not None and self._process.poll() is None
+
     async def start(self, ready: str = "/health/live", timeout_s: float = 30) -> None:
         """Start a life and return once `ready` answers 200."""
         if self._process is not None:

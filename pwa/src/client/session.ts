@@ -22,6 +22,7 @@ import { parseProblem } from "./wire";
 
 const EARLY_MS = 30_000; // renewed so long before it ends
 const TIMEOUT_MS = 30_000;
+const LAST = ""; // no login is empty: the device this browser was last, whoever it was and however they came in
 const OVER: ReadonlySet<string> = new Set(["invalid_refresh", "reused_refresh", "unauthenticated", "tenant_gone"]);
 
 export interface SessionSettings {
@@ -106,7 +107,7 @@ class OneSession implements Session {
   }
 
   async byPassword(entry: PasswordEntry): Promise<Signed> {
-    const named = this.kept.devices[entry.login];
+    const named = this.kept.devices[entry.login] ?? this.kept.devices[LAST];
     const { deviceName, ...said } = entry;
     const body = { ...said, ...nameOf(deviceName) };
     const path = "/v1/auth/password";
@@ -136,7 +137,8 @@ class OneSession implements Session {
     const answered = await this.send("POST", path, { ...body, cookie: this.settings.cookie ?? true }, proof);
     if (answered.status !== 200) throw this.refused(answered);
     const issued = this.issued(answered);
-    await this.store({ ...this.kept, over: false, attempt: null, ending: false, ...partOf(issued) });
+    const devices = { ...this.kept.devices, [LAST]: issued.signed.deviceId };
+    await this.store({ ...this.kept, over: false, attempt: null, ending: false, devices, ...partOf(issued) });
     this.share(issued.access);
     return issued.signed;
   }
