@@ -17,7 +17,7 @@ from server.auth.people import NewPerson
 from server.settings import Settings
 from tests.support.processes import ServerProcess, server_process
 
-MERCHANTS = 20
+MERCHANTS = 40
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ async def test_an_update_waits_for_a_person_and_a_clean_form(changing: Till) -> 
     kept = await till.browser.run(_KEPT)
     assert "/index.html" in kept["urls"]
     assert not [path for path in kept["urls"] if path.startswith("/v1") or path == "/sw.js"]
-    await _release(till, text.replace("`/index.html`", "`/missing.js`,`/index.html`", 1).replace("shell-", "shell-", 1))
+    await _release(till, text.replace("`/index.html`", "`/missing.js`,`/index.html`", 1))
     await till.call("askForUpdate")
     await until(lambda: till.browser.run(_NOT_INSTALLING), "the broken build to be given up")
     assert await _update(till) == "none"
