@@ -11,6 +11,8 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Dexie apart, else what the app shares with the store is bundled with it, and the first screen waits for both.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "indexeddb", test: /node_modules\/dexie/ }] } } },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
 });

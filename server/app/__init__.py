@@ -151,6 +151,7 @@ def _services(
     )
     return Services(
         database=core.database,
+        writer=core.writer,
         registry=core.registry,
         access=core.access,
         exchange=Exchange(core.registry, pusher, puller, now_ms, oldest_schema=OLDEST_SCHEMA),

@@ -44,6 +44,7 @@ class Filter:
     since: str | None = None
     after: str | None = None
     limit: int = 100
+    newest_first: bool = False
 
 
 class Event(NamedTuple):
@@ -153,7 +154,7 @@ async def matching(tx: Tx, tenant_id: str, wanted: Filter) -> list[Event]:
     conditions, named = _conditions(wanted)
     statement = Statement(
         f"SELECT {', '.join(Event._fields)} FROM inbox WHERE {' AND '.join(conditions)} "  # noqa: S608  # our own text
-        "ORDER BY receipt_id LIMIT :limit"
+        f"ORDER BY receipt_id {'DESC' if wanted.newest_first else 'ASC'} LIMIT :limit"
     )
     rows = await tx.fetch(statement, {**named, "tenant_id": tenant_id, "limit": wanted.limit})
     return [Event._make((*row[:-1], bool(row[-1]))) for row in rows]
@@ -171,7 +172,8 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
         if value is not None:
             conditions.append(f"{name} = :{name}")
             named[name] = value
-    for name, condition in (("after", "receipt_id > :after"), ("since", "received_at >= :since")):
+    beyond = "receipt_id < :after" if wanted.newest_first else "receipt_id > :after"
+    for name, condition in (("after", beyond), ("since", "received_at >= :since")):
         value = getattr(wanted, name)
         if value is not None:
             conditions.append(condition)

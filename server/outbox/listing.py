@@ -32,6 +32,7 @@ class Filter:
     ids: Sequence[str] | None = None
     after: str | None = None
     limit: int = 100
+    newest_first: bool = False
 
 
 class Delivery(NamedTuple):
@@ -100,7 +101,7 @@ async def matching(tx: Tx, tenant_id: str, wanted: Filter) -> list[Delivery]:
     conditions, named = _conditions(wanted)
     statement = Statement(
         f"SELECT {', '.join(Delivery._fields)} FROM outbox WHERE {' AND '.join(conditions)} "  # noqa: S608  # our own text
-        "ORDER BY delivery_id LIMIT :limit"
+        f"ORDER BY delivery_id {'DESC' if wanted.newest_first else 'ASC'} LIMIT :limit"
     )
     rows = await tx.fetch(statement, {**named, "tenant_id": tenant_id, "limit": wanted.limit})
     return [Delivery._make((*row[:-1], bool(row[-1]))) for row in rows]
@@ -119,7 +120,7 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
             conditions.append(f"{name} = :{name}")
             named[name] = value
     if wanted.after is not None:
-        conditions.append("delivery_id > :after")
+        conditions.append(f"delivery_id {'<' if wanted.newest_first else '>'} :after")
         named["after"] = wanted.after
     for column, values in (("state", wanted.states), ("delivery_id", wanted.ids)):
         if values is not None:

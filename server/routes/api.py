@@ -14,6 +14,7 @@ from server.routes.keys import key_operations
 from server.routes.oauth import callback_operation
 from server.routes.oidc import oidc_operations
 from server.routes.openapi import Operation, document
+from server.routes.operations import operations_operations
 from server.routes.passkeys import passkey_operations
 from server.routes.people import people_operations
 from server.routes.sign_in import sign_in_operations
@@ -105,5 +106,6 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
             public=True,
         ),
         *watching_operations(),
+        *operations_operations(),
         Operation("GET", "/openapi.json", document, "This document.", response=_OBJECT, public=True),
     )

@@ -37,6 +37,7 @@ from server.routes.problem import UnauthenticatedError
 from server.routes.proof import prove
 from server.routes.refused import TENANT
 from server.storage.database import Database
+from server.storage.writer import Writer
 from server.webpush.keys import VapidKeys
 from server.webpush.subscriptions import PushSubscriptions
 from sync.protocol import Registry
@@ -94,6 +95,7 @@ class Services:
     """Everything a route may call."""
 
     database: Database
+    writer: Writer
     registry: Registry
     access: Access
     exchange: Exchange

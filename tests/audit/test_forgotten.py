@@ -22,6 +22,8 @@ from server.cli import main
 from server.collections import registry
 from server.routes.api import operations
 from server.settings import Settings
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
 from tests.privacy.file import NOTE, PERSON, SECRET, File, open_file, tell
 from tests.support.logged import logged
 from tests.support.shop import sale_fields
@@ -263,6 +265,20 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
         "/v1/keys/{key_id}/revoke": ("key.revoke", {"key_id": key.key_id}, None),
         "/v1/devices/{device_id}": ("device.revoke", {"device_id": till.device_id}, None),
     }
+    told = {"type": "sale.created", "timestamp": "2025-11-24T10:00:00.000Z", "data": {"id": PERSON}}
+    await tell(file, told)
+    deliveries = (await file.call("GET", "/v1/operations/deliveries")).json()["deliveries"]
+    events = (await file.call("GET", "/v1/operations/events")).json()["events"]
+    await _make_stuck(file)
+    asked |= {
+        "/v1/operations/deliveries/{delivery_id}/let-pass": (
+            "delivery.let_pass",
+            {"delivery_id": deliveries[0]["delivery_id"]},
+            None,
+        ),
+        "/v1/operations/deliveries/redrive": ("delivery.redrive", {}, {"ids": [deliveries[0]["delivery_id"]]}),
+        "/v1/operations/events/replay": ("event.replay", {}, {"ids": [events[0]["receipt_id"]]}),
+    }
     methods = {one.path: one.method for one in operations(registry()) if one.method != "GET"}
     ended = "/v1/people/{person_id}/sessions/{session_id}"  # as a sign-out is
     assert methods.keys() - DONE_BY_SYNC - SIGN_IN - BY_DEVICES - {ended} == set(asked), (
@@ -276,3 +292,11 @@ async def test_every_route_that_changes_something_is_noted(file: File) -> None:
         assert len(entry["correlation_id"]) == 32
     audit = (await file.call("GET", "/v1/audit?limit=1000")).text
     assert [word for word in (PERSON, NOTE, file.token, "Anna", "Ufficio", "Bar Centrale") if word in audit] == []
+
+
+async def _make_stuck(file: File) -> None:
+    async def job(writing: Writing) -> None:
+        await writing.tx.execute(Statement(f"/* across tenants */ {_DEAD}"))
+        await writing.tx.execute(Statement("/* across tenants */ UPDATE inbox SET state = 'dead'"))
+
+    await file.core.writer.submit(Job([file.tenant_id], job))

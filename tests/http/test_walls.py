@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from server.collections import registry
+from server.outbox.listing import Filter, list_deliveries
 from server.routes.api import operations
 from server.settings import Settings
 from tests.http.walls import COUNT, VISIBLE, World, full, open_world
@@ -248,6 +249,28 @@ async def _walk_audit(walker: Walker) -> None:
         await walker.call("GET", f"/v1/audit{asked}")
 
 
+async def _walk_operations(walker: Walker) -> None:
+    """To list, to redrive and to replay what another merchant's providers hold: unknown ids and foreign ones alike."""
+    world = walker.world
+    queued = [one.delivery_id for one in await list_deliveries(world.core.database, world.tenant_id, Filter())]
+    for asked in (
+        "deliveries",
+        "deliveries?limit=200&state=pending",
+        "events",
+        "events?state=done",
+        "depths?hours=168",
+    ):
+        await walker.call("GET", f"/v1/operations/{asked}")
+    for path in ("deliveries/redrive", "events/replay"):
+        await walker.call("POST", f"/v1/operations/{path}", json={})
+        await walker.call("POST", f"/v1/operations/{path}", json={"ids": queued[:200]})
+    answers = []
+    for delivery_id in (queued[0], world.new_id()):
+        answer = await walker.call("POST", f"/v1/operations/deliveries/{delivery_id}/let-pass")
+        answers.append(answer.replace(delivery_id, "ID"))
+    assert answers[0] == answers[1], walker.name
+
+
 async def _walk_customers(walker: Walker) -> None:
     """The stranger made a customer of its own under the foreign id by now, and meets that one."""
     for call in (("GET", "export", None), ("POST", "erase", {"reason": "request", "dry_run": False})):
@@ -286,6 +309,12 @@ WALKS: dict[tuple[str, str], Callable[[Walker], Awaitable[None]]] = {
     ("POST", "/v1/rejected/{uid}/dismiss"): _on_a_refused_one("dismiss"),
     ("GET", "/v1/superseded"): _walk_superseded,
     ("GET", "/v1/audit"): _walk_audit,
+    ("GET", "/v1/operations/deliveries"): _walk_operations,
+    ("GET", "/v1/operations/events"): _nothing_more,
+    ("GET", "/v1/operations/depths"): _nothing_more,
+    ("POST", "/v1/operations/deliveries/redrive"): _nothing_more,
+    ("POST", "/v1/operations/deliveries/{delivery_id}/let-pass"): _nothing_more,
+    ("POST", "/v1/operations/events/replay"): _nothing_more,
     ("GET", "/v1/customers/{customer_id}/export"): _walk_customers,
     ("POST", "/v1/customers/{customer_id}/erase"): _nothing_more,
     ("POST", "/v1/webhooks/{provider}/{address}"): _walk_webhooks,

@@ -1,0 +1,4 @@
+/** Whether a newer build of the app waits to be taken. */
+import { signal } from "@preact/signals";
+
+export const updateWaits = signal(false);
