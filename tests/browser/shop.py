@@ -14,6 +14,7 @@ import httpx
 from server.app import open_core
 from server.audit import OPERATOR
 from server.auth.people import NewPerson
+from server.cli.demo import _stock
 from server.settings import Settings
 from tests.support.processes import ServerProcess, server_process
 
@@ -84,20 +85,27 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(folder: Path, pages: Path, merchants: int = MERCHANTS) -> AsyncIterator[Shop]:
-    """Found the merchants, then serve them with a copy of those pages, which a test may change."""
+async def open_shop(
+    folder: Path, pages: Path, merchants: int = MERCHANTS, *, stocked: bool = False
+) -> AsyncIterator[Shop]:
+    """Found the merchants, then serve them with a copy of those pages, which a test may change.
+
+    `stocked`: they have the demonstration's products.
+    """
     pages = Path(shutil.copytree(pages, folder / "pages"))
-    found = [merchant async for merchant in _found(folder / "data", merchants)]
+    found = [merchant async for merchant in _found(folder / "data", merchants, stocked=stocked)]
     arguments = ["-m", "tests.browser.serving", "--port", "{port}", f"--data={folder / 'data'}", f"--pages={pages}"]
     environment = {"RIENTRO_SIGN_IN_RATE": "0", "RIENTRO_ADDRESS_RATE": "0"}
     async with server_process(arguments, folder / "log", environment) as server:
         yield Shop(folder, server, pages, found)
 
 
-async def _found(data: Path, count: int) -> AsyncIterator[Merchant]:
+async def _found(data: Path, count: int, *, stocked: bool) -> AsyncIterator[Merchant]:
     async with open_core(Settings(data=data, allow_loopback=True)) as core:
         for number in range(count):
             tenant_id = await core.admin.add_tenant(f"Bar {number}")
             person_id = await core.access.people.add(tenant_id, NewPerson("Anna", "owner", "centro"), OPERATOR)
             invite = await core.access.invites.make(tenant_id, person_id, OPERATOR)
+            if stocked:
+                await _stock(core, tenant_id)
             yield Merchant(tenant_id, invite.link.partition("=")[2])
