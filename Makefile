@@ -2,6 +2,7 @@
 #   .bootstrap  uv and what builds this package (requirements/bootstrap.lock)
 #   .run        what the server needs           (requirements/run.lock)
 #   .ready      that, and what tests need       (requirements/dev.lock)
+# What tests talk to and must not share its libraries with has .venv-peers (requirements/peers.lock).
 # Once .ready is there, `make run` uses it and leaves the test tools alone.
 
 PYTHON  ?= python3
@@ -39,6 +40,13 @@ tests/peers/node_modules/.ready: tests/peers/package-lock.json tests/peers/.npmr
 	cd tests/peers && npm ci --no-audit --no-fund --no-progress --loglevel=error
 	@touch $@
 
+test: .venv-peers/.ready
+
+.venv-peers/.ready: .venv/.bootstrap $(LOCKS)/peers.lock  # servers to test against, with libraries of their own
+	$(PYTHON) -m venv --clear --without-pip .venv-peers
+	$(UV) pip sync -q --python .venv-peers/bin/python --require-hashes $(LOCKS)/peers.lock
+	@touch $@
+
 lint: .venv/.ready ## style, types and import walls
 	$(BIN)/ruff check -q $(SOURCES)
 	$(BIN)/ruff format -q --check $(SOURCES)
@@ -63,6 +71,7 @@ bench: .venv/.ready ## measure against the raw database and peers
 
 lock: .venv/.bootstrap ## write requirements/*.lock anew; UPGRADE=1 for newer versions
 	$(COMPILE) --group bootstrap -o $(LOCKS)/bootstrap.lock
+	$(COMPILE) --group peers -o $(LOCKS)/peers.lock
 	$(COMPILE) pyproject.toml -c $(LOCKS)/bootstrap.lock -o $(LOCKS)/run.lock
 	$(COMPILE) pyproject.toml --group dev -c $(LOCKS)/run.lock -c $(LOCKS)/bootstrap.lock -o $(LOCKS)/dev.lock
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     `metrics_token` lets a scraper read `/metrics` from another machine; without it, only this one may. `alert_url` gets
     a message, signed by `alert_secret`, when something wants a person; `alert_after_minutes`: for so long deliveries
     must be failing before they do.
+    `second_store`: folder of copies of what nobody can be asked for again, on another disk than the database if there
+    is one; `data/second` by itself.
     `providers` names modules with providers beside our own, divided by commas.
     `trusted_proxy`: addresses and networks of proxies, divided by commas; what they say of whom they pass on is
     believed. `cors_origins`: origins, divided by commas, whose pages may call this server; none by default.
@@ -65,6 +67,7 @@ class Settings(BaseSettings):
 
     data: Path = Path("data")
     database_url: SecretStr | None = None
+    second_store: Path | None = None
     secret_key: SecretStr | None = None
     public_url: str | None = None
     allow_loopback: bool = False
@@ -185,6 +188,10 @@ class Settings(BaseSettings):
     def retention_ms(self) -> int:
         """The same in milliseconds."""
         return self.retention_days * 24 * 60 * 60 * 1000
+
+    def copies(self) -> Path:
+        """The folder of the second store."""
+        return self.second_store or self.data.resolve() / "second"
 
     def database(self) -> str:
         """The database's URL; never log it, it may hold a password."""

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["bootstrap", "run", "dev"]
+LOCKS = ["bootstrap", "run", "dev", "peers"]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 ADDRESS = re.compile(r"://|^\s*(-i|-f|--(extra-)?index-url|--find-links)\b", re.MULTILINE)
 
@@ -41,6 +41,7 @@ def wanted(lock: str) -> list[Requirement]:
     listed = {
         "bootstrap": groups["bootstrap"],
         "run": project()["project"]["dependencies"],
+        "peers": groups["peers"],
         "dev": [*groups["bootstrap"], *(entry for entry in groups["dev"] if isinstance(entry, str))],
     }
     return [Requirement(entry) for entry in listed[lock]]

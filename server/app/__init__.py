@@ -22,6 +22,7 @@ from server.app.workers import Workers, alerting, watching
 from server.collections import OLDEST_SCHEMA
 from server.collections import registry as described
 from server.credentials.vault import CURSORS
+from server.engine.documents import Documents
 from server.engine.exchange import Exchange
 from server.engine.history import History
 from server.engine.live import Pokes, standings
@@ -30,6 +31,7 @@ from server.engine.push import Pusher
 from server.ids import uuid7
 from server.inbox.receive import Receiver
 from server.outbound import Outbound
+from server.ports import Converses
 from server.routes.api import operations
 from server.routes.openapi import openapi, starlette_routes
 from server.routes.pages import BUILT, pages
@@ -148,6 +150,7 @@ def _services(
         clock=now_ms,
         new_id=uuid7,
         stored=workers.processor.wake if workers is not None else _nobody,
+        copies=core.copies,
     )
     return Services(
         database=core.database,
@@ -158,6 +161,7 @@ def _services(
         receiver=receiver,
         pokes=Pokes(standings(core.database, puller.head_name), settings.heartbeat_s),
         kept=core.kept,
+        documents=Documents(core.database, core.records),
         resender=core.resender,
         exporter=core.exporter,
         eraser=core.eraser,
@@ -168,6 +172,7 @@ def _services(
         connect=lambda answer: core.credentials.consents.end(answer, outbound, now_ms),
         oidc=open_oidc(core, outbound, settings),
         openapi=shown.document,
+        conversations={one.name: one.conversation for one in adapters if isinstance(one, Converses)},
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 
 from server.app.access import Means, make_access
-from server.app.providers import Kinds, load_kinds, webpush_kind
+from server.app.providers import Kinds, load_kinds, square_kind, webpush_kind
 from server.app.webpush import WebPush, make_webpush
 from server.audit.listing import Audit
 from server.audit.refusals import Refusals
@@ -31,6 +31,7 @@ from server.engine.records import Records
 from server.engine.resend import Resender
 from server.engine.tidy import Tidier
 from server.ids import uuid7
+from server.inbox.copies import Copies
 from server.ops.figures import Watch
 from server.outbox.collect import Forwarder
 from server.ports import Forwarding
@@ -78,6 +79,7 @@ class Core:
     tidier: Tidier
     watch: Watch
     webpush: WebPush
+    copies: Copies
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _core(settings: Settings, database: Database) -> Core:
     registry = described()
     records = Records(registry)
     webpush = make_webpush(settings, database, writer, vault, records, now_ms)
-    kinds = load_kinds(settings.provider_modules, webpush_kind(webpush.subscriptions))
+    kinds = load_kinds(settings.provider_modules, square_kind(settings.public_url), webpush_kind(webpush.subscriptions))
     forwarder = Noticing(Forwarder(kinds.routes), webpush.noticed.note)
     applier = Applier(records, forwarder)
     access = make_access(settings.public_url, Means(database, writer, vault, now_ms))
@@ -143,6 +145,7 @@ def _core(settings: Settings, database: Database) -> Core:
         tidier=Tidier(database, writer, records, now_ms, settings.retention_ms),
         watch=Watch(database, now_ms, settings.data),
         webpush=webpush,
+        copies=Copies(settings.copies()),
     )
 
 

@@ -18,7 +18,13 @@ from server.outbound import Outbound
 from server.ports import Route, Subscriptions
 from server.providers.http.provider import HttpProvider
 from server.providers.pos.provider import PosProvider
+from server.providers.pos.shopify import ShopifyProvider
+from server.providers.pos.square import SquareProvider
+from server.providers.pos.sumup import SumUpProvider
 from server.providers.sdi.adapter import SdiProvider
+from server.providers.sdi.coop.provider import SdiCoopProvider
+from server.providers.sdi.fic.provider import FicProvider
+from server.providers.stripe.provider import StripeProvider
 from server.providers.webpush import WebPushProvider
 from server.settings import SettingsError
 from server.webpush.composing import ROUTE as WEBPUSH_ROUTE
@@ -52,8 +58,19 @@ class Kinds:
 OWN = (
     Kind(HttpProvider.name, HttpProvider.settings, HttpProvider),
     Kind(PosProvider.name, PosProvider.settings, PosProvider),
+    Kind(SquareProvider.name, SquareProvider.settings, SquareProvider),
+    Kind(ShopifyProvider.name, ShopifyProvider.settings, ShopifyProvider),
+    Kind(SumUpProvider.name, SumUpProvider.settings, SumUpProvider),
     Kind(SdiProvider.name, SdiProvider.settings, SdiProvider),
+    Kind(FicProvider.name, FicProvider.settings, FicProvider),
+    Kind(StripeProvider.name, StripeProvider.settings, StripeProvider),
+    Kind(SdiCoopProvider.name, SdiCoopProvider.settings, SdiCoopProvider),
 )
+
+
+def square_kind(public_url: str | None) -> Kind:
+    """Square: it signs the address it sends to, so its adapter knows where this server is reached."""
+    return Kind(SquareProvider.name, SquareProvider.settings, partial(SquareProvider, public_url=public_url))
 
 
 def webpush_kind(subscriptions: Subscriptions) -> Kind:
@@ -63,9 +80,13 @@ def webpush_kind(subscriptions: Subscriptions) -> Kind:
 
 
 def load_kinds(modules: Sequence[str], *more: Kind) -> Kinds:
-    """Our own kinds, those made at the start (`more`), and those of `modules`. Raises SettingsError."""
+    """Our own kinds, those made at the start (`more`, which stand for one of ours), and those of `modules`.
+
+    Raises SettingsError.
+    """
     loaded = [_load(name) for name in modules]
-    kinds = [*OWN, *more, *(kind for kind, _ in loaded)]
+    made = {kind.name for kind in more}
+    kinds = [*(kind for kind in OWN if kind.name not in made), *more, *(kind for kind, _ in loaded)]
     declared = [*routes(), WEBPUSH_ROUTE, *(route for _, its in loaded for route in its)]
     for what, names in (("providers", [kind.name for kind in kinds]), ("routes", [route.name for route in declared])):
         twice = sorted({name for name in names if names.count(name) > 1})

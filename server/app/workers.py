@@ -1,7 +1,8 @@
 """What goes on beside the requests: the relay sends, the processor takes in, the polls find what webhooks lost.
 
 Once a day what is older than the retention is tidied away. What a new binding owes of before is sent beside the rest;
-now and then what waits for an account that nobody reaches is sent through its fallback.
+now and then what waits for an account that nobody reaches is sent through its fallback. Closings are
+compared with the sales that arrived.
 """
 
 import random
@@ -25,6 +26,8 @@ from server.outbound import Outbound
 from server.outbox.backfill import Backfilling
 from server.outbox.fallback import Fallback
 from server.outbox.relay import Relay, RelayOptions
+from server.reconcile.settle import Settling
+from server.reconcile.worker import Reconciler
 from server.resilience.retry_after import LeftAlone
 from server.settings import Settings
 
@@ -85,12 +88,14 @@ class Workers:
         self.backfilling = Backfilling(core.database, core.writer, core.registry, core.kinds.routes)
         self.fallback = Fallback(core.database, core.writer, {route.name: route for route in core.kinds.routes}, now_ms)
         self.notifier = core.webpush.notifier
+        self.reconciler = Reconciler(core.database, core.writer, Settling(core.records, core.applier))
         self.tidying = Tidying(core.tidier, core.admin, _RANDOM, finish=core.eraser.go_on)
 
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
         self.relay.wake()
         self.processor.wake()
+        self.reconciler.wake()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -101,6 +106,7 @@ class Workers:
             polling.start_soon(self.backfilling.run)
             polling.start_soon(self.fallback.run)
             polling.start_soon(self.notifier.run)
+            polling.start_soon(self.reconciler.run)
             async with anyio.create_task_group() as working:
                 working.start_soon(self.relay.run)
                 working.start_soon(self.processor.run)

@@ -5,6 +5,7 @@ from server.cli import (
     ahead,
     audit,
     backup,
+    closures,
     customers,
     devices,
     holes,
@@ -32,6 +33,7 @@ main.add_typer(accounts.app, name="provider")
 main.add_typer(secrets.app, name="secrets")
 main.add_typer(ahead.app, name="outbox")
 main.add_typer(inbox.app, name="inbox")
+main.add_typer(closures.app, name="closures")
 main.add_typer(audit.app, name="audit")
 main.add_typer(customers.app, name="customer")
 main.command("tidy")(tidy.tidy)

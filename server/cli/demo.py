@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from server.app import Core, open_core
+from server.audit import OPERATOR
+from server.auth.people import NewPerson
 from server.cli.common import console
 from server.ids import derived
 from server.ports import Cause
@@ -16,6 +18,8 @@ from sync.protocol import Mutation
 _FILE = "demo-devices.json"
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True}
 _SHOP = "centro"
+_LOCAL = {"127.0.0.1": "localhost"}
+"""Browsers let a page of localhost make passkeys, and none of an address."""
 _DEVICES = (("Cassa 1", "terminal"), ("Cassa 2", "terminal"), ("Telefono", "owner"))
 _PRODUCTS = (
     ("Caffè", "1.20", "10.00", "Bar"),
@@ -41,8 +45,14 @@ async def announce(settings: Settings, host: str, port: int) -> None:
         if not devices:
             devices = await _make_shop(core)
             _remember(file, devices)
-    url = f"http://{host}:{port}"
+        link = await _owners_link(core, devices[0]["tenant_id"])
+    url = f"http://{_LOCAL.get(host, host)}:{port}"
     console.rule("rientro: demonstration shop")
+    if link is None:
+        console.print(f"Open      {url}/", **_PLAIN)
+    else:
+        console.print(f"Open      {url}{link}", **_PLAIN)
+        console.print("          to choose how its owner signs in; good once, and until the next start.", **_PLAIN)
     console.print(f"Look at   {url}/openapi.json", **_PLAIN)
     console.print(f"          {url}/health/ready", **_PLAIN)
     console.print("Sign in   with a device's token, as `Authorization: Bearer …`:", **_PLAIN)
@@ -51,6 +61,17 @@ async def announce(settings: Settings, host: str, port: int) -> None:
     console.print(f"Try       curl {url}/v1/schema -H 'Authorization: Bearer {devices[-1]['token']}'", **_PLAIN)
     console.print(f"Tokens    are kept in {settings.data / _FILE}; Ctrl-C ends.", **_PLAIN)
     console.rule()
+
+
+async def _owners_link(core: Core, tenant_id: str) -> str | None:
+    """A path by which the owner comes in for the first time; None once they have."""
+    people = core.access.people
+    owner = next((one for one in await people.list(tenant_id) if one.role == "owner"), None)
+    if owner is not None and (owner.has_password or owner.has_passkey):
+        return None
+    new = NewPerson("Titolare", "owner", _SHOP)
+    person_id = owner.person_id if owner is not None else await people.add(tenant_id, new, OPERATOR)
+    return (await core.access.invites.make(tenant_id, person_id, OPERATOR)).link
 
 
 def _remembered(file: Path) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.app import Core
+from server.audit import OPERATOR
 from server.cli.common import (
     AsJson,
     Data,
@@ -23,6 +24,7 @@ from server.cli.common import (
     show_rows,
     with_core,
 )
+from server.ids import uuid7
 from server.inbox.admin import (
     Event,
     Filter,
@@ -36,6 +38,7 @@ from server.inbox.admin import (
     replay_one,
     show_event,
 )
+from server.inbox.copies import recall
 from server.inbox.decide import EventState
 
 MOST_PER_SECOND = 1000
@@ -158,6 +161,16 @@ def replay_(
         sys.stdout.write(f"{count}\n")
     else:
         console.print(f"{count} to be processed again, over {ceil(count / per_second)} s.")
+
+
+@app.command("recall")
+def recall_(tenant: TenantId, data: Data = None) -> None:
+    """Take in again, from the second store, what a database that went back to a backup has lost."""
+
+    async def work(core: Core) -> int:
+        return await recall(core.writer, core.copies, tenant, uuid7, OPERATOR)
+
+    console.print(f"{with_core(data, work)} taken in that were not here.")
 
 
 def _progress() -> Progress:

@@ -1,13 +1,13 @@
 """Sales: facts. They are voided, never deleted, and never refused for what other records say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from server.collections.roles import STAFF
 from server.ports import DeliveryState, Route
-from server.storage.synced import Synced
+from server.storage.synced import Synced, search_index
 from server.storage.types import column
 from sync.collection import FOR_SHOP, Fields, Increment, SyncOptions
 from sync.policy import IMMUTABLE, LAST_WRITER, SERVER_OWNED
@@ -59,7 +59,10 @@ def check_sale(before: Fields | None, after: Fields) -> str | None:
 
 
 class Sale(Synced, table=True):
-    """A receipt, with the number of its till's own series; the server never renumbers."""
+    """A receipt, with the number of its till's own series; the server never renumbers.
+
+    `receipt_no` is 0 where there is no series, as with vendors that number nothing: such sales belong to their day.
+    """
 
     __tablename__ = "sales"
     sync: ClassVar[SyncOptions] = SyncOptions(
@@ -73,6 +76,7 @@ class Sale(Synced, table=True):
         personal=("note",),
         kept=("customer_id", "lines"),
     )
+    indexes = (search_index("ix_sales_receipt", "terminal_id", "receipt_no", "business_day"),)
 
     shop: Annotated[str, CODE, IMMUTABLE] = column(CODE)
     terminal_id: Annotated[str, CODE, IMMUTABLE] = column(CODE)
@@ -107,6 +111,30 @@ def forwarded(state: DeliveryState, reference: str | None) -> Fields:
     return told if reference is None else {**told, "forward_reference": reference}
 
 
+BY_STRIPE = ("stored_card", "link")
+"""Payment methods that Stripe is to collect; a card at the counter is the terminal's business."""
+
+CHARGED_WITHIN_S = 3 * 86_400
+"""Nobody is charged for a sale that came home later than this."""
+
+
+def collected_by_stripe(before: Fields | None, after: Fields) -> bool:
+    """A new sale that is to be paid through Stripe."""
+    return before is None and after["payment_method"] in BY_STRIPE and units_of(after["total"], MONEY.places) > 0
+
+
+def given_back_by_stripe(before: Fields | None, after: Fields) -> bool:
+    """A void of one that was to be."""
+    voided = before is not None and before["status"] != "voided" and after["status"] == "voided"
+    return voided and collected_by_stripe(None, after)
+
+
+def its_customer(sale: Fields) -> Sequence[tuple[str, str]]:
+    """Who pays."""
+    customer_id = sale.get("customer_id")
+    return () if customer_id is None else (("customers", customer_id),)
+
+
 ROUTES = (
     Route(
         "sales.forward",
@@ -118,5 +146,20 @@ ROUTES = (
         write_back=forwarded,
         on_dead="skip",  # a void carries the whole sale: holding it back would leave a wrong sale standing outside
         may_fall_back=True,  # it tells of a sale and moves no money, and each delivery carries the whole sale
+    ),
+    Route(
+        "sales.stripe",
+        collection="sales",
+        provider="stripe",
+        operation="charge",
+        when=collected_by_stripe,
+        event=created_or_voided,
+        write_back=forwarded,
+        after=its_customer,
+        not_after_s=CHARGED_WITHIN_S,
+        cancels=given_back_by_stripe,
+        compensation="take_back",
+        money=True,
+        names=True,
     ),
 )

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from server.audit import OPERATOR, Actor, Entry, note
 from server.credentials.dates import Dated, put_dates
 from server.credentials.vault import Vault
-from server.ports import Route
+from server.ports import Route, webhook_path
 from server.storage.database import Database, Tx
 from server.storage.statement import Statement
 from server.storage.writer import Job, UnknownTenantError, Writer, Writing
@@ -161,15 +161,6 @@ async def pick(database: Database, tenant_id: str, called: str) -> Named:
     if len(found) > 1:
         raise EndpointError(f"several accounts are called {called!r}: use an id: {', '.join(one[0] for one in found)}")
     return found[0]
-
-
-def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = "") -> str:
-    """Where a provider sends its webhooks; the address names its tenant.
-
-    One that signs nothing needs the address with its secret part, shown when the endpoint is made and not again.
-    """
-    secret = f".{hook}" if hook else ""
-    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}{secret}"
 
 
 def _line(tenant_id: str, endpoint_id: str, provider: str, name: str, *rest: Any) -> EndpointLine:

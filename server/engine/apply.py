@@ -7,6 +7,7 @@ once.
 
 from collections.abc import Sequence
 
+from server.engine.issuing import Issuing
 from server.engine.late import Ended, Late
 from server.engine.mutations import Memory
 from server.engine.records import Records
@@ -33,6 +34,7 @@ class Applier:
         self._records, self._forwarding = records, forwarding
         known = records.registry.collections
         self._memory, self._room, self._late = Memory(known), WaitingRoom(known), Late(records)
+        self._issuing = Issuing(records)
 
     async def apply(
         self,
@@ -68,6 +70,7 @@ class Applier:
         ended = Ended()
         if (workspace.created or workspace.moved) and await self._room.any(writing.tx, tenant_id):
             ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
+        await self._issuing.complete(writing, tenant, workspace, collector.accepted)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
         await self._memory.supersede(writing.tx, tenant_id, judge.lost, writing.now)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import structlog
 
 from server.engine.holes import note_hole
+from server.engine.issuing import Issuing
 from server.engine.late import Ended, Late
 from server.engine.mutations import Client, Memory
 from server.engine.records import Records
@@ -72,6 +73,7 @@ class Pusher:
         self._writer, self._records, self._forwarding = writer, records, forwarding
         known = records.registry.collections
         self._memory, self._room, self._late = Memory(known), WaitingRoom(known), Late(records)
+        self._issuing = Issuing(records)
 
     async def push(self, principal: Principal, request: SyncRequest, correlation_id: str) -> Pushed:
         """Apply a request's mutations.
@@ -155,6 +157,7 @@ class Pusher:
         ended = Ended()
         if client.waits or judgement.waiting:  # this very batch may hold what one of its mutations waits for
             ended = await self._late.judge(writing, tenant, workspace, collector.accepted)
+        await self._issuing.complete(writing, tenant, workspace, collector.accepted)
         await self._records.store(writing.tx, tenant, workspace)
         await collector.store()
         await self._memory.supersede(writing.tx, tenant.tenant_id, judgement.lost, writing.now)

@@ -11,6 +11,7 @@ Rules:
    the refused ones, and is run again without them, to end in quarantine.
 4. What is older than what is here is left out; an event with nothing else in it ends as `stale`.
 5. What a fetch came to is told to its endpoint's gate in that transaction too.
+6. What ends in quarantine is shown to the owner in the feed (`shown`), and files that records name are kept (`files`).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +25,11 @@ from pydantic_core import to_json
 from server.ids import derived
 from server.inbox.claim import Claimed
 from server.inbox.decide import Ending
+from server.inbox.files import keep_files
 from server.inbox.handle import Result
 from server.inbox.identities import Identified, remember
 from server.inbox.observe import Observed, Place, WaitsError, observe
+from server.inbox.shown import Showing
 from server.ports import Applying, Cause, Draft, UnusableEventError
 from server.resilience.breaker import sign_of
 from server.resilience.contacts import Contacts
@@ -104,6 +107,8 @@ class Ender:
         closed = await self._report(claimed, result, writing)
         if observed.fresh:
             await self._apply(claimed, observed.fresh, writing)
+            await keep_files(writing, claimed.tenant_id, result.reading.files)
+        await Showing(self.registry, self.applying).ended(claimed, ending, result, writing)
         return ending, closed
 
     async def _report(self, claimed: Claimed, result: Result, writing: Writing) -> bool:

@@ -85,7 +85,7 @@ class Handler:
         endpoint = claimed.endpoint
         account = open_account(Address(claimed.tenant_id, claimed.endpoint_id), endpoint, self.secrets)
         scheme = scheme_of(self.sources.get(endpoint.provider), account.settings)
-        return scheme, WebhookEvent(account, claimed.event_id, claimed.body, claimed.received_at)
+        return scheme, WebhookEvent(account, claimed.event_id, claimed.body, claimed.received_at, claimed.event_type)
 
     async def _within(self, seconds: float, scheme: WebhookScheme, event: WebhookEvent, claimed: Claimed) -> Result:
         ends_at = anyio.current_time() + seconds

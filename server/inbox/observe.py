@@ -89,6 +89,8 @@ async def observe(tx: Tx, place: Place, drafts: Sequence[Draft]) -> Observed:
         except UnusableEventError as error:
             observed.refused.append((draft, error))
             continue
+        if have is None and draft.known_only:
+            continue
         record_id = new_record_id(draft) if have is None else have.record_id
         final = draft.final or (have is not None and have.final)
         identified = Identified(draft, record_id, is_new=have is None, final=final)

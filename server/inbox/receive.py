@@ -21,10 +21,21 @@ import structlog
 
 from server import meters
 from server.inbox.accounts import Address, UnknownSchemeError, load_endpoint, open_account, parse_address, scheme_of
+from server.inbox.copies import Copies
 from server.inbox.hints import Buckets, check_hook, store_hint
 from server.inbox.refusals import count_refusal
 from server.inbox.store import Incoming, Receipt, store
-from server.ports import Received, Recognised, Secrets, Source, WebhookRefusedError, WebhookScheme
+from server.ports import (
+    Account,
+    Challenge,
+    Challenged,
+    Received,
+    Recognised,
+    Secrets,
+    Source,
+    WebhookRefusedError,
+    WebhookScheme,
+)
 from server.resilience.contacts import Contacts
 from server.storage.database import Database, DatabaseError
 from server.storage.writer import Job, Writer, Writing
@@ -62,20 +73,31 @@ class Receiver:
     stored: Callable[[], None]
     contacts: Contacts = field(default_factory=Contacts)
     buckets: Buckets = field(default_factory=Buckets)
+    copies: Copies | None = None
 
     async def receive(
-        self, provider: str, address: str, headers: Mapping[str, str], body: bytes, correlation_id: str
+        self,
+        provider: str,
+        address: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        correlation_id: str,
+        *,
+        certificate: str | None = None,
     ) -> Receipt:
         """Verify and store. `headers` have lower-case names.
 
-        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError.
+        `certificate` is the connection's, in PEM: who speaks over one is not heard a second time, so a copy is kept.
+
+        Raises UnknownWebhookError, WebhookRefusedError, HintsThrottledError, UnknownTenantError, DatabaseError and, for
+        the copy, OSError.
         """
         began = time.perf_counter()
         parsed = parse_address(address)
         if parsed is None:
             raise UnknownWebhookError
         where, hook = parsed
-        received = Received(headers, body, self.clock())
+        received = Received(headers, body, self.clock(), certificate)
         scheme, recognised = await self._recognise(provider, where, hook, received)
         incoming = _incoming(where, provider, recognised, received, scheme.kept_headers, correlation_id)
         keep = store_hint if scheme.kind == "hint" else store
@@ -83,8 +105,29 @@ class Receiver:
         receipt = await self.writer.submit(Job([where.tenant_id], run))
         if receipt.outcome in {"stored", "rearmed"}:
             self.stored()
+        if certificate is not None and self.copies is not None:
+            await self.copies.keep(incoming)
         _tell(incoming, receipt, began)
         return receipt
+
+    async def challenge(
+        self, provider: str, address: str, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Answer a vendor that asks whether its webhooks are expected; nothing is stored.
+
+        Raises UnknownWebhookError, also where the vendor does not ask; WebhookRefusedError, DatabaseError.
+        """
+        parsed = parse_address(address)
+        if parsed is None:
+            raise UnknownWebhookError
+        where, _ = parsed
+        account, scheme = await self._open(provider, where)
+        if not isinstance(scheme, Challenged):
+            raise UnknownWebhookError
+        try:
+            return scheme.challenged(account, Challenge(headers, query, self.clock()))
+        except WebhookRefusedError as refusal:
+            await self._refuse(provider, where, refusal)
 
     async def _store(self, writing: Writing, keep: Keeping, incoming: Incoming, receipt_id: str) -> Receipt:
         receipt = await keep(writing, incoming, receipt_id)
@@ -94,20 +137,24 @@ class Receiver:
     async def _recognise(
         self, provider: str, where: Address, hook: str, received: Received
     ) -> tuple[WebhookScheme, Recognised]:
+        account, scheme = await self._open(provider, where)
+        try:
+            if scheme.kind == "hint":
+                check_hook(account, hook)
+                self.buckets.take(where.endpoint_id, received.now_ms)
+            return scheme, scheme.verify(account, received)
+        except WebhookRefusedError as refusal:
+            await self._refuse(provider, where, refusal)
+
+    async def _open(self, provider: str, where: Address) -> tuple[Account, WebhookScheme]:
         endpoint = await self.database.read(partial(load_endpoint, address=where))
         if endpoint is None or endpoint.provider != provider:
             raise UnknownWebhookError
         account = open_account(where, endpoint, self.secrets)
         try:
-            scheme = scheme_of(self.sources.get(provider), account.settings)
-            if scheme.kind == "hint":
-                check_hook(account, hook)
-                self.buckets.take(where.endpoint_id, received.now_ms)
-            return scheme, scheme.verify(account, received)
+            return account, scheme_of(self.sources.get(provider), account.settings)
         except UnknownSchemeError:
             raise UnknownWebhookError from None
-        except WebhookRefusedError as refusal:
-            await self._refuse(provider, where, refusal)
 
     async def _refuse(self, provider: str, where: Address, refusal: WebhookRefusedError) -> NoReturn:
         log.warning(
@@ -145,6 +192,7 @@ def _incoming(
         headers=redacted(received.headers, kept),
         verified_by=recognised.verified_by,
         correlation_id=correlation_id,
+        by_id=recognised.by_id,
     )
 
 

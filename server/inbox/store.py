@@ -5,7 +5,8 @@ Rules:
 1. An event is known by (tenant, endpoint, event id). The same body again changes nothing where the first was finished,
    and makes it due at once where it was not: nothing that was recorded stays behind.
 2. Another body under a known id is kept in a row of its own and quarantined: somebody must look, and nothing is lost.
-3. What a poll found counts as known where its object came in before, by whatever event.
+   Where the vendor's id alone says what is the same (`by_id`), another body is the same event.
+3. What a poll found counts as known where its object came in before, by whatever event; `by_id`, where its event did.
 """
 
 from collections.abc import Mapping
@@ -54,6 +55,10 @@ _REARM_TEXT = """UPDATE inbox SET state = 'pending', next_attempt_at = :now, end
        WHERE tenant_id = :tenant_id AND receipt_id = :receipt_id AND state IN ('pending', 'dead')"""
 _REARM = Statement(_REARM_TEXT, postgresql=f"{_REARM_TEXT} RETURNING pg_notify('rientro', tenant_id::text)")
 
+_SEEN_EVENT = Statement(
+    """SELECT 1 FROM inbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id AND event_id = :event_id
+       LIMIT 1"""
+)
 WAITING = Statement(
     """SELECT receipt_id, correlation_id FROM inbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
        AND object_id = :object_id AND state IN ('pending', 'leased') AND object_id IS NOT NULL AND state = 'pending'
@@ -78,6 +83,12 @@ class Incoming(NamedTuple):
     headers: Mapping[str, str]
     verified_by: str
     correlation_id: str
+    by_id: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What two tellings of the same event share, as hex."""
+        return sha256(self.event_id.encode() if self.by_id else self.body).hexdigest()
 
 
 class Receipt(NamedTuple):
@@ -91,7 +102,7 @@ class Receipt(NamedTuple):
 async def store(writing: Writing, incoming: Incoming, receipt_id: str) -> Receipt:
     """Store an event, inside a job that names its tenant. Raises UnknownTenantError where that is gone."""
     writing.tenant(incoming.tenant_id)
-    digest = sha256(incoming.body).hexdigest()
+    digest = incoming.digest
     if await _insert(writing, incoming, receipt_id, digest):
         return Receipt(receipt_id, "stored", incoming.correlation_id)
     named = {
@@ -129,9 +140,11 @@ async def rearm_waiting(writing: Writing, incoming: Incoming) -> Receipt | None:
 
 
 async def is_known(writing: Writing, incoming: Incoming) -> bool:
-    """Whether an event about the same object was stored before."""
-    named = {"tenant_id": incoming.tenant_id, "endpoint_id": incoming.endpoint_id, "object_id": incoming.object_id}
-    return bool(await writing.tx.fetch(_SEEN, named))
+    """Whether an event about the same object was stored before; `by_id`, the very event."""
+    at = {"tenant_id": incoming.tenant_id, "endpoint_id": incoming.endpoint_id}
+    if incoming.by_id:
+        return bool(await writing.tx.fetch(_SEEN_EVENT, {**at, "event_id": incoming.event_id}))
+    return bool(await writing.tx.fetch(_SEEN, {**at, "object_id": incoming.object_id}))
 
 
 async def _insert(

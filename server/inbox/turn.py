@@ -249,4 +249,5 @@ def _incoming(turn: Turn, found: Found) -> Incoming:
         headers={},
         verified_by="poll",
         correlation_id=turn.correlation_id,
+        by_id=found.by_id,
     )

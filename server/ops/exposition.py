@@ -54,12 +54,14 @@ def expose(figures: Figures, down_after_ms: int) -> bytes:
 def _families(figures: Figures, down_after_ms: int) -> list[Metric]:
     backed_up = [] if figures.backed_up_at is None else [decode_instant(figures.backed_up_at) / 1000]
     conflicts = [] if figures.conflicts_open is None else [figures.conflicts_open]
+    unreconciled = [] if figures.unreconciled is None else [sum(count for _, count in figures.unreconciled)]
     free = [] if figures.disk_free_bytes is None else [figures.disk_free_bytes]
     return [
         _gauge("database_up", "Whether the database answers.", [float(figures.is_up)]),
         _gauge("disk_free_bytes", "Left on the disk of the data folder.", free),
         _gauge("integrations_left_out", "Accounts beyond those told here.", [figures.left_out]),
         _gauge("conflicts_open", "Fields two people decided differently: for a person. Bounded.", conflicts),
+        _gauge("reconciliations_open", "Closings and receipt numbers that do not add up. Bounded.", unreconciled),
         _gauge("last_backup_timestamp_seconds", "Of the merchant whose last backup is the oldest.", backed_up),
         *_accounts(figures.accounts, figures.at_ms),
         *_contacts(figures.accounts),

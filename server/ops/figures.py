@@ -23,9 +23,17 @@ from sync.clock import encode_instant
 REMEMBER_MS = 5_000
 
 MOST_CONFLICTS = 10_000
+UNRECONCILED_AFTER_MS = 10 * 60 * 1000
+"""How long what does not add up is given to add up by itself: a till's queue may still be on its way."""
+
 _CONFLICTS = Statement(
     f"""/* across tenants */ SELECT count(*) FROM (SELECT 1 FROM conflicts WHERE status = 'open' AND NOT deleted
        LIMIT {MOST_CONFLICTS}) AS counted"""  # noqa: S608  # a number of ours
+)
+_UNRECONCILED = Statement(
+    f"""/* across tenants */ SELECT tenant_id, count(*) FROM (SELECT tenant_id FROM reconciliations
+         WHERE status = 'open' AND NOT accepted AND NOT deleted AND opened_at <= :before
+         LIMIT {MOST_CONFLICTS}) AS counted GROUP BY tenant_id ORDER BY tenant_id"""  # noqa: S608  # a number of ours
 )
 _BACKED_UP = Statement("/* across tenants */ SELECT min(backed_up_at) FROM tenants WHERE backed_up_at IS NOT NULL")
 
@@ -34,7 +42,8 @@ class Figures(NamedTuple):
     """What is known at an instant; without `is_up` the database did not answer, and what it holds is unknown.
 
     `left_out`: accounts beyond the bound. `backed_up_at`: of the tenant whose last backup is the oldest.
-    `conflicts_open` counts what waits for a person's decision, up to a bound.
+    `conflicts_open` counts what waits for a person's decision, up to a bound; `unreconciled` closings and receipt
+    numbers of each tenant that have not added up for a while.
     """
 
     at_ms: int
@@ -46,6 +55,7 @@ class Figures(NamedTuple):
     endings: Sequence[Ending] = ()
     conflicts_open: int | None = None
     keys: Sequence[KeyEnding] = ()
+    unreconciled: Sequence[tuple[str, int]] | None = None
 
 
 @dataclass
@@ -69,19 +79,30 @@ class Watch:
     async def _read(self) -> Figures:
         at_ms, free = self.clock(), _free_bytes(self.folder)
         try:
-            accounts, left_out, backed_up_at, endings, conflicts, keys = await self.database.read(partial(_look, at_ms))
+            return await self.database.read(partial(_look, at_ms, free))
         except DatabaseError:
             return Figures(at_ms, False, [], 0, None, free)  # noqa: FBT003  # a field
-        return Figures(at_ms, True, accounts, left_out, backed_up_at, free, endings, conflicts, keys)  # noqa: FBT003
 
 
-async def _look(at_ms: int, tx: Tx) -> tuple[list[Account], int, str | None, list[Ending], int, list[KeyEnding]]:
-    until, now, told = map(encode_instant, (at_ms + SOON_MS, at_ms, at_ms - TOLD_MS))
+async def _look(at_ms: int, free: int | None, tx: Tx) -> Figures:
+    until, now, told, before = map(
+        encode_instant, (at_ms + SOON_MS, at_ms, at_ms - TOLD_MS, at_ms - UNRECONCILED_AFTER_MS)
+    )
     accounts, left_out = await all_accounts(tx)
     ((backed_up_at,),) = await tx.fetch(_BACKED_UP)
     ((conflicts,),) = await tx.fetch(_CONFLICTS)
-    keys = await all_key_endings(tx, until=until, now=now, told=told)
-    return accounts, left_out, backed_up_at, await all_endings(tx, until), conflicts, keys
+    return Figures(
+        at_ms,
+        is_up=True,
+        accounts=accounts,
+        left_out=left_out,
+        backed_up_at=backed_up_at,
+        disk_free_bytes=free,
+        endings=await all_endings(tx, until),
+        conflicts_open=conflicts,
+        keys=await all_key_endings(tx, until=until, now=now, told=told),
+        unreconciled=[(tenant_id, count) for tenant_id, count in await tx.fetch(_UNRECONCILED, {"before": before})],
+    )
 
 
 def _free_bytes(folder: Path) -> int | None:

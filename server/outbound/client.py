@@ -80,9 +80,16 @@ class Outbound:
         self._tokens = tokens
 
     async def post(
-        self, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float, account: Account | None = None
+        self,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        account: Account | None = None,
+        *,
+        limit: int = MAX_ANSWER_BYTES,
     ) -> Reply:
-        """POST as `account` and read the answer.
+        """POST as `account` and read the answer, at most `limit` bytes of it.
 
         `timeout_s` bounds each step: connecting and waiting for a connection (`CONNECT_S` at most), each write, each
         read. The caller bounds the whole. Raises OutboundError, or a DeliveryError where the
@@ -90,7 +97,7 @@ class Outbound:
         """
         credentials = _credentials(account)
         auth = self._auth(account, credentials)
-        return await self._send("POST", url, _Sending(credentials, headers, timeout_s, content=content, auth=auth))
+        return await self._send("POST", url, _Sending(credentials, headers, timeout_s, limit, content, auth))
 
     async def get(
         self, url: str, headers: Mapping[str, str], timeout_s: float, limit: int, account: Account | None = None
@@ -99,6 +106,14 @@ class Outbound:
         credentials = _credentials(account)
         auth = self._auth(account, credentials)
         return await self._send("GET", url, _Sending(credentials, headers, timeout_s, limit, auth=auth))
+
+    async def delete(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, account: Account | None = None
+    ) -> Reply:
+        """DELETE as `account` and read the answer. Raises as `post` does."""
+        credentials = _credentials(account)
+        auth = self._auth(account, credentials)
+        return await self._send("DELETE", url, _Sending(credentials, headers, timeout_s, auth=auth))
 
     async def options(self, url: str, timeout_s: float, account: Account) -> Reply:
         """OPTIONS as `account`: asks what could be done there, and does nothing. Raises as `post` does."""

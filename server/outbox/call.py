@@ -93,6 +93,7 @@ class Caller:
             claimed.payload,
             claimed.attempt,
             None if claimed.past is None else claimed.past.reference,
+            claimed.names,
         )
 
     async def _within(self, seconds: float, attempt: "_Attempt", claimed: Claimed) -> Result | None:
@@ -122,6 +123,8 @@ class Caller:
         not_before_ms = None
         if classified.error_class in {"transient", "unknown"}:
             not_before_ms = parse_retry_after(answer.retry_after, self.clock(), answer.date)
+        elif classified.error_class is not None:
+            classified = classified._replace(code=kept(answer.code, MAX_CODE) or classified.code)
         return Result(classified, answer.status, kept(answer.reference), kept(answer.request_id), not_before_ms)
 
 

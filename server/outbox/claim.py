@@ -18,12 +18,14 @@ from pydantic import BaseModel
 
 from server.outbox.epoch import HELD_SINCE, NEW_EPOCH, Renewal, enter
 from server.outbox.lanes import IDS_LITE, IDS_POST, Candidate, Lane, as_json, park_waiting
+from server.outbox.names import Names, read_names, wanted_names
 from server.outbox.needless import Before, end_dead
 from server.outbox.past import Past, promote, read_pasts
 from server.ports import Route
 from server.resilience.entry import Entry, Found
 from server.resilience.gate_sql import Asking, GateKey
 from server.resilience.limits import Limits
+from server.storage.database import Tx
 from server.storage.statement import Statement
 from server.storage.writer import Writing
 from sync.clock import encode_instant
@@ -95,7 +97,8 @@ class Endpoint(NamedTuple):
 class Claimed(NamedTuple):
     """A delivery under a lease of ours. `attempt` counts this one; `ambiguous` speaks of those before.
 
-    `past` tells of the record's earlier deliveries, where its route reads its lane, or is gone.
+    `past` tells of the record's earlier deliveries, where its route reads its lane, or is gone. `names` are the
+    provider's for the record and those it comes after, where its route asks for them.
     """
 
     tenant_id: str
@@ -118,6 +121,7 @@ class Claimed(NamedTuple):
     leased_until_ms: int
     endpoint: Endpoint
     past: Past | None = None
+    names: Names = ()
 
 
 class Taken(NamedTuple):
@@ -165,6 +169,7 @@ async def _claim_one(wanted: Wanted, lease: Lease, routes: Routes | None, writin
     deliveries = await _lease(wanted.tenant_id, chosen, lease, endpoint, writing)
     if routes is not None:
         deliveries = await _read_pasts(deliveries, routes, writing)
+        deliveries = [await with_names(one, routes, writing.tx) for one in deliveries]
     return Taken(deliveries, len(candidates))
 
 
@@ -191,7 +196,7 @@ async def _lease(
     until_ms = writing.now_ms + lease.length_ms
     named = {"tenant_id": tenant_id, "ids": as_json(chosen), "owner": lease.owner, "until": encode_instant(until_ms)}
     rows = await writing.tx.fetch(_LEASE, named)
-    claimed = [Claimed._make((*row[:14], bool(row[14]), *row[15:], until_ms, endpoint, None)) for row in rows]
+    claimed = [Claimed._make((*row[:14], bool(row[14]), *row[15:], until_ms, endpoint, None, ())) for row in rows]
     await writing.tx.many(_ATTEMPT, [(tenant_id, one.delivery_id, one.attempt, writing.now) for one in claimed])
     return claimed
 
@@ -210,6 +215,15 @@ async def _read_pasts(deliveries: list[Claimed], routes: Routes, writing: Writin
     pasts = await read_pasts(writing.tx, readers[0].tenant_id, [one.delivery_id for one in readers])
     known = [one._replace(past=pasts.get(one.delivery_id)) for one in deliveries]
     return [await _promoted(one, routes.get(one.route), writing) for one in known]
+
+
+async def with_names(claimed: Claimed, routes: Routes, tx: Tx) -> Claimed:
+    """The same with its names, where its route asks for them."""
+    route = routes.get(claimed.route)
+    if route is None or not route.names:
+        return claimed
+    wanted = wanted_names(route, claimed.record_id, claimed.payload)
+    return claimed._replace(names=await read_names(tx, (claimed.tenant_id, claimed.endpoint_id), wanted))
 
 
 async def _promoted(claimed: Claimed, route: Route | None, writing: Writing) -> Claimed:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from server.outbound.preview import Recorder, Rendered
 from server.outbox.before import SEND, Ask, End, Step, before_call, wants_times
 from server.outbox.call import Caller
-from server.outbox.claim import Claimed, Endpoint
+from server.outbox.claim import Claimed, Endpoint, with_names
 from server.outbox.history import LEASE_MS, Times
 from server.outbox.listing import unknown_delivery
 from server.outbox.past import read_pasts
@@ -24,7 +24,7 @@ from server.storage.statement import Statement
 NOT_SENT = "not_sent"
 """The code of a delivery that came as far as the network: it would be sent."""
 
-_MADE_UP = frozenset(("leased_until_ms", "endpoint", "attempt", "past"))
+_MADE_UP = frozenset(("leased_until_ms", "endpoint", "attempt", "past", "names"))
 _OF_THE_ROW = tuple(name for name in Claimed._fields if name not in _MADE_UP)
 _ROW = Statement(
     f"""SELECT state, attempts, {", ".join(_OF_THE_ROW)} FROM outbox
@@ -59,7 +59,8 @@ class Previewer:
         """What a delivery would send, or would send through another endpoint. Raises OutboxError (unknown_delivery)."""
 
         async def work(tx: Tx) -> tuple[DeliveryState, Claimed]:
-            return await as_claimed(tx, (tenant_id, delivery_id), self.caller, to)
+            state, claimed = await as_claimed(tx, (tenant_id, delivery_id), self.caller, to)
+            return state, await with_names(claimed, self.routes, tx)
 
         state, claimed = await self.database.read(work)
         route = self.routes.get(claimed.route)

@@ -1,6 +1,7 @@
 """What engine, outbox, inbox and providers share without knowing each other: routes, calls, Protocols."""
 
 from server.ports.accounts import Account, Secrets
+from server.ports.conversing import Conversation, Converses, Heard, UnheardError
 from server.ports.engine import Applying, Cause, Collector, Forwarding
 from server.ports.inbox import Found, Polled, Poller, Source
 from server.ports.observing import Answered, Observing, Unobserved
@@ -20,6 +21,8 @@ from server.ports.routes import (
 )
 from server.ports.webhooks import (
     TOLERANCE_S,
+    Challenge,
+    Challenged,
     Draft,
     Fetched,
     Ours,
@@ -33,6 +36,7 @@ from server.ports.webhooks import (
     WebhookRefusedError,
     WebhookScheme,
     refuse_untimely,
+    webhook_path,
 )
 from server.ports.webpush import NOTICE_KINDS, OWNERS, Notice, NoticeKind, Notices, Subscription, Subscriptions
 
@@ -47,13 +51,18 @@ __all__ = (
     "Applying",
     "Call",
     "Cause",
+    "Challenge",
+    "Challenged",
     "Collector",
+    "Conversation",
+    "Converses",
     "DeliveryState",
     "Draft",
     "Event",
     "Fetched",
     "Forwarding",
     "Found",
+    "Heard",
     "NotPermittedError",
     "Notice",
     "NoticeKind",
@@ -81,6 +90,7 @@ __all__ = (
     "Start",
     "Subscription",
     "Subscriptions",
+    "UnheardError",
     "Unobserved",
     "UnusableEventError",
     "WebhookEvent",
@@ -90,4 +100,5 @@ __all__ = (
     "created_or_updated",
     "nothing_written_back",
     "refuse_untimely",
+    "webhook_path",
 )

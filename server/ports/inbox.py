@@ -9,12 +9,16 @@ from server.ports.webhooks import WebhookScheme
 
 
 class Found(NamedTuple):
-    """An event that a poll found: processed as if its webhook had come. An object is taken in once an endpoint."""
+    """An event that a poll found: processed as if its webhook had come. An object is taken in once an endpoint.
+
+    `by_id`: not the object but the event is; its id is that of its webhook, whatever either's body.
+    """
 
     event_id: str
     event_type: str
     object_id: str
     body: bytes
+    by_id: bool = False
 
 
 class Polled(NamedTuple):

@@ -1,6 +1,6 @@
 """The outbox towards providers: calls, answers, operations and what they promise."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -14,7 +14,8 @@ class Call(NamedTuple):
 
     `payload` is the JSON text frozen when the change was accepted: the same at every attempt. `idempotency_key` is the
     same too, also from a server restored from a backup. `reference` is the provider's name for what an earlier delivery
-    of the record made, for the calls of routes that read their lane (a refund names its charge).
+    of the record made, for the calls of routes that read their lane (a refund names its charge). `names` are the
+    provider's names for the record and for those it comes after, each with its collection, where its route asks.
     """
 
     account: Account
@@ -26,6 +27,7 @@ class Call(NamedTuple):
     payload: str
     attempt: int
     reference: str | None = None
+    names: Sequence[tuple[str, str]] = ()
 
 
 class Answer(NamedTuple):
@@ -33,6 +35,8 @@ class Answer(NamedTuple):
 
     `reference` is the provider's name for what it made, `request_id` its name for the request; `retry_after` and `date`
     are its headers as they stand. What is too long to keep, or holds what no database takes, is dropped by the relay.
+    `code` is the provider's own stable word for a refusal (`card_declined`), kept instead of the status's word where
+    the answer refuses for good; what may pass keeps the status's, by which breakers judge.
     """
 
     status: int
@@ -40,6 +44,7 @@ class Answer(NamedTuple):
     request_id: str | None = None
     retry_after: str | None = None
     date: str | None = None
+    code: str | None = None
 
 
 Promise = Literal[

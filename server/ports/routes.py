@@ -60,6 +60,7 @@ class Route:
     earlier delivery took effect. `cancels`: whether a change takes back what went before it; what was never tried is
     cancelled, and for the rest `compensation`, an operation, is sent. `money`: a delivery is an effect that no other
     one stands for, so nothing may supersede it. `start` is what a new binding begins with.
+    `names`: its calls are given the provider's names for the record, and for those it comes `after`.
     `may_fall_back`: a delivery that is proven to have had no effect may go through the endpoint's fallback; only where
     each delivery says everything by itself and nothing comes `after` it, and never for money.
     """
@@ -82,6 +83,7 @@ class Route:
     money: bool = False
     start: Start = "now"
     may_fall_back: bool = False
+    names: bool = False
 
     def __post_init__(self) -> None:
         """Refuse terms that contradict each other."""

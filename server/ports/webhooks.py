@@ -1,7 +1,7 @@
 """Webhooks: what came in, whether it is the vendor's, and what it says."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from server.ports.accounts import Account
 from server.ports.outbox import Answer
@@ -52,33 +52,43 @@ class UnusableEventError(Exception):
 
 
 class Received(NamedTuple):
-    """A webhook as it came in: header names in lower case, the body's raw bytes, and when, in ms since 1970."""
+    """A webhook as it came in: header names in lower case, the body's raw bytes, and when, in ms since 1970.
+
+    `certificate`: the one its connection was made with, in PEM, where the route asks for one.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     now_ms: int
+    certificate: str | None = None
 
 
 class Recognised(NamedTuple):
     """A webhook that is the vendor's. `event_id` is what its redeliveries share.
 
     `object_id` names what it is about, so that a poll knows what came already; `verified_by` the secret that fitted,
-    or `hint` where the vendor signs nothing.
+    or `hint` where the vendor signs nothing. `by_id`: the id alone says that it is the same, for the vendor writes its
+    bodies anew at each delivery; what counts is fetched.
     """
 
     event_id: str
     event_type: str
     object_id: str | None
     verified_by: str
+    by_id: bool = False
 
 
 class WebhookEvent(NamedTuple):
-    """One stored event on its way to being processed; `received_at` is when we stored it."""
+    """One stored event on its way to being processed; `received_at` is when we stored it.
+
+    `event_type` is what the scheme recognised it as, empty where that could not be stored.
+    """
 
     account: Account
     event_id: str
     body: bytes
     received_at: str
+    event_type: str = ""
 
 
 class Fetched(NamedTuple):
@@ -111,6 +121,7 @@ class Draft(NamedTuple):
     that grows; what is older than what was applied is not applied. `final`: the thing is in a state that it never
     leaves for one that is not. `ours`: what it says of having been made by a call of ours; such a thing is never made
     a second time. `mapping` is the version of the mapping that read it: what a newer one makes of it is news.
+    `known_only`: it tells of the end of something, and is nothing where that never was here.
     """
 
     collection: str
@@ -123,20 +134,41 @@ class Draft(NamedTuple):
     final: bool = False
     ours: Ours | None = None
     mapping: int = 1
+    known_only: bool = False
 
 
 class Reading(NamedTuple):
-    """What an event says: drafts, parts of it that cannot be used, or why there is nothing to do."""
+    """What an event says: drafts, parts of it that cannot be used, or why there is nothing to do.
+
+    `files` are contents that its records name by their SHA-256: kept with them, and fetched by people on demand.
+    """
 
     drafts: Sequence[Draft] = ()
     unusable: Sequence[UnusableEventError] = ()
     ignored: str | None = None
+    files: Sequence[bytes] = ()
 
 
 SchemeKind = Literal[
     "signed",  # the vendor signs what it sends: it is kept raw, and believed
     "hint",  # it signs nothing: only the object's name is kept, and wakes a fetch
 ]
+
+
+class Challenge(NamedTuple):
+    """What a vendor asks an address before it tells it anything: headers in lower case, and the address's query."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    now_ms: int
+
+
+@runtime_checkable
+class Challenged(Protocol):
+    """A scheme whose vendor asks first whether anybody expects its webhooks."""
+
+    def challenged(self, account: Account, challenge: Challenge) -> Mapping[str, str]:
+        """The answer, to be sent as JSON. Raises WebhookRefusedError for who is not the vendor."""
 
 
 class WebhookScheme(Protocol):
@@ -170,3 +202,12 @@ class WebhookScheme(Protocol):
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
         """Make sense of it: pure, run in a thread where it is large. Raises UnusableEventError."""
+
+
+def webhook_path(tenant_id: str, provider: str, endpoint_id: str, hook: str = "") -> str:
+    """Where a provider sends its webhooks; the address names its tenant.
+
+    One that signs nothing needs the address with its secret part, shown when the endpoint is made and not again.
+    """
+    secret = f".{hook}" if hook else ""
+    return f"/v1/webhooks/{provider}/{tenant_id.replace('-', '')}.{endpoint_id.replace('-', '')}{secret}"

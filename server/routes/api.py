@@ -9,6 +9,7 @@ from server.routes import health, sync
 from server.routes.access import access_operations
 from server.routes.audit import audit_operation
 from server.routes.customers import customer_operations
+from server.routes.documents import document_operations
 from server.routes.kept import kept_operations
 from server.routes.keys import key_operations
 from server.routes.oauth import callback_operation
@@ -18,8 +19,9 @@ from server.routes.operations import operations_operations
 from server.routes.passkeys import passkey_operations
 from server.routes.people import people_operations
 from server.routes.sign_in import sign_in_operations
+from server.routes.soap import soap_operation
 from server.routes.watching import watching_operations
-from server.routes.webhooks import webhook_operation
+from server.routes.webhooks import challenge_operation, webhook_operation
 from server.routes.webpush import webpush_operations
 from sync.protocol import Registry, Verdict
 
@@ -90,9 +92,12 @@ def operations(registry: Registry) -> tuple[Operation, ...]:
         *kept_operations(),
         audit_operation(),
         *customer_operations(),
+        *document_operations(),
         *key_operations(),
         webhook_operation(),
         *webpush_operations(),
+        challenge_operation(),
+        soap_operation(),
         callback_operation(),
         *oidc_operations(),
         Operation("GET", "/health/live", health.live, "Does the process run?", response=status, public=True),

@@ -24,13 +24,14 @@ from server.auth.sessions import Sessions
 from server.auth.sign_in import SignIn
 from server.auth.signed import SignedRequests
 from server.auth.signer import Signer
+from server.engine.documents import Documents
 from server.engine.exchange import Exchange
 from server.engine.kept import Kept
 from server.engine.live import Pokes
 from server.engine.resend import Resender
 from server.inbox.receive import Receiver
 from server.ops.figures import Watch
-from server.ports import NotPermittedError, Permission, Principal
+from server.ports import Conversation, NotPermittedError, Permission, Principal
 from server.privacy.erase import Eraser
 from server.privacy.export import Exporter
 from server.routes.problem import UnauthenticatedError
@@ -102,6 +103,7 @@ class Services:
     receiver: Receiver
     pokes: Pokes
     kept: Kept
+    documents: Documents
     resender: Resender
     exporter: Exporter
     eraser: Eraser
@@ -112,6 +114,7 @@ class Services:
     oidc: OidcSignIn | None
     openapi: Mapping[str, Any]
     webpush: Telling
+    conversations: Mapping[str, Conversation]
 
 
 class State(TypedDict):

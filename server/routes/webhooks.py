@@ -45,6 +45,39 @@ async def webhook(request: Request[State]) -> Response:
     return JSONResponse({"status": receipt.outcome})
 
 
+async def challenge(request: Request[State]) -> Response:
+    """Answer a vendor that asks first whether anybody expects its webhooks here."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    provider, address = request.path_params["provider"], request.path_params["address"]
+    try:
+        answer = await _receiver(request).challenge(provider, address, headers, request.query_params)
+    except UnknownWebhookError:
+        return problem(404, "unknown_webhook", "Nobody listens at this address: check it where it was set up.")
+    except WebhookRefusedError:
+        return problem(401, "webhook_refused", "The signature is missing, wrong, or of another time.")
+    return JSONResponse(dict(answer))
+
+
+_PLACE = (
+    Parameter("provider", str, "Whose scheme it is signed by.", place="path"),
+    Parameter("address", str, "<tenant>.<endpoint>, for a hint with its secret part", place="path"),
+)
+
+
+def challenge_operation() -> Operation:
+    """How a vendor's question is declared."""
+    return Operation(
+        "GET",
+        "/v1/webhooks/{provider}/{address}",
+        challenge,
+        "Ask whether webhooks are expected here, as the provider's scheme does before it sends any.",
+        response={"type": "object"},
+        errors=(401, 404, 503),
+        public=True,
+        parameters=_PLACE,
+    )
+
+
 def webhook_operation() -> Operation:
     """How the route is declared."""
     return Operation(
@@ -56,10 +89,7 @@ def webhook_operation() -> Operation:
         response=_ANSWER,
         errors=(401, 404, 410, 413, 429, 503),
         public=True,
-        parameters=(
-            Parameter("provider", str, "Whose scheme it is signed by.", place="path"),
-            Parameter("address", str, "<tenant>.<endpoint>, for a hint with its secret part", place="path"),
-        ),
+        parameters=_PLACE,
     )
 
 

@@ -1,5 +1,6 @@
 """The columns every collection has beside its own fields, and the index that pulls read by."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ class Synced(SQLModel):
     """
 
     sync: ClassVar[SyncOptions]
+    indexes: ClassVar[Sequence[sa.Index]] = ()
+    """What else the table is searched by, made with `search_index`."""
 
     tenant_id: str = Field(sa_type=UuidType, primary_key=True)
     id: str = Field(sa_type=UuidType, primary_key=True)
@@ -40,7 +43,14 @@ class Synced(SQLModel):
             sa.Index(None, "tenant_id", "audience", "seq"),
             sa.Index(name, "tenant_id", "seq", sqlite_where=living, postgresql_where=living),
             *(_referring(str(cls.__tablename__), field) for field in cls.sync.references),
+            *cls.indexes,
         )
+
+
+def search_index(name: str, *columns: str, where: str | None = None) -> sa.Index:
+    """An index of a collection's own; the tenant comes first. `where`: over the rows that meet a condition."""
+    said = None if where is None else sa.text(where)
+    return sa.Index(name, "tenant_id", *columns, sqlite_where=said, postgresql_where=said)
 
 
 def _referring(table: str, field: str) -> sa.Index:

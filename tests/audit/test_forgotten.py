@@ -33,11 +33,17 @@ READS = frozenset((
     "provider key due", "outbox list", "outbox show", "outbox preview", "inbox list", "inbox show", "rejected list",
     "rejected show", "superseded list", "person list", "key list", "provider bindings", "holes list", "trace",
     "audit list", "audit export", "webpush list", "webpush keys",
+    "closures list", "closures show",
 ))  # fmt: skip
 """They show, and change nothing."""
 RUNS = frozenset(("serve", "relay", "migrate", "tidy"))
 """They do what the program is for, by rules that nobody decides about when they run."""
-DONE_BY_SYNC = frozenset(("/v1/sync", "/v1/webhooks/{provider}/{address}", "/v1/auth/refresh", "/v1/auth/sign-out"))
+DONE_BY_SYNC = frozenset(
+    (
+        *("/v1/sync", "/v1/webhooks/{provider}/{address}", "/v1/soap/{provider}/{address}"),
+        *("/v1/auth/refresh", "/v1/auth/sign-out"),
+    )
+)
 """What clients and providers say is kept whole in tables of its own; sessions have tests of their own."""
 SIGN_IN = frozenset(
     f"/v1/auth/{path}"
@@ -130,6 +136,7 @@ CASES: dict[str, Case] = {
     "outbox let-pass": Case("delivery.let_pass", _of("@delivery"), set=_DEAD),
     "outbox redirect": Case("delivery.redirect", _of("@delivery", "--to", "@standby"), set=_WAITING),
     "outbox cancel": Case("delivery.cancel", _of("@delivery"), set=_WAITING),
+    "inbox recall": Case("event.recall", _of()),
     "inbox replay": Case("event.replay", _of("@event")),
     "rejected resend": Case("mutation.resend", _of("@broken", "--set", "name=Anna")),
     "rejected dismiss": Case("mutation.dismiss", _of("@wrong")),

@@ -93,7 +93,7 @@ def standard_webhook() -> tuple[Parts, Check]:
 
 def intermediary_webhook() -> tuple[Parts, Check]:
     """A webhook of the invoices' intermediary."""
-    account, scheme = Account("t", "e", {}, {"webhook_secret": SECRET}), InvoicetronicScheme(None)  # type: ignore[arg-type]
+    account, scheme = Account("t", "e", {}, {"webhook_secret": SECRET}), InvoicetronicScheme(None, None)  # type: ignore[arg-type]
     header = signed(BODY.encode(), SECRET, NOW_S)["Invoicetronic-Signature"]
     timestamp, signature = (part.partition("=")[2] for part in header.split(","))
 

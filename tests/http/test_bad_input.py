@@ -124,7 +124,12 @@ BAD_TOKENS = (
 async def test_a_bad_token_is_refused_everywhere(api: Api) -> None:
     """Without a valid token only health, the document and signed webhooks are answered."""
     public = {operation.path for operation in operations(registry()) if operation.public}
-    told = {"/v1/webhooks/{provider}/{address}", "/v1/oauth/callback", "/.well-known/jwks.json"}
+    told = {
+        "/v1/webhooks/{provider}/{address}",
+        "/v1/soap/{provider}/{address}",
+        "/v1/oauth/callback",
+        "/.well-known/jwks.json",
+    }
     told |= {"/v1/auth/refresh", "/v1/auth/sign-out"}  # a refresh token lets in, and is no bearer
     told |= {f"/v1/auth/{way}" for way in ("password", "setup", "pair", "passkey/options", "passkey/sign-in")}
     told |= {f"/v1/auth/{way}" for way in ("ways", "oidc/start", "oidc/callback")}

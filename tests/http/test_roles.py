@@ -25,6 +25,7 @@ ALL = frozenset(("owner", "clerk", "till", "pull key", "person"))
 MANAGING = ALL - {"pull key"}
 OWNER = frozenset(("owner", "person"))
 PULLING = ALL
+PAPERS = ALL - {"till"}
 
 WHO: dict[str, Iterable[str]] = {
     "GET /v1/schema": PULLING,
@@ -61,6 +62,9 @@ WHO: dict[str, Iterable[str]] = {
     "PUT /v1/webpush/subscription": PULLING,
     "DELETE /v1/webpush/subscription": PULLING,
     "GET /v1/webpush/subscriptions": OWNER,
+    "GET /v1/invoices/{invoice_id}/view": PAPERS,
+    "GET /v1/invoices/{invoice_id}/file": PAPERS,
+    "GET /v1/invoices/{invoice_id}/attachments/{sha256}": PAPERS,
     "GET /health/integrations": MANAGING,
     "GET /health/integrations/{name}": MANAGING,
     "GET /metrics": (),

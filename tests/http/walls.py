@@ -6,7 +6,7 @@ A canary says whose it is: `CANARY-TENANT` is for the devices of its tenant, `CA
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,7 +35,14 @@ COUNT = 137
 """How far the foreign till's queue came: a number that tells how much another shop sells."""
 VISIBLE = "VISIBLE"
 """Stands in a record that every device of the tenant may see: who does not find it did not look."""
-CLOSED = frozenset(("status", "shop", "collection", "field", "currency", "decision"))
+OF_SHOP = ("sales", "issued_invoices", "closures", "reconciliations")
+"""Collections whose records only their shop may see."""
+CLOSED = frozenset(
+    (
+        *("status", "shop", "collection", "field", "currency", "decision", "signature", "kind"),
+        *("document_type", "sdi_status", "series", "number"),
+    )
+)
 """Texts whose values are a closed list, or say where the record belongs."""
 _SECRET = "whsec_" + base64.b64encode(b"secret-of-the-point-of-sale-0001").decode()
 _INVOICE = {
@@ -50,6 +57,15 @@ _INVOICE = {
     "payable": "12.20",
     "summaries": [],
 }
+
+_CLOSURE = {
+    "business_day": "2025-11-24",
+    "closed_at": TIMESTAMP,
+    "count": 1,
+    "total": "1.20",
+    "vat": [{"rate": "10.00", "gross": "1.20", "net": "1.09", "vat": "0.11"}],
+}
+_RECONCILIATION = {"kind": "closing", "business_day": "2025-11-24", "status": "open", "opened_at": TIMESTAMP}
 
 _KEPT = {
     name: Statement(f"SELECT count(*) FROM {name} WHERE tenant_id = :tenant_id")  # noqa: S608  names of ours
@@ -118,17 +134,52 @@ def texts(collection: str, canary: str) -> dict[str, str]:
 
 def full(collection: str, canary: str, shop: str = "porto") -> dict[str, Any]:
     """A record with canaries in every text, those inside JSON too."""
-    if collection == "sales":
-        fields: dict[str, Any] = sale_fields(shop=shop, flags=[canary])
-        fields["lines"][0]["description"] = canary
-    elif collection == "products":
-        fields = product_fields()
-    elif collection == "invoices":
-        line = {"number": 1, "description": canary, "unit_price": "1", "total": "1", "vat_rate": "22"}
-        fields = {**_INVOICE, "lines": [line]}
-    else:
-        fields = {}
-    return fields | texts(collection, canary)
+    make = _FULL.get(collection)
+    return ({} if make is None else make(canary, shop)) | texts(collection, canary)
+
+
+def _sale(canary: str, shop: str) -> dict[str, Any]:
+    fields = sale_fields(shop=shop, flags=[canary])
+    fields["lines"][0]["description"] = canary
+    return fields
+
+
+def _invoice(canary: str, _shop: str) -> dict[str, Any]:
+    line = {"number": 1, "description": canary, "unit_price": "1", "total": "1", "vat_rate": "22"}
+    return {**_INVOICE, "lines": [line]}
+
+
+def _issued(canary: str, shop: str) -> dict[str, Any]:
+    line = {"description": canary, "unit_price": "1.00", "total": "1.00", "vat_rate": "22.00"}
+    ids = dict.fromkeys(("sale_id", "customer_id"), "0194f1d6-0000-7000-8000-000000000009")
+    return {"shop": shop, **ids, "issued_on": "2025-11-24", "lines": [line], "submitted": 1}
+
+
+def _payment(_canary: str, shop: str) -> dict[str, Any]:
+    amounts = dict.fromkeys(("amount", "received", "refunded"), "1.00")
+    return {**amounts, "shop": shop, "status": "succeeded", "created_at": TIMESTAMP}
+
+
+def _closure(canary: str, shop: str) -> dict[str, Any]:
+    return {**_CLOSURE, "shop": shop, "payments": [{"method": canary, "total": "1.20"}]}
+
+
+def _reconciliation(canary: str, shop: str) -> dict[str, Any]:
+    payments = [{"method": canary, "total": "1.20"}]
+    return {**_RECONCILIATION, "shop": shop, "closure_id": None, "payments": payments}
+
+
+_FULL: dict[str, Callable[[str, str], dict[str, Any]]] = {
+    "sales": _sale,
+    "products": lambda _canary, _shop: product_fields(),
+    "invoices": _invoice,
+    "issued_invoices": _issued,
+    "quarantined": lambda _canary, _shop: {"receipt_id": Ids(29)(), "received_at": TIMESTAMP},
+    "payments": _payment,
+    "subscriptions": lambda _canary, _shop: {"status": "active"},
+    "closures": _closure,
+    "reconciliations": _reconciliation,
+}
 
 
 @asynccontextmanager
@@ -199,12 +250,13 @@ async def _endpoints(world: World, tenant_id: str) -> None:
 
 async def _records(world: World, tenant_id: str) -> None:
     """A record of every collection but conflicts, which come by themselves; and one for all to see."""
-    marks = {"sales": "CANARY-PORTO", "products": "CANARY-TENANT", "customers": "CANARY-TENANT"}
+    marks = dict.fromkeys(OF_SHOP, "CANARY-PORTO")
+    marks["quarantined"] = "CANARY-OPERATOR"  # for owners alone, and no owner of this merchant walks
     made: list[Any] = []
     for name in registry().collections.keys() - {"conflicts"}:
         record_id = world.records[name] = world.new_id()
         made.append(world.mutation(name, record_id, "create", fields=full(name, marks.get(name, "CANARY-TENANT"))))
-        world.ids["porto" if name == "sales" else "tenant"] |= {record_id, made[-1]["uid"]}
+        world.ids["porto" if name in (*OF_SHOP, "quarantined") else "tenant"] |= {record_id, made[-1]["uid"]}
     made.append(world.mutation("products", world.new_id(), "create", fields=product_fields(name=VISIBLE)))
 
     async def job(writing: Writing) -> list[str]:

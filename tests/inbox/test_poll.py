@@ -44,6 +44,23 @@ async def test_what_no_webhook_told_is_found(post: Mailroom, company: Company) -
     assert (failures, error) == (0, None)
 
 
+async def test_once_a_day_a_poll_looks_back_further(post: Mailroom, company: Company) -> None:
+    """What appeared with an old date is found by that look, and nothing is fetched twice for it."""
+    known = await company.add(Fattura(number="known"), age_s=600)
+    await polling(post).poll_due()
+    await post.processor().drain()
+    late = await company.add(Fattura(number="late"), age_s=3 * 86_400)
+    await post.pass_time(61)
+    await polling(post).poll_due()
+    await post.processor().drain()
+    assert await numbers(post) == ["known"]
+    await post.pass_time(86_400)
+    await polling(post).poll_due()
+    await post.processor().drain()
+    assert await numbers(post) == ["known", "late"]
+    assert await company.fetches(known, late) == 2
+
+
 async def test_a_webhook_after_the_poll_makes_no_second_invoice(post: Mailroom, company: Company) -> None:
     """It is processed as any event, and says nothing new."""
     resource = await company.add(*(Fattura(number=str(n)) for n in (1, 2, 3)), identifier="63")

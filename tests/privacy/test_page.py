@@ -8,9 +8,24 @@ from server.collections import registry
 _ROW = re.compile(r"^\| (\w+) \| (\w+) \| (goes|kept by law) \|$", re.MULTILINE)
 NOBODYS = {
     "conflicts": {"collection", "field", "status", "decision", "candidate", "decided_by", "record_id"},
-    "invoices": {"sdi_id", "document_type", "number", "currency", "file_sha256", "summaries"},
+    "invoices": {
+        *("sdi_id", "document_type", "number", "currency", "file_sha256", "source_sha256", "signature", "summaries"),
+        *("rounding", "stamp_duty", "withholdings", "funds", "discounts", "related"),
+    },
+    "quarantined": {"provider", "code", "reason", "file_name", "sdi_id"},
+    "issued_invoices": {
+        *("shop", "document_type", "status", "problems", "flags", "series", "number", "file_name", "via", "seller"),
+        *("vat", "payment_method", "credits_number", "delivery", "reference", "sdi_id", "sdi_status", "sdi_errors"),
+    },
+    "payments": {"shop", "provider_id", "status", "failure", "dispute"},
     "products": {"name", "category", "barcode", "tags"},
+    "closures": {"shop", "terminal_id", "status", "voided", "vat", "payments"},
+    "reconciliations": {
+        *("shop", "kind", "terminal_id", "status", "missing", "unclosed", "doubles", "elsewhere", "unvoided"),
+        *("differences", "vat", "payments"),
+    },
     "sales": {"shop", "terminal_id", "payment_method", "status", "flags", "forward_status", "forward_reference", "vat"},
+    "subscriptions": {"provider_id", "plan", "status"},
 }
 """Texts that tell of no person: things, codes, words from a closed list."""
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from server.providers.sdi import InvoiceBody, UnreadableInvoiceError, parse_file
-from server.providers.sdi.model import ContentCode, DocumentCode, EnvelopeCode
+from server.providers.sdi.fields import ContentCode, DocumentCode, EnvelopeCode
 from tests.support import fatture
 from tests.support.fatture import Fattura, Intestazione, Involucro, Riepilogo, Riga, Voce, element
 
@@ -214,7 +214,7 @@ def test_what_a_person_could_read(name: str) -> None:
     """No odd namespace or prefix, no undeclared encoding, no junk before the first tag or after the last hinders."""
     file = parse_file(READABLE[name])
     assert said(file.customer, "name") == [CUSTOMER]
-    assert {found.path.partition("/")[0] for found in file.unknown} == {"FatturaElettronicaHeader"}
+    assert {found.path.partition("/")[0] for found in file.unknown} == set()
     assert said(file, "signed signature") == (["True", "unverified"] if name == "XAdES" else ["False", "absent"])
 
 
@@ -262,7 +262,7 @@ def test_stated_totals_are_exact_or_refused(digits: int, places: int) -> None:
     """A total that is a DECIMAL(10,2) is read to the digit; any other is refused, never rounded."""
     total = Decimal(digits).scaleb(-places)
     data = fatture.invoice(Fattura(total=f"{total:f}"))
-    if places <= 2 and abs(total) < 10**8:
+    if digits % 10 ** max(0, places - 2) == 0 and abs(total) < 10**8:  # zeros may follow the cents
         assert only(data).total == total
     else:
         assert refusal(data) == "total_out_of_range"

@@ -17,9 +17,11 @@ from server.collections import registry
 from server.mapping import PayloadMapping
 from server.ports import Account, UnusableEventError
 from server.providers.http.told import Object
-from server.providers.pos.payload import LineV1, SaleV1, VatV1
+from server.providers.pos.payload import ClosureV1, LineV1, PaymentV1, SaleV1, VatV1
 from server.providers.sdi.fatturapa import parse_file
 from server.providers.sdi.mapping import ReceivedBody
+from server.providers.stripe.payments import Charge, Intent, Named, Refusal
+from server.providers.stripe.subscriptions import Invoice, Item, Items, Price, Told
 from sync.protocol import Unusable
 from sync.wire import decimal_text, units_of
 from tests.support import fatture
@@ -103,10 +105,74 @@ def invoices(draw: st.DrawFn) -> tuple[ReceivedBody, dict[str, Any]]:
     }
 
 
-TOLD: dict[str, st.SearchStrategy[Any]] = {"pos.sale": sales(), "http.object": objects()}
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    """Any payment intent in euros."""
+    amount = draw(st.integers(0, 10**9))
+    return Intent(
+        id=f"pi_{draw(st.integers(0, 10**6))}",
+        amount=amount,
+        amount_received=draw(st.sampled_from([None, 0, amount])),
+        currency="eur",
+        status=draw(st.sampled_from(["succeeded", "canceled", "processing", "requires_payment_method"])),
+        created=draw(st.integers(1_600_000_000, 2_000_000_000)),
+        metadata=draw(st.sampled_from([{}, {"rientro_shop": "porto"}, {"rientro_shop": "no such code!"}])),
+        customer=draw(st.sampled_from([None, Named(metadata={})])),
+        latest_charge=draw(st.sampled_from([None, Charge(amount_refunded=amount, disputed=True)])),
+        last_payment_error=draw(st.sampled_from([None, Refusal(code="card_declined")])),
+        dispute=draw(st.sampled_from([None, "needs_response", "lost"])),
+    )
+
+
+@st.composite
+def subscriptions(draw: st.DrawFn) -> Told:
+    """Any subscription, by either form of its line."""
+    price = Price(id=f"p_{draw(st.integers(0, 99))}")
+    line = draw(st.sampled_from([Item(price=price), Item(plan=price)]))
+    return Told(
+        id=f"sub_{draw(st.integers(0, 10**6))}",
+        status=draw(st.sampled_from(["trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete"])),
+        items=Items(data=draw(st.sampled_from([[], [line]]))),
+        current_period_end=draw(st.none() | st.integers(1_600_000_000, 2_000_000_000)),
+        cancel_at_period_end=draw(st.booleans()),
+        latest_invoice=draw(st.sampled_from([None, Invoice(status="paid"), Invoice(status="open")])),
+    )
+
+
+@st.composite
+def closures(draw: st.DrawFn) -> ClosureV1:
+    """Any closing a point of sale may tell."""
+    total = decimal_text(draw(CENTS), 2)
+    first = draw(st.none() | st.integers(1, 10**9))
+    return ClosureV1(
+        version=1,
+        id=draw(IDS),
+        terminal="P1",
+        business_day="2026-11-24",
+        closed_at=draw(st.datetimes(datetime(2001, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))).replace(  # noqa: DTZ001  # the strategy's
+            microsecond=0
+        ),
+        number=draw(st.none() | st.integers(0, 10**6)),
+        count=draw(st.integers(0, 1000)),
+        first_receipt=first,
+        last_receipt=first,
+        voided=draw(st.lists(st.integers(1, 10**6), max_size=3)),
+        total=total,
+        vat=[VatV1(rate=draw(RATES), gross=total, net=total, vat="0.00", nature=draw(st.sampled_from([None, "N4"])))],
+        payments=[PaymentV1(method=draw(st.sampled_from(["card", "cash"])), total=total)],
+    )
+
+
+TOLD: dict[str, st.SearchStrategy[Any]] = {
+    "pos.sale": sales(),
+    "http.object": objects(),
+    "pos.closure": closures(),
+    "stripe.payment_intent": intents(),
+    "stripe.subscription": subscriptions(),
+}
 """What a vendor may tell, by mapping."""
 
-WRITTEN = {"sdi.invoice"}
+WRITTEN = {"sdi.invoice", "square.order", "shopify.order", "shopify.refund", "sumup.transaction", "sumup.refund"}
 """Mappings without a way back: each has a test of its own against a writer."""
 
 

@@ -31,7 +31,7 @@ def account(**secrets: str) -> Account:
 @pytest.fixture(scope="module")
 def scheme() -> Iterator[InvoicetronicScheme]:
     """The scheme alone; it asks nobody to verify."""
-    yield InvoicetronicScheme(None)  # type: ignore[arg-type]  # noqa: PT022
+    yield InvoicetronicScheme(None, None)  # type: ignore[arg-type]  # noqa: PT022
 
 
 BODY = b'{"id": 5, "endpoint": "receive", "resource_id": 7, "method": "POST"}'
@@ -71,7 +71,7 @@ def test_two_secrets_are_live_during_a_rotation(scheme: InvoicetronicScheme) -> 
     assert scheme.verify(account(), received).verified_by == "webhook_secret"
     rotated = account(webhook_secret="the-new-one-of-two", previous_webhook_secret=SECRET)
     recognised = scheme.verify(rotated, received)
-    assert recognised == ("5", "receive.post", "receive/7", "previous_webhook_secret")
+    assert recognised[:4] == ("5", "receive.post", "receive/7", "previous_webhook_secret")
 
 
 def drafts(file: bytes, sdi_id: str | None = "9") -> list[Draft]:
@@ -120,7 +120,8 @@ def test_lines_keep_the_files_digits_and_sums_lose_no_fraction() -> None:
     summary = Riepilogo(taxable="100.000", tax="22.005")
     (draft,) = drafts(fatture.invoice(Fattura(lines=(line,), summaries=(summary,), total="122.00")))
     assert draft.fields["lines"][0]["unit_price"] == "0.12345678"
-    assert draft.fields["summaries"][0] == {"rate": "22.00", "taxable": "100.00", "tax": "22.005", "nature": None}
+    summary_told = {"rate": "22.00", "taxable": "100.00", "tax": "22.005", "nature": None, "due": "I"}
+    assert draft.fields["summaries"][0] == summary_told
 
 
 def test_a_simplified_invoice_has_what_it_has() -> None:

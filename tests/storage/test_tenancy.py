@@ -41,6 +41,7 @@ ACROSS = {
     "server.ops.endings._ALL",
     "server.ops.figures._BACKED_UP",
     "server.ops.figures._CONFLICTS",
+    "server.ops.figures._UNRECONCILED",
     "server.ops.keys._ALL",
     "server.outbox.backfill.OPEN",
     "server.outbox.due.DUE",
@@ -48,6 +49,8 @@ ACROSS = {
     "server.privacy.ledger._EVERY",
     "server.webpush.notices._ANYBODY",
     "server.webpush.notifier._TENANTS",
+    "server.reconcile.rows.BEHIND",
+    "server.reconcile.worker.BEHIND",
 }
 _TOUCHES_A_TABLE = re.compile(r"\b(FROM|INTO|UPDATE)\s+[a-z_]+\b", re.IGNORECASE)
 _NAMES_ITS_TENANT = re.compile(r"\btenant_id = |\bINSERT INTO [a-z_]+ \((?:[a-z_]+, )*tenant_id\b")

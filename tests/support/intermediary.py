@@ -27,6 +27,10 @@ class Intermediary:
         payload = {"payload": base64.b64encode(file).decode(), "identifier": identifier}
         return int((await self._control("add", {"file_name": "IT01234567890_00001.xml", **payload, **more}))["id"])
 
+    async def update(self, file_name: str, state: str, **more: Any) -> int:
+        """What became of a file we sent; the id it is fetched by."""
+        return int((await self._control("update", {"file_name": file_name, "state": state, **more}))["id"])
+
     async def behave(self, do: str, **more: Any) -> None:
         """Behave so from now on; `well` ends it."""
         await self._control("behave", {"do": do, **more} if do != "well" else {"do": do, "times": 0})

@@ -2,6 +2,7 @@
 
     GET /v1/receive?last_update_from=&page=&page_size=&include_payload=&sort=&company_id=   Invoicetronic-Total-Count
     GET /v1/receive/{id}?include_payload=
+    POST /v1/send, GET /v1/send, GET /v1/update/{id}: what we send, and what became of it (`tests.support.sent_files`)
     POST to a webhook of ours, `Invoicetronic-Signature: t=…,v1=hex(HMAC-SHA256(secret, "{t}.{body}"))`
 
 The API key comes by Basic auth, as user name without a password. What it has is kept in a file and read back at a
@@ -10,6 +11,7 @@ start, so that it can be killed. It misbehaves as it is told (`behave`), for so 
     {"do": "status", "status": 503}     answer so; `headers` may be added
     {"do": "slow", "seconds": 2}        answer late
     {"do": "drop"}                      cut the connection
+    {"do": "take and drop"}             take what is sent, and cut the connection
 """
 
 import asyncio
@@ -28,6 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from tests.support.raw_http import Response, serve
+from tests.support.sent_files import SentFiles
 
 API_KEY = "ik_test_9c1b7a55e2d04f7e"
 SECRET = "whsk_5e8f0c7d1b2a49e3a6d4c0f1"
@@ -43,6 +46,7 @@ class Desk:
         self._behaviour: dict[str, Any] = {"do": "well", "times": 0}
         self._calls: list[dict[str, Any]] = []
         self._events = 0
+        self._sent = SentFiles()
         if file.exists():
             self._invoices = [json.loads(line) for line in file.read_text().splitlines()]
 
@@ -52,7 +56,7 @@ class Desk:
         query = {name: values[-1] for name, values in parse_qs(urlsplit(target).query).items()}
         if path.startswith("/control/"):
             return await self._control(path, json.loads(body or b"{}"))
-        response = await self._misbehave() or self._api(path, query, headers)
+        response = await self._misbehave(path, body) or self._api(path, query, headers, body)
         self._calls.append({"path": path, "query": query, "status": response.status})
         return response
 
@@ -63,6 +67,8 @@ class Desk:
             case "/control/behave":
                 self._behaviour = {"times": -1, **told}
                 return Response(200, {})
+            case "/control/update":
+                return Response(200, {"id": self._sent.update(told)})
             case "/control/tell":
                 return Response(200, {"statuses": await self._tell(told)})
             case _:
@@ -105,7 +111,7 @@ class Desk:
         times = range(told.get("times", 1))
         return [await asyncio.to_thread(_post, told["url"], content, headers) for _ in times]
 
-    async def _misbehave(self) -> Response | None:
+    async def _misbehave(self, path: str, body: bytes) -> Response | None:
         behaviour = self._behaviour
         if behaviour["times"] == 0:
             return None
@@ -115,16 +121,21 @@ class Desk:
                 return Response(behaviour["status"], {}, behaviour.get("headers", {}))
             case "drop":
                 return Response(0, {})
+            case "take and drop":
+                self._sent.answer(path, body)
+                return Response(0, {})
             case "slow":
                 await asyncio.sleep(behaviour["seconds"])
             case _:
                 pass
         return None
 
-    def _api(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+    def _api(self, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Response:
         if headers.get("authorization") != f"Basic {base64.b64encode(f'{API_KEY}:'.encode()).decode()}":
             return Response(401, {"title": "Unauthorized", "status": 401})
         whole = query.get("include_payload") == "true"
+        if path.startswith(("/v1/send", "/v1/update")):
+            return self._sent.answer(path, body)
         if path == "/v1/receive":
             return self._list(query, whole=whole)
         found = [one for one in self._invoices if path == f"/v1/receive/{one['id']}"]

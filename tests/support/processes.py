@@ -155,10 +155,11 @@ async def server_process(
     log: Path,
     environment: Mapping[str, str] | None = None,
     program: str = sys.executable,
+    ready: str = "/health/live",
 ) -> AsyncIterator[ServerProcess]:
     """Start `python {arguments}` on a free port, as in `["-m", "server", "serve", "--port", "{port}"]`.
 
-    Another `program` takes Python's place.
+    Another `program` takes Python's place. It is there once `ready` answers 200.
     The child sees this environment without any RIENTRO_ variable, plus `environment`. It is killed at the end.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RIENTRO_")}
@@ -167,7 +168,7 @@ async def server_process(
             [program, *arguments], port, log, {**inherited, "PYTHONUNBUFFERED": "1", **(environment or {})}
         )
         try:
-            await server.start()
+            await server.start(ready)
             yield server
         finally:
             server.kill()

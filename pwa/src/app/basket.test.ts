@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
 import type { Product } from "../client";
-import { EMPTY, addFree, addProduct, changeQuantity, lineCents, quantityOf, removeLine, saleOf, totalCents } from "./basket";
+import {
+  EMPTY,
+  addFree,
+  addProduct,
+  changeQuantity,
+  lineCents,
+  quantityOf,
+  removeLine,
+  saleOf,
+  totalCents,
+} from "./basket";
 import { closingOf, unclosedOf } from "./closing";
 
 const product = (name: string, price: string, rate = "10.00"): Product => ({
@@ -44,7 +54,14 @@ describe("a basket", () => {
       { rate: "10.00", gross: "2.40", net: "2.18", vat: "0.22" },
     ]);
     expect(sale.lines).toEqual([
-      { description: "Caffè", quantity: "2.000", unit_price: "1.20", total: "2.40", vat_rate: "10.00", product_id: "a" },
+      {
+        description: "Caffè",
+        quantity: "2.000",
+        unit_price: "1.20",
+        total: "2.40",
+        vat_rate: "10.00",
+        product_id: "a",
+      },
       { description: "Varie", quantity: "1.000", unit_price: "5.00", total: "5.00", vat_rate: "22.00" },
     ]);
     expect("receipt_no" in sale).toBe(false); // given by the series, in the sale's own transaction
@@ -53,7 +70,12 @@ describe("a basket", () => {
 
 describe("a closing", () => {
   const sale = (number: number, status: "completed" | "voided" = "completed", terminal_id = "cassa-1") => ({
-    ...(saleOf(addProduct(EMPTY, "a", product("Caffè", "11.00")), { ...till, terminalId: terminal_id }, "cash", "2026-11-24T10:00:00.000Z") as never as object),
+    ...(saleOf(
+      addProduct(EMPTY, "a", product("Caffè", "11.00")),
+      { ...till, terminalId: terminal_id },
+      "cash",
+      "2026-11-24T10:00:00.000Z",
+    ) as never as object),
     receipt_no: number,
     status,
   });

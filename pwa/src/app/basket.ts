@@ -46,7 +46,9 @@ export function addFree(basket: Basket, key: string, name: string, cents: number
 
 /** More or less of a line; one that comes to nothing goes. */
 export function changeQuantity(basket: Basket, key: string, by: string): Basket {
-  const lines = basket.lines.map((line) => (line.key === key ? { ...line, quantity: addDecimals(line.quantity, by) } : line));
+  const lines = basket.lines.map((line) =>
+    line.key === key ? { ...line, quantity: addDecimals(line.quantity, by) } : line,
+  );
   return { ...basket, lines: lines.filter((line) => Number(line.quantity) > 0) };
 }
 

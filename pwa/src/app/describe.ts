@@ -3,7 +3,17 @@ import type { Entry, Json } from "../client";
 import { dateTime, decimal, rate, wireMoney } from "./format";
 import type { Words } from "./words";
 
-const MONEY: ReadonlySet<string> = new Set(["price", "total", "unit_price", "gross", "net", "vat", "payable", "taxable", "tax"]);
+const MONEY: ReadonlySet<string> = new Set([
+  "price",
+  "total",
+  "unit_price",
+  "gross",
+  "net",
+  "vat",
+  "payable",
+  "taxable",
+  "tax",
+]);
 
 /** `Vendita n. 12, 4,50 €`; `Prodotto: Caffè`. */
 export function describe(entry: Entry, t: Words): string {
@@ -14,9 +24,16 @@ export function describe(entry: Entry, t: Words): string {
   }
   if (entry.collection === "sales" && fields["status"] === "voided") return `${kind}: ${t.today.voided.toLowerCase()}`;
   if (typeof fields["name"] === "string") return `${kind}: ${fields["name"]}`;
-  const changed = Object.keys({ ...fields, ...entry.content.increments, ...entry.content.adds, ...entry.content.removes });
+  const changed = Object.keys({
+    ...fields,
+    ...entry.content.increments,
+    ...entry.content.adds,
+    ...entry.content.removes,
+  });
   const op = t.review.ops[entry.content.op];
-  return changed.length === 0 ? `${kind}: ${op.toLowerCase()}` : `${kind}: ${changed.map((name) => fieldName(name, t).toLowerCase()).join(", ")}`;
+  return changed.length === 0
+    ? `${kind}: ${op.toLowerCase()}`
+    : `${kind}: ${changed.map((name) => fieldName(name, t).toLowerCase()).join(", ")}`;
 }
 
 export function fieldName(name: string, t: Words): string {

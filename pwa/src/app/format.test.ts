@@ -1,5 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { amount, bytes, dateTime, dayAfter, decimal, money, rate, romeDay, roughly, time, typedCents, typedDecimal } from "./format";
+import {
+  amount,
+  bytes,
+  dateTime,
+  dayAfter,
+  decimal,
+  money,
+  rate,
+  romeDay,
+  roughly,
+  time,
+  typedCents,
+  typedDecimal,
+} from "./format";
 
 /** Blanks of any width as plain ones: what matters is the figures. */
 const plain = (text: string) => text.replace(/\s/g, " ");
@@ -13,15 +26,31 @@ describe("money", () => {
   });
 
   test("is read as people type it, and what is no amount is not guessed at", () => {
-    const typed = { "12": 1200, "12,5": 1250, "12.50": 1250, "1.234,50": 123_450, "1.234": 123_400, " 3,20 € ": 320, "-4": -400 };
+    const typed = {
+      "12": 1200,
+      "12,5": 1250,
+      "12.50": 1250,
+      "1.234,50": 123_450,
+      "1.234": 123_400,
+      " 3,20 € ": 320,
+      "-4": -400,
+    };
     for (const [text, cents] of Object.entries(typed)) expect([text, typedCents(text)]).toEqual([text, cents]);
-    for (const text of ["", "abc", "1,234", "12,345", "1.23.4", "1e3", "999999999"]) expect([text, typedCents(text)]).toEqual([text, null]);
+    for (const text of ["", "abc", "1,234", "12,345", "1.23.4", "1e3", "999999999"])
+      expect([text, typedCents(text)]).toEqual([text, null]);
   });
 });
 
 describe("decimals", () => {
   test("lose the zeros that say nothing", () => {
-    expect(["2.000", "0.250", "1234.500", "10.00", "-3.000", "0.000"].map(decimal)).toEqual(["2", "0,25", "1.234,5", "10", "-3", "0"]);
+    expect(["2.000", "0.250", "1234.500", "10.00", "-3.000", "0.000"].map(decimal)).toEqual([
+      "2",
+      "0,25",
+      "1.234,5",
+      "10",
+      "-3",
+      "0",
+    ]);
     expect(rate("10.00")).toBe("10 %");
   });
 
@@ -42,11 +71,20 @@ describe("time", () => {
   });
 
   test("a day after is one day, also over a change of summer time and a leap day", () => {
-    expect([dayAfter("2026-10-25", 1), dayAfter("2028-02-28", 1), dayAfter("2026-01-01", -1)]).toEqual(["2026-10-26", "2028-02-29", "2025-12-31"]);
+    expect([dayAfter("2026-10-25", 1), dayAfter("2028-02-28", 1), dayAfter("2026-01-01", -1)]).toEqual([
+      "2026-10-26",
+      "2028-02-29",
+      "2025-12-31",
+    ]);
   });
 
   test("sizes and ages are told roughly", () => {
     expect([bytes(512, "it-IT"), bytes(204_800, "it-IT")].map(plain)).toEqual(["512 B", "204,8 kB"]);
-    expect([45, 600, 7200, 200_000].map((seconds) => roughly(seconds, "it-IT"))).toEqual(["45 s", "10 min", "2 h", "2 g"]);
+    expect([45, 600, 7200, 200_000].map((seconds) => roughly(seconds, "it-IT"))).toEqual([
+      "45 s",
+      "10 min",
+      "2 h",
+      "2 g",
+    ]);
   });
 });

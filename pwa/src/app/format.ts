@@ -8,7 +8,11 @@ import { centsOf } from "../client";
 export const ZONE = "Europe/Rome";
 const LONGEST_CENTS = 99_999_999_99;
 
-const MONEY = new Intl.NumberFormat("it-IT", { style: "currency", currency: "EUR", useGrouping: "always" } as Intl.NumberFormatOptions);
+const MONEY = new Intl.NumberFormat("it-IT", {
+  style: "currency",
+  currency: "EUR",
+  useGrouping: "always",
+} as Intl.NumberFormatOptions);
 const PLAIN = new Intl.NumberFormat("it-IT", {
   minimumFractionDigits: 2,
   maximumFractionDigits: 2,

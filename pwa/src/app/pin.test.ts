@@ -44,7 +44,14 @@ describe("a PIN", () => {
   });
 
   test("that everybody tries first is not taken", () => {
-    expect(["1111", "1234", "9876", "123", "123456789", "12a4"].map(faultOf)).toEqual(["easy", "easy", "easy", "short", "short", "short"]);
+    expect(["1111", "1234", "9876", "123", "123456789", "12a4"].map(faultOf)).toEqual([
+      "easy",
+      "easy",
+      "easy",
+      "short",
+      "short",
+      "short",
+    ]);
     expect(faultOf("2580")).toBeNull();
   });
 

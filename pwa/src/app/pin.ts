@@ -43,7 +43,11 @@ export function waitMs(kept: KeptPin, nowMs: number): number {
 }
 
 /** Try a PIN: whether it opens, and what is to be kept from now on. Nothing is tried while one has to wait. */
-export async function tryPin(kept: KeptPin, pin: string, nowMs: number): Promise<{ readonly opens: boolean; readonly kept: KeptPin }> {
+export async function tryPin(
+  kept: KeptPin,
+  pin: string,
+  nowMs: number,
+): Promise<{ readonly opens: boolean; readonly kept: KeptPin }> {
   if (waitMs(kept, nowMs) > 0) return { opens: false, kept };
   const hash = await derive(pin, bytesOf(kept.salt), kept.iterations);
   if (same(hash, kept.hash)) return { opens: true, kept: { ...kept, failures: 0, until: 0 } };
@@ -64,7 +68,9 @@ export function readPin(text: string | null): KeptPin | null {
 
 async function derive(pin: string, salt: Uint8Array<ArrayBuffer>, iterations: number): Promise<string> {
   const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(pin), "PBKDF2", false, ["deriveBits"]);
-  return hex(new Uint8Array(await crypto.subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256)));
+  return hex(
+    new Uint8Array(await crypto.subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256)),
+  );
 }
 
 function same(one: string, other: string): boolean {

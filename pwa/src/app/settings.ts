@@ -2,7 +2,8 @@
 
 const PREFIX = "rientro.";
 
-export type Setting = "language" | "theme" | "rate" | `me/${string}` | `pin/${string}` | `day/${string}` | `push/${string}`;
+export type Setting =
+  "language" | "theme" | "rate" | `me/${string}` | `pin/${string}` | `day/${string}` | `push/${string}`;
 
 /** Null where nothing was chosen, or the browser keeps nothing. */
 export function readSetting(name: Setting): string | null {

@@ -28,7 +28,12 @@ describe("sums by rate", () => {
   });
 
   test("the highest rate comes first, and the wire gets two places", () => {
-    const sums = splitByRate(new Map([["4.00", 104], ["22.00", 122]]));
+    const sums = splitByRate(
+      new Map([
+        ["4.00", 104],
+        ["22.00", 122],
+      ]),
+    );
     expect(vatLines(sums)).toEqual([
       { rate: "22.00", gross: "1.22", net: "1.00", vat: "0.22" },
       { rate: "4.00", gross: "1.04", net: "1.00", vat: "0.04" },

@@ -11,6 +11,7 @@ Kind = Literal[
     "failing",  # deliveries to an account, or polls of it, have been failing for a while; value: minutes
     "stuck",  # something at an account was given up and waits for a person; value: how many
     "silent",  # an account was not reached and told nothing for a day; value: hours
+    "closing",  # closings or receipt numbers have not added up for a while; value: how many
     "alarm",  # a log line that wants a person; value: how many since it was first seen
 ]
 
@@ -20,7 +21,7 @@ SILENT_MS = 24 * 60 * 60 * 1000
 
 
 class Seen(NamedTuple):
-    """One thing that wants a person. `subject` is an account's id, or the event of a log line."""
+    """One thing that wants a person. `subject` is an account's id, the event of a log line, or `closings`."""
 
     tenant_id: str
     kind: Kind
@@ -49,3 +50,8 @@ def _of(account: Account, now_ms: int, failing_after_ms: int) -> Iterable[Seen]:
     silent_ms = now_ms - decode_instant(account.in_contact_at or account.created_at)
     if silent_ms >= SILENT_MS:
         yield seen("silent", silent_ms // (60 * 60 * 1000))
+
+
+def unreconciled(counts: Iterable[tuple[str, int]]) -> list[Seen]:
+    """Tenants whose closings do not add up; it is over when they do, or a person put them aside."""
+    return [Seen(tenant_id, "closing", "closings", count) for tenant_id, count in counts]

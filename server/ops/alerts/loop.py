@@ -9,7 +9,7 @@ import anyio
 import structlog
 
 from server.ops.alarms import Alarms
-from server.ops.alerts.conditions import Seen, conditions
+from server.ops.alerts.conditions import Seen, conditions, unreconciled
 from server.ops.alerts.message import message
 from server.ops.alerts.rows import Claimed, note_and_claim, note_told
 from server.ops.figures import Watch
@@ -70,6 +70,7 @@ class Alerting:
         figures = await self.watch.figures()
         raised = {alarm: count for alarm, count in self.alarms.drain().items() if alarm.event not in _COVERED}
         seen = conditions(figures.accounts, figures.at_ms, self.failing_after_ms)
+        seen += unreconciled(figures.unreconciled or ())
         seen += [Seen(alarm.tenant_id, "alarm", alarm.event, count) for alarm, count in raised.items()]
         try:
             claimed = await self.writer.submit(Job([], partial(self._claim, seen)))

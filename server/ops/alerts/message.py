@@ -17,8 +17,13 @@ _SAYS = {
     "failing": "Deliveries to this account, or polls of it, have been failing for {value} minutes.",
     "stuck": "{value} deliveries or events of this account wait for a person: `rientro outbox list`, `inbox list`.",
     "silent": "Nothing was heard of this account for {value} hours.",
+    "closing": "{value} closings or receipt numbers do not agree with the sales that arrived: `rientro closures list`.",
     "alarm": "The server logged an alarm, {value} times by now: search its log for the event.",
 }
+
+
+_SUBJECTS = {"alarm": "event", "closing": "subject"}
+"""What an alert's subject is called; an account's id where nothing is said."""
 
 
 class Message(NamedTuple):
@@ -48,7 +53,7 @@ def message(alerts: Sequence[Alert], accounts: Sequence[Account], secret: str, n
 
 
 def _told(alert: Alert, account: Account | None) -> dict[str, Any]:
-    subject = {"event": alert.subject} if alert.kind == "alarm" else {"endpoint_id": alert.subject}
+    subject = {_SUBJECTS.get(alert.kind, "endpoint_id"): alert.subject}
     why: dict[str, Any] = {}
     if account is not None:
         why = {"provider": account.provider, "error_class": account.error_class, "error": account.error}

@@ -30,7 +30,7 @@ _CLAIM = Statement(
     f"""/* across tenants */ UPDATE alerts SET next_at = :until WHERE next_at <= :now
        AND (tenant_id, kind, subject) IN (SELECT a.tenant_id, a.kind, a.subject FROM alerts AS a
          WHERE a.next_at <= :now AND (a.told = 0 OR a.told_at <= :day_ago
-           OR (a.value > a.told_value AND a.kind IN ('stuck', 'alarm')))
+           OR (a.value > a.told_value AND a.kind IN ('stuck', 'closing', 'alarm')))
          ORDER BY a.next_at, a.tenant_id, a.kind, a.subject LIMIT {MOST_AT_ONCE})
        RETURNING tenant_id, kind, subject, since, value, told"""  # noqa: S608  # our own number
 )

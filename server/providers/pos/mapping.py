@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from server.mapping import PayloadMapping
 from server.providers.pos.payload import VERSION, LineV1, SaleV1, VatV1
 from sync.clock import decode_instant, encode_instant
+from sync.vat import split
 from sync.wire import decimal_text, units_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-_WHOLE = 10_000
-"""A hundred per cent, in the hundredths of a per cent that rates have."""
 
 
 class _Made(BaseModel):
@@ -48,7 +47,7 @@ class Vat(_Made):
 
 
 class Sale(_Made):
-    """The fields of a new sale."""
+    """The fields of a sale; `status` is only set where it is told that it was voided."""
 
     shop: str
     terminal_id: str
@@ -60,6 +59,7 @@ class Sale(_Made):
     total: str
     payment_method: str
     note: str | None
+    status: str = "completed"
 
 
 def to_ours(told: SaleV1, settings: Mapping[str, Any]) -> Sale:
@@ -103,18 +103,17 @@ def vat_sums(told: SaleV1) -> list[Vat]:
     gross: dict[tuple[str, str | None], int] = defaultdict(int)
     for line in told.lines:
         gross[line.vat_rate, line.nature] += units_of(line.total, 2)
-    return [_sum(rate, nature, cents) for (rate, nature), cents in sorted(gross.items(), key=_by_rate)]
+    return [sum_of(rate, nature, cents) for (rate, nature), cents in sorted(gross.items(), key=_by_rate)]
 
 
-def _sum(rate: str, nature: str | None, gross: int) -> Vat:
-    divisor = _WHOLE + units_of(rate, 2)
-    # Half up, away from zero for a return: what was sold and taken back makes nothing.
-    net = (abs(gross) * _WHOLE * 2 + divisor) // (divisor * 2) * (-1 if gross < 0 else 1)
+def sum_of(rate: str, nature: str | None, gross: int) -> Vat:
+    """The sums of one rate, of gross cents."""
+    net, vat = split(gross, units_of(rate, 2))
     summed = {
         "rate": rate,
         "gross": decimal_text(gross, 2),
         "net": decimal_text(net, 2),
-        "vat": decimal_text(gross - net, 2),
+        "vat": decimal_text(vat, 2),
     }
     return Vat(**summed) if nature is None else Vat(**summed, nature=nature)
 

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sync.wire import CODE, DAY, MONEY, QUANTITY, RATE, UUID, WireType, text
 
 SALE_CREATED = "sale.created"
+SALE_VOIDED = "sale.voided"
+CLOSURE_CREATED = "closure.created"
 VERSION: Final = 1
 
 
@@ -65,7 +67,7 @@ class VatV1(_Told):
 
 
 class SaleV1(_Told):
-    """A sale: `sale.created`, version 1. `id` is the vendor's and does not change."""
+    """A sale: `sale.created`, or whole again as `sale.voided`; version 1. `id` is the vendor's and does not change."""
 
     version: Literal[1]
     id: ObjectId
@@ -78,3 +80,31 @@ class SaleV1(_Told):
     payment_method: Code
     vat: Annotated[list[VatV1], Field(max_length=20)] | None = None
     note: Note | None = None
+
+
+class PaymentV1(_Told):
+    """A closing's sum of one payment method."""
+
+    method: Code
+    total: Money
+
+
+Receipt = Annotated[StrictInt, Field(ge=1, le=2**53 - 1)]
+
+
+class ClosureV1(_Told):
+    """A terminal's closing of a day: `closure.created`, version 1. Sums are gross, without what was voided."""
+
+    version: Literal[1]
+    id: ObjectId
+    terminal: Code
+    business_day: Day
+    closed_at: AwareDatetime
+    number: Annotated[StrictInt, Field(ge=0, le=2**53 - 1)] | None = None
+    count: Annotated[StrictInt, Field(ge=0, le=2**53 - 1)]
+    first_receipt: Receipt | None = None
+    last_receipt: Receipt | None = None
+    voided: Annotated[list[Receipt], Field(max_length=1000)] = []
+    total: Money
+    vat: Annotated[list[VatV1], Field(max_length=20)]
+    payments: Annotated[list[PaymentV1], Field(max_length=50)]

@@ -11,6 +11,7 @@ from server.adapter import Health
 from server.mapping import PayloadMapping
 from server.outbound import Outbound
 from server.ports import Account, Operation, Poller, WebhookScheme
+from server.providers.pos.closing import CLOSURE
 from server.providers.pos.mapping import SALE
 from server.providers.pos.standard import StandardScheme
 from sync.wire import CODE_PATTERN
@@ -64,8 +65,8 @@ class PosProvider:
         return {}
 
     def mappings(self) -> Sequence[PayloadMapping[Any, Any]]:
-        """A sale."""
-        return (SALE,)
+        """A sale, and a closing."""
+        return (SALE, CLOSURE)
 
     async def health(self, _account: Account) -> Health:
         """Nobody is asked."""

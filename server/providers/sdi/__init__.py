@@ -4,6 +4,7 @@ Whatever arrives is either a typed invoice, exact to the cent, or an error with 
 """
 
 from server.providers.sdi.fatturapa import parse_archive, parse_file
-from server.providers.sdi.model import InvoiceBody, InvoiceFile, UnreadableInvoiceError
+from server.providers.sdi.fields import UnreadableInvoiceError
+from server.providers.sdi.model import InvoiceBody, InvoiceFile
 
 __all__ = ["InvoiceBody", "InvoiceFile", "UnreadableInvoiceError", "parse_archive", "parse_file"]

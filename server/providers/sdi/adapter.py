@@ -13,18 +13,22 @@ from server.providers.sdi.api import OK, InvoicetronicApi
 from server.providers.sdi.invoicetronic import InvoicetronicScheme
 from server.providers.sdi.mapping import INVOICE
 from server.providers.sdi.poller import InvoicetronicPoller
+from server.providers.sdi.seller import SellerSettings
+from server.providers.sdi.sending import InvoicetronicSending
 from server.resilience.limits import Limits
 
 SHORTEST_SECRET = 16
 
 
-class SdiSettings(Limits):
+class SdiSettings(Limits, SellerSettings):
     """An endpoint's settings, its limits among them: the rate is what the intermediary allows, 60 a minute after 200.
 
     `api_key` fetches, `webhook_secret` verifies; during a rotation `previous_webhook_secret` is accepted beside it.
     `company_id` picks one company of an account that has several. `backfill_days`: how far the first poll looks back;
     each invoice it finds there is fetched, and counted by the intermediary.
-    `poll_overlap_minutes`: how much of what was read before is read again, for what becomes visible late.
+    `seller_…`, `series` and what belongs to them: see `SellerSettings`; without them the account only receives.
+    `poll_overlap_minutes`: how much of what was read before is read again, for what becomes visible late;
+    `look_back_days`: as far as one poll a day looks.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +42,7 @@ class SdiSettings(Limits):
     company_id: Annotated[int, Field(ge=1)] | None = None
     poll_every_s: Annotated[int, Field(ge=60, le=86_400)] = 900
     poll_overlap_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 60
+    look_back_days: Annotated[int, Field(ge=1, le=60)] = 7
     backfill_days: Annotated[int, Field(ge=0, le=730)] = 30
     scheme: Literal["invoicetronic"] = "invoicetronic"
 
@@ -57,13 +62,14 @@ class SdiProvider:
 
     def __init__(self, outbound: Outbound, _clock: Callable[[], int]) -> None:
         """`outbound` makes the requests."""
-        self._api = InvoicetronicApi(outbound)
-        self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(self._api)}
+        self._api, sending = InvoicetronicApi(outbound), InvoicetronicSending(outbound)
+        self._operations = {"send": sending.operation}
+        self._schemes: dict[str, WebhookScheme] = {"invoicetronic": InvoicetronicScheme(self._api, sending)}
         self._pollers: dict[str, Poller] = {"invoicetronic": InvoicetronicPoller(self._api)}
 
     def operations(self) -> Mapping[str, Operation]:
-        """None yet: invoices are received, not sent."""
-        return {}
+        """`send`: an issued invoice."""
+        return self._operations
 
     def webhooks(self) -> Mapping[str, WebhookScheme]:
         """`invoicetronic`."""

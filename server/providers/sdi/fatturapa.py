@@ -1,46 +1,38 @@
 """Reads FatturaPA files, ordinary (FPR12, FPA12, older) and simplified (FSM10), into the types of `model`.
 
 What decides about money or identity (type, number, date, currency, amounts, total) is exact or the body is refused;
-what else cannot be read stays among the unknown elements. Elements match by local name, so a broken or an old namespace
-does not matter; a DOCTYPE is refused before anything in it is looked at; size, depth and count are bounded.
+what else cannot be read stays among the unknown elements.
 """
 
 import hashlib
-import re
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import partial, reduce
-from typing import Annotated, Any, Final, TypeVar
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers.expat import errors
-from xml.sax import SAXParseException
-from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl
+from typing import Annotated, Final
+from xml.etree.ElementTree import Element
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.expatreader import DefusedExpatParser
-
-from server.providers.sdi import model
-from server.providers.sdi.model import At, InvoiceBody, InvoiceFile, UnreadableInvoiceError, decimal, digits, label
+from server.providers.sdi import details, model
+from server.providers.sdi.fields import (
+    At,
+    Frozen,
+    SignatureState,
+    UnreadableInvoiceError,
+    decimal,
+    decode_attachment,
+    digits,
+    label,
+    percentage,
+)
+from server.providers.sdi.model import InvoiceBody, InvoiceFile
 from server.providers.sdi.p7m import decode_xml, read_zip, unwrap
+from server.providers.sdi.reader import Reader
+from server.providers.sdi.tree import ROOTS, parse_tree
 
 MAX_BYTES: Final = 5 * 1024 * 1024  # SDI's own limit for one file
 MAX_FILES: Final = 200
-MAX_ELEMENTS: Final = 250_000
-MAX_DEPTH: Final = 64
-_ROOTS: Final = {"FatturaElettronica": False, "FatturaElettronicaSemplificata": True}  # name: simplified
 _CREDIT_NOTES: Final = frozenset({"TD04", "TD08"})
-_DECIMALS: Final = 2
 _ZERO, _CENT, _HUNDRED, _LARGEST = Decimal(0), Decimal("0.01"), Decimal(100), Decimal("99999999.99")
 _EXACT: Final = Context(prec=200, rounding=ROUND_HALF_UP)  # more digits than any sum of readable amounts has
-_HEADER: Final = re.compile(r"<(?:[\w.-]{1,40}:)?FatturaElettronicaHeader[\s/>]")
-_CUT_SHORT: Final = {
-    errors.XML_ERROR_NO_ELEMENTS,
-    errors.XML_ERROR_UNCLOSED_TOKEN,
-    errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-}
-_T = TypeVar("_T", bound=model.Frozen)
 Goods = tuple[tuple[model.Line, ...], tuple[model.Summary, ...]]
 
 
@@ -51,14 +43,14 @@ def parse_file(data: bytes, filename: str | None = None, *, max_bytes: int = MAX
     `UnreadableInvoiceError`, and nothing else, when there is no usable body. `max_bytes` bounds the unwrapped XML.
     """
     xml, signature = unwrap(data, max_bytes=max_bytes, expect_p7m=(filename or "").lower().endswith("p7m"))
-    root = _parse_tree(decode_xml(xml))
+    root = parse_tree(decode_xml(xml))
     if root.find("Signature") is not None and signature == "absent":
         signature = "unverified"  # XAdES, inside the document
     return _file(root, filename=filename, signature=signature, sha256=hashlib.sha256(xml).hexdigest())
 
 
-def _file(root: Element, *, filename: str | None, signature: model.SignatureState, sha256: str) -> InvoiceFile:
-    reader = _Reader()
+def _file(root: Element, *, filename: str | None, signature: SignatureState, sha256: str) -> InvoiceFile:
+    reader = Reader()
     header = _below(root, "FatturaElettronicaHeader")
     transmission = reader.read(model.Transmission, _below(header, "DatiTrasmissione"))
     supplier = _party(reader, header, "CedentePrestatore")
@@ -88,121 +80,27 @@ def parse_archive(
     return tuple(read_zip(data, parse, max_files=max_files, max_inflated=4 * max_bytes))
 
 
-class _TreeHandler(ContentHandler):
-    """Builds the tree from SAX events, without namespaces: a prefix is cut off whether or not it was declared."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root: Element | None = None
-        self._builder = TreeBuilder()
-        self._depth = self._count = 0
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802  SAX's name
-        tag = name.rpartition(":")[2]
-        if not self._count and tag not in _ROOTS:
-            raise UnreadableInvoiceError("no_root", "The document is XML, but no electronic invoice.")
-        self._depth += 1
-        self._count += 1
-        if self._depth > MAX_DEPTH:
-            raise UnreadableInvoiceError("too_deep", "The document is nested deeper than any invoice.")
-        if self._count > MAX_ELEMENTS:
-            raise UnreadableInvoiceError("too_large", "The document has more elements than an invoice may have.")
-        self._builder.start(tag, dict(attrs.items()))
-
-    def endElement(self, name: str) -> None:  # noqa: N802  SAX's name
-        self._builder.end(name.rpartition(":")[2])
-        self._depth -= 1
-        if not self._depth:
-            self.root = self._builder.close()
-
-    def characters(self, content: str) -> None:
-        self._builder.data(content)
-
-
-def _parse_tree(text: str) -> Element:
-    """The document element. What follows it is ignored, as a reader would, unless it is another invoice."""
-    handler, parser = _TreeHandler(), DefusedExpatParser(forbid_dtd=True)
-    parser.setContentHandler(handler)
-    try:
-        parser.feed(text)
-        parser.close()
-    except DefusedXmlException:
-        raise UnreadableInvoiceError("doctype_forbidden", "The document declares a DOCTYPE or entities.") from None
-    except SAXParseException as error:
-        if handler.root is None:
-            if error.getMessage() in _CUT_SHORT:
-                raise UnreadableInvoiceError("truncated", "The document ends too early.") from None
-            raise UnreadableInvoiceError("malformed", "The document is not well-formed XML.") from None
-    assert handler.root is not None
-    if len(_HEADER.findall(text)) > 1:
-        raise UnreadableInvoiceError("several_documents", "More than one invoice document stands in one file.")
-    return handler.root
-
-
-class _Reader:
-    """Reads typed fields from elements, and remembers which elements were understood."""
-
-    def __init__(self) -> None:
-        self._read: set[Element] = set()
-
-    def read(self, kind: type[_T], at: Element, **others: Any) -> _T:
-        """A `kind` from the element `at`, and from `others` what stands elsewhere."""
-        return kind(**self.fields(kind, at), **others)
-
-    def each(self, kind: type[_T], at: Element, path: str) -> tuple[_T, ...]:
-        """One `kind` from every element at `path`."""
-        return tuple(self.read(kind, element) for element in at.iterfind(path))
-
-    def fields(self, kind: type[model.Frozen], at: Element) -> dict[str, Any]:
-        """The values of those fields of `kind` that say where they stand."""
-        places = ((name, place) for name, info in kind.model_fields.items() for place in info.metadata)
-        return {name: self.take(at, place) for name, place in places if isinstance(place, At)}
-
-    def take(self, at: Element, place: At) -> Any:
-        """One value, or None; raises where the field is decisive."""
-        found = at.find(place.path)
-        text = "" if found is None else (found.text or "").strip()
-        value = place.read(text) if text else None
-        if found is not None and (value is not None or not text):
-            self._read.add(found)
-        name = place.path.rpartition("/")[2]
-        if text and value is None and place.fault:
-            raise UnreadableInvoiceError(place.fault, f"{name} cannot be read.")
-        if not text and place.required:
-            raise UnreadableInvoiceError("missing_element", f"{name} is missing.")
-        return value
-
-    def unknown(self, at: Element, path: str = "", but: Container[str] = ()) -> Iterator[model.UnknownElement]:
-        """Every text below `at` that no field took, in order; where an element repeats, its path says which one."""
-        again, seen = Counter(child.tag for child in at), Counter[str]()
-        for child in at:
-            seen[child.tag] += 1
-            if child.tag in but:
-                continue
-            step = f"{child.tag}[{seen[child.tag]}]" if again[child.tag] > 1 else child.tag
-            if child not in self._read and (text := (child.text or "").strip()):
-                yield model.UnknownElement(path=path + step, text=text)
-            yield from self.unknown(child, f"{path}{step}/")
-
-
-class _Gross(model.Frozen):
+class _Gross(Frozen):
     """DatiBeniServizi of a simplified invoice: an amount with its VAT in it, and either the VAT or its rate."""
 
     description: Annotated[str | None, At("Descrizione", str)]
     amount: Annotated[str, At("Importo", digits, "bad_amount", required=True)]
     tax: Annotated[Decimal | None, At("DatiIVA/Imposta", decimal, "bad_amount")]
-    rate: Annotated[Decimal | None, At("DatiIVA/Aliquota", model.percentage, "bad_amount")]
+    rate: Annotated[Decimal | None, At("DatiIVA/Aliquota", percentage, "bad_amount")]
     natura: Annotated[str | None, At("Natura", label)]
 
 
-def _party(reader: _Reader, header: Element, tag: str) -> model.Party | None:
+def _party(reader: Reader, header: Element, tag: str) -> model.Party | None:
     """Supplier or customer in either layout; None where nothing says who it is."""
     party = _below(header, tag)
     ids = _below(party, "DatiAnagrafici", "IdentificativiFiscali", ".")
     names = _below(party, "DatiAnagrafici/Anagrafica", "AltriDatiIdentificativi", ".")
     parts = [reader.take(names, At(part, label)) for part in ("Denominazione", "Nome", "Cognome")]
-    found = reader.read(model.Party, ids, name=" ".join(filter(None, parts)) or None)
-    return found if any(value for _, value in found) else None
+    found = reader.read(model.Party, ids, name=" ".join(filter(None, parts)) or None, address=None)
+    if not any(value for _, value in found):
+        return None
+    seat = reader.read(details.Seat, _below(party, "Sede", "AltriDatiIdentificativi/Sede"))
+    return found.model_copy(update={"address": seat.line()})
 
 
 def _below(at: Element, *paths: str) -> Element:
@@ -210,13 +108,13 @@ def _below(at: Element, *paths: str) -> Element:
     return next((found for path in paths if (found := at.find(path)) is not None), Element(""))
 
 
-def _bodies(reader: _Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tuple[model.UnreadableBody, ...]]:
+def _bodies(reader: Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tuple[model.UnreadableBody, ...]]:
     """The usable bodies and the others; raises when none is usable."""
     bodies: list[InvoiceBody] = []
     unreadable: list[model.UnreadableBody] = []
     for position, element in enumerate(root.iterfind("FatturaElettronicaBody"), start=1):
         try:
-            bodies.append(_body(reader, element, position, simplified=_ROOTS[root.tag]))
+            bodies.append(_body(reader, element, position, simplified=ROOTS[root.tag]))
         except UnreadableInvoiceError as error:
             unreadable.append(model.UnreadableBody(position=position, code=error.code, message=error.message))
     if not bodies and unreadable:
@@ -226,7 +124,7 @@ def _bodies(reader: _Reader, root: Element) -> tuple[tuple[InvoiceBody, ...], tu
     return tuple(bodies), tuple(unreadable)
 
 
-def _body(reader: _Reader, body: Element, position: int, *, simplified: bool) -> InvoiceBody:
+def _body(reader: Reader, body: Element, position: int, *, simplified: bool) -> InvoiceBody:
     general = _below(body, "DatiGenerali/DatiGeneraliDocumento")
     said = reader.fields(InvoiceBody, general)
     lines, summaries = (_gross_goods if simplified else _goods)(reader, body)
@@ -244,7 +142,11 @@ def _body(reader: _Reader, body: Element, position: int, *, simplified: bool) ->
         sign=-1 if said["document_type"] in _CREDIT_NOTES else 1,
         summaries=summaries,
         lines=lines,
+        causes=tuple(filter(None, (reader.text(element) for element in general.iterfind("Causale")))),
         withholding=reader.each(model.Withholding, general, "DatiRitenuta"),
+        funds=reader.each(details.Fund, general, "DatiCassaPrevidenziale"),
+        discounts=reader.each(details.Discount, general, "ScontoMaggiorazione"),
+        related=tuple(_related(reader, _below(body, "DatiGenerali"))),
         payment_terms=tuple(_payment_terms(reader, body)),
         attachments=tuple(_attachment(reader, element) for element in body.iterfind("Allegati")),
         unknown=tuple(reader.unknown(body)),
@@ -252,12 +154,12 @@ def _body(reader: _Reader, body: Element, position: int, *, simplified: bool) ->
     )
 
 
-def _goods(reader: _Reader, body: Element) -> Goods:
+def _goods(reader: Reader, body: Element) -> Goods:
     lines = reader.each(model.Line, body, "DatiBeniServizi/DettaglioLinee")
     return lines, reader.each(model.Summary, body, "DatiBeniServizi/DatiRiepilogo")
 
 
-def _gross_goods(reader: _Reader, body: Element) -> Goods:
+def _gross_goods(reader: Reader, body: Element) -> Goods:
     """Lines and summaries of a simplified invoice. Amounts with one rate and no VAT of their own are summed first."""
     lines: list[model.Line] = []
     summaries: list[model.Summary] = []
@@ -292,24 +194,32 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _fit(amount: Decimal) -> Decimal:
-    """`amount` as DECIMAL(10,2), never rounded; -0 is 0."""
-    exponent = amount.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -_DECIMALS or amount.copy_abs() > _LARGEST:
+    """`amount` as DECIMAL(10,2), never rounded, though zeros may follow its cents; -0 is 0."""
+    cents = _EXACT.quantize(amount, _CENT)
+    if cents != amount or amount.copy_abs() > _LARGEST:
         raise UnreadableInvoiceError("total_out_of_range", "The total has too many digits or decimals.")
-    return _EXACT.plus(_EXACT.quantize(amount, _CENT))
+    return _EXACT.plus(cents)
 
 
-def _payment_terms(reader: _Reader, body: Element) -> Iterator[model.PaymentTerm]:
+def _related(reader: Reader, general: Element) -> Iterator[details.Related]:
+    for tag, kind in details.RELATED.items():
+        for element in general.iterfind(tag):
+            form: type[details.Named] = details.Shipped if kind == "delivery" else details.Referred
+            said = reader.read(form, element)
+            yield details.Related(kind=kind, number=said.number, day=said.day)
+
+
+def _payment_terms(reader: Reader, body: Element) -> Iterator[model.PaymentTerm]:
     for terms in body.iterfind("DatiPagamento"):
         conditions = reader.take(terms, At("CondizioniPagamento", label))
         for element in terms.iterfind("DettaglioPagamento"):
             yield reader.read(model.PaymentTerm, element, conditions=conditions)
 
 
-def _attachment(reader: _Reader, element: Element) -> model.Attachment:
+def _attachment(reader: Reader, element: Element) -> model.Attachment:
     encoded = reader.take(element, At("Attachment", str)) or ""
     try:
-        content = model.decode_attachment(encoded)
+        content = decode_attachment(encoded)
     except UnreadableInvoiceError:
         return reader.read(model.Attachment, element, sha256=None, size=None, encoded=encoded)
     sha256 = hashlib.sha256(content).hexdigest()

@@ -17,7 +17,6 @@ from pydantic_core import from_json
 
 from server.ports import (
     Account,
-    Draft,
     Fetched,
     Reading,
     Received,
@@ -29,13 +28,13 @@ from server.ports import (
     refuse_untimely,
 )
 from server.providers.sdi.api import InvoicetronicApi
-from server.providers.sdi.fatturapa import parse_file
-from server.providers.sdi.mapping import invoice_drafts
-from server.providers.sdi.model import UnreadableInvoiceError
+from server.providers.sdi.received import read_invoices, received_file
+from server.providers.sdi.sending import InvoicetronicSending, Update, update_draft
 
 SECRETS = ("webhook_secret", "previous_webhook_secret")
 
 _RECEIVE = re.compile(r"(?:^|[^a-z])receive(?:[^a-z]|$)")
+_UPDATE = re.compile(r"(?:^|[^a-z])update(?:[^a-z]|$)")
 _LAST_NUMBER = re.compile(r"/([0-9]{1,18})/?$")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -60,6 +59,12 @@ class Told(BaseModel):
     def is_received_invoice(self) -> bool:
         """Whether an invoice for us came in."""
         named = _RECEIVE.search(self.endpoint.lower()) or self.event.lower().startswith("receive")
+        return bool(named) and self.success and self.method.upper() != "DELETE"
+
+    @property
+    def is_update(self) -> bool:
+        """Whether it tells what became of an invoice of ours."""
+        named = _UPDATE.search(self.endpoint.lower()) or self.event.lower().startswith("update")
         return bool(named) and self.success and self.method.upper() != "DELETE"
 
     @property
@@ -95,9 +100,9 @@ class InvoicetronicScheme:
     fetches = True
     kept_headers = frozenset[str]()
 
-    def __init__(self, api: InvoicetronicApi) -> None:
-        """`api` fetches."""
-        self._api = api
+    def __init__(self, api: InvoicetronicApi, sending: InvoicetronicSending) -> None:
+        """`api` fetches what came in, `sending` what became of what went out."""
+        self._api, self._sending = api, sending
 
     def verify(self, account: Account, received: Received) -> Recognised:
         """Check signature and time. Raises WebhookRefusedError."""
@@ -114,6 +119,8 @@ class InvoicetronicScheme:
         if told is None:  # authentic, so it is kept: under the name of its content
             return Recognised(f"sha256:{sha256(received.body).hexdigest()}", "", None, verified_by)
         object_id = f"receive/{told.resource}" if told.is_received_invoice and told.resource else None
+        if told.is_update and told.resource:
+            object_id = f"update/{told.resource}"
         return Recognised(told.id, told.kind, object_id, verified_by)
 
     async def fetch(self, event: WebhookEvent) -> Fetched | None:
@@ -123,6 +130,9 @@ class InvoicetronicScheme:
             return None
         if told.resource is None:
             raise UnusableEventError("no_resource", "The event tells of an invoice, and not which.")
+        if told.is_update:
+            answer, update = await self._sending.update(event.account, told.resource)
+            return Fetched(answer, None if update is None else update.model_dump_json().encode())
         return await self._api.file(event.account, told.resource)
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
@@ -135,15 +145,10 @@ class InvoicetronicScheme:
             return Reading(ignored=reason)
         if fetched is None or fetched.content is None:
             raise UnusableEventError("no_file", "The intermediary has no file under this id.")
-        try:
-            file = parse_file(fetched.content, fetched.facts.get("file_name"))
-        except UnreadableInvoiceError as error:
-            raise UnusableEventError(error.code, error.message) from None
-        said = list(invoice_drafts(file, fetched.facts.get("identifier"), event.received_at, event.account))
-        return Reading(
-            [draft for draft in said if isinstance(draft, Draft)],
-            [error for error in said if isinstance(error, UnusableEventError)],
-        )
+        if told.is_update:
+            draft = update_draft(Update.model_validate_json(fetched.content), event.account, event.received_at)
+            return Reading(ignored="it was sent, which we know") if draft is None else Reading([draft])
+        return read_invoices([received_file(fetched)], event.received_at, event.account)
 
 
 def _parts(header: str) -> Mapping[str, list[str]]:
@@ -176,7 +181,7 @@ def _understood(event: WebhookEvent) -> Told:
 
 def _not_ours(told: Told, account: Account) -> str | None:
     """Why an event is no business of ours."""
-    if not told.is_received_invoice:
+    if not told.is_received_invoice and not told.is_update:
         return "it does not tell of an invoice received"
     return None if told.companyid is None else _anothers(str(told.companyid), account)
 

@@ -1,107 +1,45 @@
-"""What an invoice file says, typed and frozen, and the one error for what cannot be used.
+"""What an invoice file says, typed and frozen.
 
 Money is `Decimal` as the file wrote it, never a float; what the file did not say is None; what no field holds is kept
-among the `unknown` elements. Each field names its element (`At`), as in the FatturaPA specification 1.9. Code lists
-(document types, Natura, payment methods) stay open, for they grow between versions.
+among the `unknown` elements. Code lists (document types, Natura, payment methods) stay open, for they grow between
+versions.
 """
 
-import base64
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-# What was sent is no readable document; "archive": a zip where one invoice was expected.
-EnvelopeCode = Literal["archive", "bad_p7m", "bad_zip", "empty", "too_large", "zip_bomb"]
-# The document is no usable invoice; "no_root": XML of another kind; "several_documents": more than one header.
-DocumentCode = Literal[
-    "doctype_forbidden", "malformed", "no_body", "no_root", "several_documents", "too_deep", "truncated"
+from server.providers.sdi.details import Discount, Fund, Related
+from server.providers.sdi.fields import (
+    At,
+    Frozen,
+    SignatureState,
+    UnreadableCode,
+    UnreadableInvoiceError,
+    decimal,
+    decode_attachment,
+    digits,
+    iso_date,
+    label,
+    whole,
+)
+
+__all__ = [
+    "Attachment",
+    "InvoiceBody",
+    "InvoiceFile",
+    "Line",
+    "Party",
+    "PaymentTerm",
+    "SignatureState",
+    "Summary",
+    "Transmission",
+    "UnknownElement",
+    "UnreadableBody",
+    "UnreadableInvoiceError",
+    "Withholding",
 ]
-# What money or identity needs is missing or unusable; "total_out_of_range": not a DECIMAL(10,2) as it stands.
-ContentCode = Literal[
-    "bad_amount", "bad_attachment", "bad_date", "missing_element", "no_supplier", "total_out_of_range"
-]
-UnreadableCode = EnvelopeCode | DocumentCode | ContentCode
-
-SignatureState = Literal["absent", "intact", "broken", "unverified"]
-"""Whether the signature's mathematics hold. A flag, not a gate; trust, validity and revocation are not looked at."""
-
-
-class UnreadableInvoiceError(Exception):
-    """A file, or one of its bodies, cannot be used as an invoice. The message quotes nothing of its content."""
-
-    def __init__(self, code: UnreadableCode, message: str) -> None:
-        """`code` is stable and for machines, `message` for people."""
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        """As a log line wants it."""
-        return f"{self.code}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Where a field's text stands below its element, and how it is read (None: unreadable).
-
-    A decisive field has a `fault`, raised when its text cannot be read; any other is left to the unknown elements then.
-    """
-
-    path: str
-    read: Callable[[str], object]
-    fault: UnreadableCode | None = None
-    required: bool = False
-
-
-_DECIMAL = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,40}(?:\.[0-9]{0,40})?")
-_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2}|T.{0,40})?")  # xs:date may carry a zone
-_LABEL_MAX = 1000  # five times the longest in the specification; more would not fit an index
-
-
-def label(text: str) -> str | None:
-    """A code, number or name."""
-    return text if len(text) <= _LABEL_MAX else None
-
-
-def digits(text: str) -> str | None:
-    """A decimal number in the file's own digits."""
-    return text if _DECIMAL.fullmatch(text) else None
-
-
-def decimal(text: str) -> Decimal | None:
-    """A decimal number; exponents, NaN, commas and thousands separators are none."""
-    return Decimal(text) if _DECIMAL.fullmatch(text) else None
-
-
-def percentage(text: str) -> Decimal | None:
-    """A rate that can be divided by."""
-    rate = decimal(text)
-    return rate if rate is not None and 0 <= rate <= 100 else None  # noqa: PLR2004 (per cent)
-
-
-def whole(text: str) -> int | None:
-    """A line number."""
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
-
-
-def iso_date(text: str) -> str | None:
-    """A calendar day as YYYY-MM-DD, without the time or zone some software appends."""
-    found = _DATE.fullmatch(text)
-    try:
-        return date.fromisoformat(found[1]).isoformat() if found else None
-    except ValueError:
-        return None
-
-
-class Frozen(BaseModel):
-    """The base of all results: immutable, no surplus fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UnknownElement(Frozen):
@@ -123,9 +61,13 @@ class Transmission(Frozen):
 
 
 class Party(Frozen):
-    """Supplier or customer. `name` is Denominazione, or Nome and Cognome; simplified invoices may leave it out."""
+    """Supplier or customer. `name` is Denominazione, or Nome and Cognome; simplified invoices may leave it out.
+
+    `address` is Sede in one line.
+    """
 
     name: str | None
+    address: str | None
     vat_country: Annotated[str | None, At("IdFiscaleIVA/IdPaese", label)]
     vat_code: Annotated[str | None, At("IdFiscaleIVA/IdCodice", label)]
     fiscal_code: Annotated[str | None, At("CodiceFiscale", label)]
@@ -151,6 +93,7 @@ class Line(Frozen):
     number: Annotated[int | None, At("NumeroLinea", whole)] = None
     description: Annotated[str | None, At("Descrizione", str)]
     quantity: Annotated[str | None, At("Quantita", digits)] = None
+    unit: Annotated[str | None, At("UnitaMisura", label)] = None
     unit_price: Annotated[str | None, At("PrezzoUnitario", digits)] = None
     total: Annotated[str | None, At("PrezzoTotale", digits)]
     vat_rate: Annotated[Decimal | None, At("AliquotaIVA", decimal)]
@@ -209,7 +152,13 @@ class InvoiceBody(Frozen):
     rounding: Annotated[Decimal | None, At("Arrotondamento", decimal, "bad_amount")]
     summaries: tuple[Summary, ...]
     lines: tuple[Line, ...]
+    stamp_duty: Annotated[Decimal | None, At("DatiBollo/ImportoBollo", decimal)]
+    stamped: Annotated[str | None, At("DatiBollo/BolloVirtuale", label)]
+    causes: tuple[str, ...]
     withholding: tuple[Withholding, ...]
+    funds: tuple[Fund, ...]
+    discounts: tuple[Discount, ...]
+    related: tuple[Related, ...]
     payment_terms: tuple[PaymentTerm, ...]
     attachments: tuple[Attachment, ...]
     unknown: tuple[UnknownElement, ...] = Field(repr=False)
@@ -237,12 +186,3 @@ class InvoiceFile(Frozen):
     signed: bool
     signature: SignatureState
     unknown: tuple[UnknownElement, ...] = Field(repr=False)
-
-
-def decode_attachment(encoded: str) -> bytes:
-    """Base64 with any white space and missing padding, to bytes."""
-    packed = "".join(encoded.split()).rstrip("=")
-    try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
-    except ValueError:
-        raise UnreadableInvoiceError("bad_attachment", "An attachment is not valid base64.") from None

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from server.providers.sdi.model import SignatureState, UnreadableInvoiceError
+from server.providers.sdi.fields import SignatureState, UnreadableInvoiceError
 
 _T = TypeVar("_T")
 _MAX_LAYERS = 6  # base64 of a PEM of a signature upon a signature is five

@@ -4,6 +4,30 @@ What later issues need has its column from the start (`purged_through`, `departu
 cannot make up a history that was not kept.
 """
 
-from server.storage.tables import access, accounts, inbox, outbox, privacy, sync, tenants, webpush
+from server.storage.tables import (
+    access,
+    accounts,
+    files,
+    inbox,
+    issuing,
+    outbox,
+    privacy,
+    reconcile,
+    sync,
+    tenants,
+    webpush,
+)
 
-__all__ = ["access", "accounts", "inbox", "outbox", "privacy", "sync", "tenants", "webpush"]
+__all__ = [
+    "access",
+    "accounts",
+    "files",
+    "inbox",
+    "issuing",
+    "outbox",
+    "privacy",
+    "reconcile",
+    "sync",
+    "tenants",
+    "webpush",
+]

@@ -80,6 +80,7 @@ class IdentityRow(SQLModel, table=True):
     """
 
     __tablename__ = "identities"
+    __table_args__ = (sa.Index("ix_identities_record", "tenant_id", "collection", "record_id"),)
     tenant_id: str = uuid(key=True)
     collection: str = text(64, key=True)
     key: str = text(200, key=True)

@@ -29,11 +29,22 @@ export function Entry() {
           {link?.kind === "setup" && <SetupForm token={link.token} />}
           {link?.kind === "pair" && <PairForm token={link.token} />}
           {(link === null || link.kind === "back") &&
-            (byCode.value ? <CodeForm onBack={() => (byCode.value = false)} /> : <SignIn onCode={() => (byCode.value = true)} />)}
+            (byCode.value ? (
+              <CodeForm onBack={() => (byCode.value = false)} />
+            ) : (
+              <SignIn onCode={() => (byCode.value = true)} />
+            ))}
         </Slip>
         <footer class="entry-foot">
           {LANGUAGES.map((one) => (
-            <button key={one} type="button" class="link" lang={one} aria-pressed={language.value === one} onClick={() => void speak(one)}>
+            <button
+              key={one}
+              type="button"
+              class="link"
+              lang={one}
+              aria-pressed={language.value === one}
+              onClick={() => void speak(one)}
+            >
               {one === "it" ? it.languageName : "English"}
             </button>
           ))}
@@ -72,7 +83,15 @@ function SignIn({ onCode }: { readonly onCode: () => void }) {
           </Button>
         </Note>
       )}
-      <Field label={t.entry.login} name="username" autocomplete="username webauthn" autocapitalize="none" required value={form.login.value} onText={(text) => (form.login.value = text)} />
+      <Field
+        label={t.entry.login}
+        name="username"
+        autocomplete="username webauthn"
+        autocapitalize="none"
+        required
+        value={form.login.value}
+        onText={(text) => (form.login.value = text)}
+      />
       <Field
         label={t.entry.password}
         name="password"
@@ -82,7 +101,12 @@ function SignIn({ onCode }: { readonly onCode: () => void }) {
         value={form.password.value}
         onText={(text) => (form.password.value = text)}
         after={
-          <button type="button" class="field-after" aria-pressed={shown.value} onClick={() => (shown.value = !shown.value)}>
+          <button
+            type="button"
+            class="field-after"
+            aria-pressed={shown.value}
+            onClick={() => (shown.value = !shown.value)}
+          >
             {shown.value ? t.entry.hidePassword : t.entry.showPassword}
           </button>
         }
@@ -91,8 +115,21 @@ function SignIn({ onCode }: { readonly onCode: () => void }) {
         <summary>
           {t.entry.merchant}, {t.entry.deviceName.toLowerCase()}
         </summary>
-        <Field label={t.entry.merchant} hint={t.entry.merchantHint} autocomplete="organization" autocapitalize="none" value={form.merchant.value} onText={(text) => (form.merchant.value = text)} />
-        <Field label={t.entry.deviceName} placeholder={t.entry.deviceDefault} autocomplete="off" value={form.device.value} onText={(text) => (form.device.value = text)} />
+        <Field
+          label={t.entry.merchant}
+          hint={t.entry.merchantHint}
+          autocomplete="organization"
+          autocapitalize="none"
+          value={form.merchant.value}
+          onText={(text) => (form.merchant.value = text)}
+        />
+        <Field
+          label={t.entry.deviceName}
+          placeholder={t.entry.deviceDefault}
+          autocomplete="off"
+          value={form.device.value}
+          onText={(text) => (form.device.value = text)}
+        />
       </details>
       <Fault text={fault.value} />
       <Button kind="do" wide type="submit" busy={busy.value}>
@@ -100,7 +137,12 @@ function SignIn({ onCode }: { readonly onCode: () => void }) {
       </Button>
       <p class="or">{t.entry.or}</p>
       {hasPasskeys() && (
-        <Button icon="passkey" wide disabled={busy.value} onClick={() => run(() => enterByPasskey(theSession(), device()))}>
+        <Button
+          icon="passkey"
+          wide
+          disabled={busy.value}
+          onClick={() => run(() => enterByPasskey(theSession(), device()))}
+        >
           {t.entry.byPasskey}
         </Button>
       )}

@@ -72,5 +72,14 @@ export function PairForm({ token }: { readonly token: string }) {
 
 export function DeviceName({ value, onText }: { readonly value: string; readonly onText: (text: string) => void }) {
   const t = words.value;
-  return <Field label={t.entry.deviceName} placeholder={t.entry.deviceDefault} autocomplete="off" maxlength={60} value={value} onText={onText} />;
+  return (
+    <Field
+      label={t.entry.deviceName}
+      placeholder={t.entry.deviceDefault}
+      autocomplete="off"
+      maxlength={60}
+      value={value}
+      onText={onText}
+    />
+  );
 }

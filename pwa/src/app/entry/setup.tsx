@@ -34,7 +34,13 @@ export function SetupForm({ token }: { readonly token: string }) {
     <form class="form" onSubmit={(event) => void take(event)}>
       <h2>{t.entry.setupTitle}</h2>
       <p>{t.entry.setupText}</p>
-      <Field label={t.entry.yourName} autocomplete="name" maxlength={100} value={form.name.value} onText={(text) => (form.name.value = text)} />
+      <Field
+        label={t.entry.yourName}
+        autocomplete="name"
+        maxlength={100}
+        value={form.name.value}
+        onText={(text) => (form.name.value = text)}
+      />
       {hasPasskeys() && (
         <Choice
           label={t.entry.setupText}
@@ -46,7 +52,15 @@ export function SetupForm({ token }: { readonly token: string }) {
       )}
       {kind.value === "password" ? (
         <>
-          <Field label={t.entry.login} name="username" autocomplete="username" autocapitalize="none" required value={form.login.value} onText={(text) => (form.login.value = text)} />
+          <Field
+            label={t.entry.login}
+            name="username"
+            autocomplete="username"
+            autocapitalize="none"
+            required
+            value={form.login.value}
+            onText={(text) => (form.login.value = text)}
+          />
           <Field
             label={t.entry.newPassword}
             name="password"

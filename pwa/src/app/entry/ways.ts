@@ -32,7 +32,10 @@ export async function enterByPasskey(session: Session, deviceName: string): Prom
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(await answer.json());
   const credential = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential | null;
   const named = deviceName.trim() === "" ? {} : { device_name: deviceName.trim() };
-  await session.enter("/v1/auth/passkey/sign-in", { credential: (credential?.toJSON() ?? null) as unknown as Json, ...named });
+  await session.enter("/v1/auth/passkey/sign-in", {
+    credential: (credential?.toJSON() ?? null) as unknown as Json,
+    ...named,
+  });
 }
 
 /** Make a passkey for who is signed in. Throws as above. */
@@ -40,7 +43,10 @@ export async function makePasskey(session: Session, name: string): Promise<void>
   const options = await session.ask<unknown>("POST", "/v1/auth/passkeys/options");
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options as PublicKeyCredentialCreationOptionsJSON);
   const credential = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential | null;
-  await session.ask("POST", "/v1/auth/passkeys", { name, credential: (credential?.toJSON() ?? null) as unknown as Json });
+  await session.ask("POST", "/v1/auth/passkeys", {
+    name,
+    credential: (credential?.toJSON() ?? null) as unknown as Json,
+  });
 }
 
 /** Why it was refused, in words. */

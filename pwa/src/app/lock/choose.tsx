@@ -32,7 +32,12 @@ export function PinDialog({ onClose }: { readonly onClose: () => void }) {
   };
   return (
     <Dialog title={t.status.pinTitle} onClose={onClose}>
-      <PinPad label={first.value === null ? t.lock.choose : t.lock.repeat} pin={pin.value} onPin={(typed) => (pin.value = typed)} onDone={() => void done()} />
+      <PinPad
+        label={first.value === null ? t.lock.choose : t.lock.repeat}
+        pin={pin.value}
+        onPin={(typed) => (pin.value = typed)}
+        onDone={() => void done()}
+      />
       <p class="fault" role="alert">
         {fault.value}
       </p>

@@ -45,7 +45,13 @@ export function PinPad({ label, pin, disabled = false, onPin, onDone }: Props) {
         <button type="button" disabled={disabled} onClick={() => add("0")}>
           0
         </button>
-        <button type="button" class="pad-done" aria-label={t.common.confirm} disabled={disabled || pin.length < 4} onClick={onDone}>
+        <button
+          type="button"
+          class="pad-done"
+          aria-label={t.common.confirm}
+          disabled={disabled || pin.length < 4}
+          onClick={onDone}
+        >
           <Icon name="sent" />
         </button>
       </div>

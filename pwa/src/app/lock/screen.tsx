@@ -35,7 +35,13 @@ export function LockScreen() {
         <Slip>
           <div class="form lock">
             <h1>{t.lock.title}</h1>
-            <PinPad label={t.lock.enter} pin={pin.value} disabled={left.value > 0} onPin={(typed) => (pin.value = typed)} onDone={() => void enter()} />
+            <PinPad
+              label={t.lock.enter}
+              pin={pin.value}
+              disabled={left.value > 0}
+              onPin={(typed) => (pin.value = typed)}
+              onDone={() => void enter()}
+            />
             <p class="fault" role="alert">
               {left.value > 0 ? t.lock.wait(left.value) : fault.value}
             </p>

@@ -10,7 +10,9 @@ const IDLE_MS = 5 * 60_000;
 const unlockedFor = signal<string | null>(null);
 /** The PIN that is kept for who is signed in. */
 export const kept = signal<KeptPin | null>(null);
-export const isLocked = computed(() => kept.value !== null && shop.value !== null && unlockedFor.value !== shop.value.owner);
+export const isLocked = computed(
+  () => kept.value !== null && shop.value !== null && unlockedFor.value !== shop.value.owner,
+);
 
 let idle: ReturnType<typeof setTimeout> | undefined;
 

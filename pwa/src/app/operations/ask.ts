@@ -87,7 +87,7 @@ export function useAsked<T>(path: string): { readonly asked: Signal<Asked<T>>; r
   const asked = useSignal<Asked<T>>({ value: undefined, trouble: "none" });
   const again = async () => {
     try {
-      asked.value = { value: await theSession().ask<unknown>("GET", path) as T, trouble: "none" };
+      asked.value = { value: (await theSession().ask<unknown>("GET", path)) as T, trouble: "none" };
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
       asked.value = { value: asked.value.value, trouble: error instanceof AccessError ? "refused" : "offline" };
@@ -111,6 +111,13 @@ export function useAsked<T>(path: string): { readonly asked: Signal<Asked<T>>; r
 }
 
 /** Change something. Throws ClientError. */
-export function change<T>(path: string, body: { readonly ids?: readonly string[]; readonly in_doubt?: boolean } | null): Promise<T> {
-  return theSession().ask<unknown>("POST", `/v1/operations/${path}`, body === null ? undefined : { ...body }) as Promise<T>;
+export function change<T>(
+  path: string,
+  body: { readonly ids?: readonly string[]; readonly in_doubt?: boolean } | null,
+): Promise<T> {
+  return theSession().ask<unknown>(
+    "POST",
+    `/v1/operations/${path}`,
+    body === null ? undefined : { ...body },
+  ) as Promise<T>;
 }

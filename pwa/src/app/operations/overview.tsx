@@ -16,7 +16,13 @@ const HEALTH_ICONS: Readonly<Record<string, IconName>> = {
   paused: "pause",
   unknown: "help",
 };
-const HEALTH_TONES: Readonly<Record<string, string>> = { ok: "do", degraded: "unsent", down: "person", paused: "", unknown: "" };
+const HEALTH_TONES: Readonly<Record<string, string>> = {
+  ok: "do",
+  degraded: "unsent",
+  down: "person",
+  paused: "",
+  unknown: "",
+};
 
 interface Props {
   readonly told: (trouble: boolean) => void;
@@ -54,7 +60,13 @@ function Both({ name, at, depth }: { readonly name: string; readonly at: readonl
     <Slip aria-label={name}>
       <h2>{name}</h2>
       <Plot title={t.operations.waiting} values={depth.waiting} at={at} name={String} when={when} />
-      <Plot title={t.operations.oldest} values={depth.oldest_s} at={at} name={(seconds) => roughly(seconds, t.locale)} when={when} />
+      <Plot
+        title={t.operations.oldest}
+        values={depth.oldest_s}
+        at={at}
+        name={(seconds) => roughly(seconds, t.locale)}
+        when={when}
+      />
     </Slip>
   );
 }
@@ -63,10 +75,13 @@ function Integrations({ all }: { readonly all: readonly Integration[] | undefine
   const t = words.value;
   if (all === undefined) return <Skeleton rows={3} label={t.state.loading} />;
   const used = all.filter((one) => one.accounts.length > 0);
-  if (used.length === 0) return <Blank icon="plug" title={t.operations.noIntegrations} text={t.operations.noIntegrationsText} />;
+  if (used.length === 0)
+    return <Blank icon="plug" title={t.operations.noIntegrations} text={t.operations.noIntegrationsText} />;
   return (
     <div class="cards">
-      {used.flatMap((one) => one.accounts.map((account) => <AccountCard key={account.endpoint_id} name={one.name} account={account} />))}
+      {used.flatMap((one) =>
+        one.accounts.map((account) => <AccountCard key={account.endpoint_id} name={one.name} account={account} />),
+      )}
     </div>
   );
 }
@@ -75,7 +90,7 @@ function AccountCard({ name, account }: { readonly name: string; readonly accoun
   const t = words.value;
   const when = (instant: string | null) => (instant === null ? t.status.never : dateTime(instant, t.locale));
   return (
-    <Slip aria-label={name}>
+    <Slip aria-label={`${name} ${account.endpoint_id.slice(-6)}`}>
       <header class="slip-head">
         <h2>{name.toUpperCase()}</h2>
         <HealthTag status={account.status} />
@@ -88,14 +103,18 @@ function AccountCard({ name, account }: { readonly name: string; readonly accoun
           {account.last_error !== null && <span class="hint"> {account.last_error}</span>}
         </Pair>
       )}
-      {account.breaker !== "closed" && <Pair name={t.operations.breaker}>{t.operations.breakers[account.breaker] ?? account.breaker}</Pair>}
+      {account.breaker !== "closed" && (
+        <Pair name={t.operations.breaker}>{t.operations.breakers[account.breaker] ?? account.breaker}</Pair>
+      )}
       {account.polls_failed_in_a_row > 0 && <Pair name={t.operations.polls}>{account.polls_failed_in_a_row}</Pair>}
       <Pair name={t.operations.outbox}>{account.outbox.waiting}</Pair>
       <Pair name={t.operations.inbox}>{account.inbox.waiting}</Pair>
       <Pair name={t.operations.dead}>
         {account.outbox.dead + (account.outbox.in_doubt ?? 0) + account.inbox.dead + (account.inbox.quarantined ?? 0)}
       </Pair>
-      {(account.webhooks_refused_today ?? 0) > 0 && <Pair name={t.operations.refusedToday}>{account.webhooks_refused_today}</Pair>}
+      {(account.webhooks_refused_today ?? 0) > 0 && (
+        <Pair name={t.operations.refusedToday}>{account.webhooks_refused_today}</Pair>
+      )}
     </Slip>
   );
 }

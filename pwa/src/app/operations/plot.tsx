@@ -58,7 +58,9 @@ export function Plot({ title, values, at, name, when }: Props) {
 
 /** What waits changes by jumps, so the line is drawn in steps. */
 function stepped(values: readonly number[], x: (place: number) => number, y: (value: number) => number): string {
-  return values.map((value, place) => (place === 0 ? `M0 ${round(y(value))}` : `H${round(x(place))}V${round(y(value))}`)).join("");
+  return values
+    .map((value, place) => (place === 0 ? `M0 ${round(y(value))}` : `H${round(x(place))}V${round(y(value))}`))
+    .join("");
 }
 
 function round(value: number): number {

@@ -38,7 +38,12 @@ export function Deliveries({ told }: Props) {
   const { asked, again } = useAsked<DeliveryPage>("/v1/operations/deliveries?limit=100");
   useTold(asked.value.trouble, told);
   return (
-    <Listed asked={asked.value} rows={asked.value.value?.deliveries} again={again} empty={[t.operations.emptyOutbox, t.operations.emptyOutboxText, "send"]}>
+    <Listed
+      asked={asked.value}
+      rows={asked.value.value?.deliveries}
+      again={again}
+      empty={[t.operations.emptyOutbox, t.operations.emptyOutboxText, "send"]}
+    >
       {(one) => <DeliveryRow key={one.delivery_id} one={one} />}
     </Listed>
   );
@@ -49,7 +54,12 @@ export function Events({ told }: Props) {
   const { asked, again } = useAsked<EventPage>("/v1/operations/events?limit=100");
   useTold(asked.value.trouble, told);
   return (
-    <Listed asked={asked.value} rows={asked.value.value?.events} again={again} empty={[t.operations.emptyInbox, t.operations.emptyInboxText, "inbox"]}>
+    <Listed
+      asked={asked.value}
+      rows={asked.value.value?.events}
+      again={again}
+      empty={[t.operations.emptyInbox, t.operations.emptyInboxText, "inbox"]}
+    >
       {(one) => <EventRow key={one.receipt_id} one={one} />}
     </Listed>
   );
@@ -70,9 +80,14 @@ export function Stuck({ told }: Props) {
     await Promise.all([dead.again(), doubt.again(), events.again(), apart.again()]);
   };
   if (dead.asked.value.value === undefined) {
-    return trouble === "none" ? <Skeleton rows={6} label={t.state.loading} /> : <Trouble kind={trouble} again={again} />;
+    return trouble === "none" ? (
+      <Skeleton rows={6} label={t.state.loading} />
+    ) : (
+      <Trouble kind={trouble} again={again} />
+    );
   }
-  if (deliveries.length + received.length === 0) return <Blank icon="sent" title={t.operations.emptyDead} text={t.operations.emptyDeadText} />;
+  if (deliveries.length + received.length === 0)
+    return <Blank icon="sent" title={t.operations.emptyDead} text={t.operations.emptyDeadText} />;
   return (
     <div class="columns stuck">
       {deliveries.length > 0 && <StuckDeliveries all={deliveries} again={again} />}
@@ -89,7 +104,8 @@ function StuckDeliveries({ all, again }: { readonly all: readonly Delivery[]; re
       const body = { ...(ids === null ? {} : { ids }), ...(inDoubt ? { in_doubt: true } : {}) };
       return t.operations.redriven((await change<{ readonly count: number }>("deliveries/redrive", body)).count);
     }, again);
-  const ask = (one: Delivery) => (one.state === "in_doubt" ? (doubtful.value = [one.delivery_id]) : void redrive([one.delivery_id], false));
+  const ask = (one: Delivery) =>
+    one.state === "in_doubt" ? (doubtful.value = [one.delivery_id]) : void redrive([one.delivery_id], false);
   return (
     <Slip aria-label={t.operations.outbox}>
       <header class="slip-head">
@@ -145,7 +161,13 @@ function StuckDeliveries({ all, again }: { readonly all: readonly Delivery[]; re
 function StuckEvents({ all, again }: { readonly all: readonly InboxEvent[]; readonly again: () => Promise<void> }) {
   const t = words.value;
   const replay = (ids: readonly string[] | null) =>
-    acted(async () => t.operations.replayed((await change<{ readonly count: number }>("events/replay", ids === null ? {} : { ids })).count), again);
+    acted(
+      async () =>
+        t.operations.replayed(
+          (await change<{ readonly count: number }>("events/replay", ids === null ? {} : { ids })).count,
+        ),
+      again,
+    );
   return (
     <Slip aria-label={t.operations.inbox}>
       <header class="slip-head">
@@ -178,8 +200,8 @@ function DeliveryRow({ one, children }: { readonly one: Delivery; readonly child
           <StateTag state={one.state} />
         </span>
         <span class="hint figure">
-          {t.review.collections[one.collection] ?? one.collection} {one.record_id.slice(-6)} · {dateTime(one.created_at, t.locale)} ·{" "}
-          {t.operations.attempts(one.attempts)}
+          {t.review.collections[one.collection] ?? one.collection} {one.record_id.slice(-6)} ·{" "}
+          {dateTime(one.created_at, t.locale)} · {t.operations.attempts(one.attempts)}
           {waits && ` · ${t.operations.next(dateTime(one.next_attempt_at, t.locale))}`}
         </span>
         {one.error !== null && one.state !== "delivered" && <span class="hint person-text">{one.error}</span>}
@@ -201,7 +223,9 @@ function EventRow({ one, children }: { readonly one: InboxEvent; readonly childr
         <span class="hint figure">
           {dateTime(one.received_at, t.locale)} · {t.operations.attempts(one.attempts)}
         </span>
-        {(one.error ?? one.reason) !== null && one.state !== "done" && <span class="hint person-text">{one.reason ?? one.error}</span>}
+        {(one.error ?? one.reason) !== null && one.state !== "done" && (
+          <span class="hint person-text">{one.reason ?? one.error}</span>
+        )}
       </span>
       {children !== undefined && <span class="op-do">{children}</span>}
     </li>
@@ -223,7 +247,12 @@ interface ListedProps<R> {
 /** A list in each of its states: still to come, offline, empty, there. */
 export function Listed<R>({ asked, rows, again, empty, children }: ListedProps<R>) {
   const t = words.value;
-  if (rows === undefined) return asked.trouble === "none" ? <Skeleton rows={6} label={t.state.loading} /> : <Trouble kind={asked.trouble} again={again} />;
+  if (rows === undefined)
+    return asked.trouble === "none" ? (
+      <Skeleton rows={6} label={t.state.loading} />
+    ) : (
+      <Trouble kind={asked.trouble} again={again} />
+    );
   if (rows.length === 0) return <Blank icon={empty[2]} title={empty[0]} text={empty[1]} />;
   return (
     <Slip>
@@ -232,10 +261,18 @@ export function Listed<R>({ asked, rows, again, empty, children }: ListedProps<R
   );
 }
 
-export function Trouble({ kind, again }: { readonly kind: "none" | "offline" | "refused"; readonly again: () => Promise<void> }) {
+export function Trouble({
+  kind,
+  again,
+}: {
+  readonly kind: "none" | "offline" | "refused";
+  readonly again: () => Promise<void>;
+}) {
   const t = words.value;
   const [icon, title, text] =
-    kind === "refused" ? (["lock", t.state.errorTitle, t.operations.ownerOnly] as const) : (["offline", t.state.offlineTitle, t.state.offlineText] as const);
+    kind === "refused"
+      ? (["lock", t.state.errorTitle, t.operations.ownerOnly] as const)
+      : (["offline", t.state.offlineTitle, t.state.offlineText] as const);
   return (
     <Blank icon={icon} title={title} text={text} tone="trouble">
       <Button icon="refresh" onClick={() => void again()}>

@@ -30,8 +30,19 @@ export function RejectedOfAll({ told }: { readonly told: (trouble: boolean) => v
   return (
     <>
       <p class="hint">{t.operations.rejectedTitle}</p>
-      <Choice label={t.operations.rejectedTitle} of={SHOWN} now={only.value} name={(one) => (one === "all" ? t.invoices.all : t.review.title)} onChoose={(one) => (only.value = one)} />
-      <Listed asked={asked.value} rows={rows} again={again} empty={[t.operations.emptyRejected, t.operations.emptyRejectedText, "sent"]}>
+      <Choice
+        label={t.operations.rejectedTitle}
+        of={SHOWN}
+        now={only.value}
+        name={(one) => (one === "all" ? t.invoices.all : t.review.title)}
+        onChoose={(one) => (only.value = one)}
+      />
+      <Listed
+        asked={asked.value}
+        rows={rows}
+        again={again}
+        empty={[t.operations.emptyRejected, t.operations.emptyRejectedText, "sent"]}
+      >
         {(one) => <Row key={one.uid} one={one} again={again} />}
       </Listed>
     </>
@@ -53,10 +64,14 @@ function Row({ one, again }: { readonly one: RejectedRow; readonly again: () => 
       <span class="row-main">
         <span class="row-title">
           {t.review.collections[collection] ?? collection}
-          <span class={`tag ${one.resolved_at === null ? "person" : ""}`}>{one.resolved_at === null ? one.code : t.review.decided}</span>
+          <span class={`tag ${one.resolved_at === null ? "person" : ""}`}>
+            {one.resolved_at === null ? one.code : t.review.decided}
+          </span>
         </span>
         <span class="person-text">{t.review.codes[one.code] ?? one.message}</span>
-        <span class="hint figure">{t.review.by(one.device_name ?? t.review.someone, dateTime(one.received_at, t.locale))}</span>
+        <span class="hint figure">
+          {t.review.by(one.device_name ?? t.review.someone, dateTime(one.received_at, t.locale))}
+        </span>
         <details>
           <summary>{t.review.content}</summary>
           {Object.entries(fields).map(([name, value]) => (
@@ -81,5 +96,7 @@ function Row({ one, again }: { readonly one: RejectedRow; readonly again: () => 
 }
 
 function objectOf(value: Json): Readonly<Record<string, Json>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, Json>>) : {};
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, Json>>)
+    : {};
 }

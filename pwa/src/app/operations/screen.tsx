@@ -27,7 +27,13 @@ export function OperationsScreen() {
           {isLive.value ? t.operations.live : t.operations.paused}
         </span>
       </header>
-      <Choice label={t.operations.title} of={TABS} now={now} name={(one) => t.operations[one]} onChoose={(one) => go("operazioni", one === "overview" ? "" : one)} />
+      <Choice
+        label={t.operations.title}
+        of={TABS}
+        now={now}
+        name={(one) => t.operations[one]}
+        onChoose={(one) => go("operazioni", one === "overview" ? "" : one)}
+      />
       {now === "overview" && <Overview told={told} />}
       {now === "outbox" && <Deliveries told={told} />}
       {now === "inbox" && <Events told={told} />}

@@ -46,7 +46,9 @@ function Products({ id }: { readonly id: string }) {
               {!one.fields.active && <span class="tag">{t.archive.inactive}</span>}
             </span>
             <span class="hint">
-              {[one.fields.category, rate(one.fields.vat_rate), `${t.archive.stock} ${decimal(one.fields.stock)}`].filter(Boolean).join(" · ")}
+              {[one.fields.category, rate(one.fields.vat_rate), `${t.archive.stock} ${decimal(one.fields.stock)}`]
+                .filter(Boolean)
+                .join(" · ")}
             </span>
           </span>
           <span class="row-sum figure">{wireMoney(one.fields.price)}</span>
@@ -75,7 +77,9 @@ function Customers({ id }: { readonly id: string }) {
       row={(one) => (
         <span class="row-main">
           <span class="row-title">{one.fields.name}</span>
-          <span class="hint">{[one.fields.phone, one.fields.email, one.fields.vat_number].filter(Boolean).join(" · ") || "—"}</span>
+          <span class="hint">
+            {[one.fields.phone, one.fields.email, one.fields.vat_number].filter(Boolean).join(" · ") || "—"}
+          </span>
         </span>
       )}
     >
@@ -105,9 +109,12 @@ function Archive<R>({ kind, id, all, haystack, search, empty, create, row, child
   const shown = all.filter((one) => text.value === "" || plain(haystack(one.fields)).includes(plain(text.value)));
   return (
     <div class={`split${id === "" ? "" : " opened"}`}>
+      <h1 class="unseen">{t.archive.title}</h1>
       <section class="split-list">
         <header class="page-head">
-          <h1>{t.archive.title}</h1>
+          <p class="page-title" aria-hidden="true">
+            {t.archive.title}
+          </p>
           {mayEdit() && (
             <Button icon="plus" onClick={() => go("rubrica", `${kind}/${NEW}`)}>
               {create}
@@ -115,7 +122,13 @@ function Archive<R>({ kind, id, all, haystack, search, empty, create, row, child
           )}
         </header>
         <div class="form">
-          <Choice label={t.archive.title} of={KINDS} now={kind} name={(one) => (one === "prodotti" ? t.archive.products : t.archive.customers)} onChoose={(one) => go("rubrica", one)} />
+          <Choice
+            label={t.archive.title}
+            of={KINDS}
+            now={kind}
+            name={(one) => (one === "prodotti" ? t.archive.products : t.archive.customers)}
+            onChoose={(one) => go("rubrica", one)}
+          />
           {all.length > 0 && <Search label={search} text={text.value} onText={(said) => (text.value = said)} />}
         </div>
         {all.length === 0 &&
@@ -124,11 +137,17 @@ function Archive<R>({ kind, id, all, haystack, search, empty, create, row, child
           ) : (
             <Blank icon={kind === "clienti" ? "user" : "box"} title={empty[0]} text={empty[1]} />
           ))}
-        {all.length > 0 && shown.length === 0 && <Blank icon="search" title={t.state.nothingFound} text={t.state.nothingFoundText(text.value)} />}
+        {all.length > 0 && shown.length === 0 && (
+          <Blank icon="search" title={t.state.nothingFound} text={t.state.nothingFoundText(text.value)} />
+        )}
         <ul class="rows paper-rows">
           {shown.slice(0, count.value).map((one) => (
             <li key={one.recordId}>
-              <a class="row" href={hrefOf("rubrica", `${kind}/${one.recordId}`)} aria-current={one.recordId === id ? "true" : undefined}>
+              <a
+                class="row"
+                href={hrefOf("rubrica", `${kind}/${one.recordId}`)}
+                aria-current={one.recordId === id ? "true" : undefined}
+              >
                 {row(one)}
                 {one.unsent > 0 && <Mark unsent={one.unsent} saved={t.common.saved} sent={t.common.sent} bare />}
                 <Icon name="next" />
@@ -150,7 +169,9 @@ function Archive<R>({ kind, id, all, haystack, search, empty, create, row, child
           </a>
         )}
         {children}
-        {id === "" && all.length > 0 && <Blank icon="book" title={t.archive.choose} text={mayEdit() ? "" : t.archive.readOnly} />}
+        {id === "" && all.length > 0 && (
+          <Blank icon="book" title={t.archive.choose} text={mayEdit() ? "" : t.archive.readOnly} />
+        )}
       </section>
     </div>
   );

@@ -4,7 +4,7 @@ import type { Sale, ViewRecord } from "../../client";
 import type { Till } from "../basket";
 import { closingOf, unclosedOf, type Drawn } from "../closing";
 import { centsOr0, time, wireMoney } from "../format";
-import { has, type Closure, type Reconciliation, type Span } from "../state/collections";
+import type { Closure, Reconciliation, Span } from "../state/collections";
 import { useRecords } from "../state/live";
 import { me, theClient } from "../state/shop";
 import { keepDay, tillDay, tillNow } from "../state/till";
@@ -21,21 +21,25 @@ interface Props {
   readonly sales: ReadonlyMap<string, ViewRecord<Sale>>;
 }
 
-export function Closings(props: Props) {
-  return has("closures") ? <ServerClosings {...props} /> : null;
-}
-
-function ServerClosings({ day, isOpen, sales }: Props) {
+export function Closings({ day, isOpen, sales }: Props) {
   const t = words.value;
   const closures = useRecords("closures");
   const checks = useRecords("reconciliations");
-  const drawn = useSignal<{ readonly till: Till; readonly closing: Drawn | null; readonly unsent: number } | null>(null);
+  const drawn = useSignal<{ readonly till: Till; readonly closing: Drawn | null; readonly unsent: number } | null>(
+    null,
+  );
   const draw = async () => {
     const till = await tillNow();
     if (till === null) return;
     const closedTo = Math.max(tillDay.value.closedTo, lastClosed(closures, till.terminalId));
-    const mine = unclosedOf([...sales.values()].map((row) => row.fields), till.terminalId, closedTo);
-    const unsent = [...sales.values()].filter((row) => row.unsent > 0 && row.fields.terminal_id === till.terminalId).length;
+    const mine = unclosedOf(
+      [...sales.values()].map((row) => row.fields),
+      till.terminalId,
+      closedTo,
+    );
+    const unsent = [...sales.values()].filter(
+      (row) => row.unsent > 0 && row.fields.terminal_id === till.terminalId,
+    ).length;
     drawn.value = { till, closing: closingOf(mine, till, numberOf(closures, till.terminalId)), unsent };
   };
   const shown = [...(closures?.values() ?? [])].filter((row) => row.fields.business_day === day);
@@ -54,7 +58,17 @@ function ServerClosings({ day, isOpen, sales }: Props) {
   );
 }
 
-function Confirm({ till, closing, unsent, onClose }: { readonly till: Till; readonly closing: Drawn | null; readonly unsent: number; readonly onClose: () => void }) {
+function Confirm({
+  till,
+  closing,
+  unsent,
+  onClose,
+}: {
+  readonly till: Till;
+  readonly closing: Drawn | null;
+  readonly unsent: number;
+  readonly onClose: () => void;
+}) {
   const t = words.value;
   const busy = useSignal(false);
   const close = async () => {
@@ -78,7 +92,9 @@ function Confirm({ till, closing, unsent, onClose }: { readonly till: Till; read
     <Dialog title={t.today.closeTitle} onClose={onClose}>
       <p class="hint">{t.today.closeText}</p>
       <Pair name={till.terminalId}>{t.today.fromTo(String(closing.first), String(closing.last))}</Pair>
-      <Pair name={t.today.receipts(fields.count)}>{fields.voided.length > 0 && t.today.voidedCount(fields.voided.length)}</Pair>
+      <Pair name={t.today.receipts(fields.count)}>
+        {fields.voided.length > 0 && t.today.voidedCount(fields.voided.length)}
+      </Pair>
       <SumTables totals={sumsOf(fields)} />
       <Pair strong name={t.common.total}>
         {wireMoney(fields.total)}
@@ -91,12 +107,18 @@ function Confirm({ till, closing, unsent, onClose }: { readonly till: Till; read
   );
 }
 
-function Closed({ row, check }: { readonly row: ViewRecord<Closure>; readonly check: ViewRecord<Reconciliation> | undefined }) {
+function Closed({
+  row,
+  check,
+}: {
+  readonly row: ViewRecord<Closure>;
+  readonly check: ViewRecord<Reconciliation> | undefined;
+}) {
   const t = words.value;
   const closure = row.fields;
   const title = closure.number === null ? t.today.closeTitle : t.today.closing(String(closure.number));
   return (
-    <Slip aria-label={title}>
+    <Slip aria-label={`${title}, ${closure.terminal_id}`}>
       <header class="slip-head">
         <h2>{title}</h2>
         <Mark unsent={row.unsent} saved={t.common.saved} sent={t.common.sent} />
@@ -118,8 +140,20 @@ function Closed({ row, check }: { readonly row: ViewRecord<Closure>; readonly ch
 /** What the server found; in words, and by a sign. */
 export function Check({ check, id }: { readonly check: Reconciliation | undefined; readonly id: string | undefined }) {
   const t = words.value;
-  if (check === undefined) return <p class="hint with-icon"><Icon name="wait" size={16} />{t.today.reconciling}</p>;
-  if (check.status === "closed") return <p class="tag do"><Icon name="sent" size={16} />{t.today.reconciled}</p>;
+  if (check === undefined)
+    return (
+      <p class="hint with-icon">
+        <Icon name="wait" size={16} />
+        {t.today.reconciling}
+      </p>
+    );
+  if (check.status === "closed")
+    return (
+      <p class="tag do">
+        <Icon name="sent" size={16} />
+        {t.today.reconciled}
+      </p>
+    );
   return (
     <div class="check">
       {findingsOf(check, t).map((line) => (
@@ -130,14 +164,17 @@ export function Check({ check, id }: { readonly check: Reconciliation | undefine
       ))}
       {check.accepted && <p class="tag">{t.today.accepted}</p>}
       {!check.accepted && id !== undefined && me.value?.role !== "terminal" && (
-        <Button onClick={() => void theClient().update("reconciliations", id, { accepted: true })}>{t.today.accept}</Button>
+        <Button onClick={() => void theClient().update("reconciliations", id, { accepted: true })}>
+          {t.today.accept}
+        </Button>
       )}
     </div>
   );
 }
 
 function findingsOf(check: Reconciliation, t: Words): readonly string[] {
-  const spans = (list: readonly Span[]) => list.map(({ first, last }) => (first === last ? String(first) : `${first}–${last}`)).join(", ");
+  const spans = (list: readonly Span[]) =>
+    list.map(({ first, last }) => (first === last ? String(first) : `${first}–${last}`)).join(", ");
   const found: string[] = [];
   if (check.missing.length > 0) found.push(`${t.today.missing}: ${spans(check.missing)}`);
   if (check.doubles.length > 0) found.push(`${t.today.doubles}: ${check.doubles.join(", ")}`);
@@ -151,14 +188,24 @@ function findingsOf(check: Reconciliation, t: Words): readonly string[] {
 }
 
 function sumsOf(fields: Drawn["fields"]) {
-  const rates = fields.vat.map((one) => ({ rate: one.rate, gross: centsOr0(one.gross), net: centsOr0(one.net), vat: centsOr0(one.vat) }));
-  return { rates, methods: fields.payments.map((one) => ({ method: one.method, total: centsOr0(one.total), count: 0 })) };
+  const rates = fields.vat.map((one) => ({
+    rate: one.rate,
+    gross: centsOr0(one.gross),
+    net: centsOr0(one.net),
+    vat: centsOr0(one.vat),
+  }));
+  return {
+    rates,
+    methods: fields.payments.map((one) => ({ method: one.method, total: centsOr0(one.total), count: 0 })),
+  };
 }
 
 type Closures = ReadonlyMap<string, ViewRecord<Closure>> | undefined;
 
 function mineOf(closures: Closures, terminalId: string): readonly Closure[] {
-  return [...(closures?.values() ?? [])].map((row) => row.fields).filter((one) => one.terminal_id === terminalId && one.status !== "voided");
+  return [...(closures?.values() ?? [])]
+    .map((row) => row.fields)
+    .filter((one) => one.terminal_id === terminalId && one.status !== "voided");
 }
 
 function lastClosed(closures: Closures, terminalId: string): number {
@@ -172,4 +219,3 @@ function numberOf(closures: Closures, terminalId: string): number {
 function checkOf(checks: ReadonlyMap<string, ViewRecord<Reconciliation>> | undefined, closureId: string) {
   return [...(checks?.values() ?? [])].find((row) => row.fields.closure_id === closureId);
 }
-

@@ -29,7 +29,12 @@ export function CustomerForm({ row }: { readonly row: ViewRecord<Customer> | nul
     note: t.archive.note,
   };
   const number = typed.value.vat_number.trim();
-  const warning = number !== "" && !fitsPartitaIva(number) ? (/^\d{11}$/.test(number) ? t.archive.vatWarning : t.archive.badVatNumber) : undefined;
+  const warning =
+    number !== "" && !fitsPartitaIva(number)
+      ? /^\d{11}$/.test(number)
+        ? t.archive.vatWarning
+        : t.archive.badVatNumber
+      : undefined;
   const save = async (event: Event) => {
     event.preventDefault();
     const fields = fieldsOf(typed.value);
@@ -43,7 +48,8 @@ export function CustomerForm({ row }: { readonly row: ViewRecord<Customer> | nul
       } else {
         const changed = changes(pick(row.fields, NAMES), named);
         const unit = UNIT.some((name) => name in changed) ? pick(named, UNIT) : {};
-        if (Object.keys(changed).length > 0) await theClient().update("customers", row.recordId, { ...changed, ...unit });
+        if (Object.keys(changed).length > 0)
+          await theClient().update("customers", row.recordId, { ...changed, ...unit });
       }
       tell(t.archive.saved);
     } catch (error) {
@@ -88,7 +94,9 @@ export function CustomerForm({ row }: { readonly row: ViewRecord<Customer> | nul
           </Button>
         )}
       </form>
-      {row !== null && !readonly && <DeleteKey collection="customers" id={row.recordId} name={row.fields.name} back="clienti" />}
+      {row !== null && !readonly && (
+        <DeleteKey collection="customers" id={row.recordId} name={row.fields.name} back="clienti" />
+      )}
     </Slip>
   );
 }

@@ -39,8 +39,20 @@ export function SectionLook() {
     <Slip aria-label={t.status.appearance}>
       <h2>{t.status.appearance}</h2>
       <div class="form">
-        <Choice label={t.status.language} of={LANGUAGES} now={language.value} name={(one) => (one === "it" ? "Italiano" : "English")} onChoose={(one) => void speak(one)} />
-        <Choice label={t.status.theme} of={THEMES} now={theme.value} name={(one) => t.status.themes[one]} onChoose={paint} />
+        <Choice
+          label={t.status.language}
+          of={LANGUAGES}
+          now={language.value}
+          name={(one) => (one === "it" ? "Italiano" : "English")}
+          onChoose={(one) => void speak(one)}
+        />
+        <Choice
+          label={t.status.theme}
+          of={THEMES}
+          now={theme.value}
+          name={(one) => t.status.themes[one]}
+          onChoose={paint}
+        />
       </div>
     </Slip>
   );
@@ -83,16 +95,24 @@ export function SectionPush() {
   if (push.value === "unsupported" || me.value?.person == null) return null;
   const run = async (work: () => Promise<void>) => {
     busy.value = true;
-    await work().catch((error: unknown) => tell(error instanceof DOMException ? t.status.pushFailed : sayWhy(error), { kind: "trouble" }));
+    await work().catch((error: unknown) =>
+      tell(error instanceof DOMException ? t.status.pushFailed : sayWhy(error), { kind: "trouble" }),
+    );
     busy.value = false;
   };
   return (
     <Slip aria-label={t.status.pushTitle}>
       <h2>{t.status.pushTitle}</h2>
-      <p class="hint">{push.value === "denied" ? t.status.pushDenied : push.value === "on" ? t.status.pushIsOn : t.status.pushText}</p>
+      <p class="hint">
+        {push.value === "denied" ? t.status.pushDenied : push.value === "on" ? t.status.pushIsOn : t.status.pushText}
+      </p>
       {push.value !== "denied" && (
         <div class="row-do">
-          <Button icon="bell" busy={busy.value} onClick={() => void run(push.value === "on" ? endPush : () => askForPush(language.value))}>
+          <Button
+            icon="bell"
+            busy={busy.value}
+            onClick={() => void run(push.value === "on" ? endPush : () => askForPush(language.value))}
+          >
             {push.value === "on" ? t.status.pushOff : t.status.pushOn}
           </Button>
         </div>
@@ -136,7 +156,9 @@ function Passkeys() {
   const known = useSignal<readonly Passkey[]>([]);
   const busy = useSignal(false);
   const look = async () => {
-    known.value = (await theSession().ask<{ readonly passkeys: readonly Passkey[] }>("GET", "/v1/auth/passkeys")).passkeys;
+    known.value = (
+      await theSession().ask<{ readonly passkeys: readonly Passkey[] }>("GET", "/v1/auth/passkeys")
+    ).passkeys;
   };
   useEffect(() => void look().catch(() => undefined), []);
   const run = async (work: () => Promise<unknown>, done: string) => {
@@ -164,7 +186,13 @@ function Passkeys() {
         </Pair>
       ))}
       <div class="row-do">
-        <Button icon="passkey" busy={busy.value} onClick={() => void run(() => makePasskey(theSession(), me.value?.device.name ?? "Passkey"), t.status.passkeyAdded)}>
+        <Button
+          icon="passkey"
+          busy={busy.value}
+          onClick={() =>
+            void run(() => makePasskey(theSession(), me.value?.device.name ?? "Passkey"), t.status.passkeyAdded)
+          }
+        >
           {t.status.passkeyAdd}
         </Button>
       </div>

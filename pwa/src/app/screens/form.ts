@@ -2,7 +2,9 @@
 
 /** The members of `now` that differ from `before`; all that say something where there was no record. */
 export function changes<T extends Readonly<Record<string, unknown>>>(before: T | null, now: T): Partial<T> {
-  const changed = Object.entries(now).filter(([name, value]) => (before === null ? value !== null : before[name] !== value));
+  const changed = Object.entries(now).filter(([name, value]) =>
+    before === null ? value !== null : before[name] !== value,
+  );
   return Object.fromEntries(changed) as Partial<T>;
 }
 

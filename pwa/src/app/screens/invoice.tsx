@@ -15,7 +15,9 @@ const CREDIT: ReadonlySet<string> = new Set(["TD04", "TD08"]);
 export function InvoiceSlip({ row }: { readonly row: ViewRecord<AppInvoice> }) {
   const t = words.value;
   const invoice = row.fields;
-  const title = CREDIT.has(invoice.document_type) ? t.invoices.credit(invoice.number) : t.invoices.number(invoice.number);
+  const title = CREDIT.has(invoice.document_type)
+    ? t.invoices.credit(invoice.number)
+    : t.invoices.number(invoice.number);
   const markUnread = async () => {
     await theClient().update("invoices", row.recordId, { read: false });
     go("fatture");
@@ -148,7 +150,9 @@ function Attachments({ id, all }: { readonly id: string; readonly all: readonly 
 
 async function download(id: string, one: Attachment): Promise<void> {
   const token = await theSession().token();
-  const answer = await fetch(`/v1/invoices/${id}/attachments/${one.sha256}`, { headers: { Authorization: `Bearer ${token}` } });
+  const answer = await fetch(`/v1/invoices/${id}/attachments/${one.sha256}`, {
+    headers: { Authorization: `Bearer ${token}` },
+  });
   if (!answer.ok) throw new Error("the file did not come");
   const address = URL.createObjectURL(await answer.blob());
   const link = document.createElement("a");

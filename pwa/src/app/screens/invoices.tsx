@@ -31,20 +31,30 @@ export function InvoicesScreen() {
   const open = invoices?.get(id);
   useEffect(() => {
     const mayMark = me.value !== null && me.value.role !== "terminal";
-    if (open !== undefined && !open.fields.read && mayMark) void theClient().update("invoices", open.recordId, { read: true });
+    if (open !== undefined && !open.fields.read && mayMark)
+      void theClient().update("invoices", open.recordId, { read: true });
   }, [open?.recordId]);
   if (invoices === undefined) return <Skeleton rows={8} label={t.state.loading} />;
   return (
     <div class={`split${id === "" ? "" : " opened"}`}>
+      <h1 class="unseen">{t.invoices.title}</h1>
       <section class="split-list">
         <header class="page-head">
-          <h1>{t.invoices.title}</h1>
+          <p class="page-title" aria-hidden="true">
+            {t.invoices.title}
+          </p>
           {unread > 0 && <span class="tag do">{t.invoices.unread(unread)}</span>}
         </header>
         {all.length > 0 && (
           <div class="form">
             <Search label={t.invoices.search} text={text.value} onText={(said) => (text.value = said)} />
-            <Choice label={t.invoices.title} of={SHOWN} now={only.value} name={(one) => (one === "all" ? t.invoices.all : t.invoices.onlyUnread)} onChoose={(one) => (only.value = one)} />
+            <Choice
+              label={t.invoices.title}
+              of={SHOWN}
+              now={only.value}
+              name={(one) => (one === "all" ? t.invoices.all : t.invoices.onlyUnread)}
+              onChoose={(one) => (only.value = one)}
+            />
           </div>
         )}
         {all.length === 0 &&
@@ -53,7 +63,13 @@ export function InvoicesScreen() {
           ) : (
             <Blank icon="invoice" title={t.invoices.emptyTitle} text={t.invoices.emptyText} />
           ))}
-        {all.length > 0 && shown.length === 0 && <Blank icon="search" title={t.state.nothingFound} text={text.value === "" ? "" : t.state.nothingFoundText(text.value)} />}
+        {all.length > 0 && shown.length === 0 && (
+          <Blank
+            icon="search"
+            title={t.state.nothingFound}
+            text={text.value === "" ? "" : t.state.nothingFoundText(text.value)}
+          />
+        )}
         <ul class="rows paper-rows">
           {shown.slice(0, count.value).map((row) => (
             <InvoiceRow key={row.recordId} row={row} isOpen={row.recordId === id} />
@@ -73,7 +89,9 @@ export function InvoicesScreen() {
           </a>
         )}
         {open !== undefined && <InvoiceSlip row={open} />}
-        {id !== "" && open === undefined && <Blank icon="invoice" title={t.state.nothingFound} text={t.invoices.gone} />}
+        {id !== "" && open === undefined && (
+          <Blank icon="invoice" title={t.state.nothingFound} text={t.invoices.gone} />
+        )}
         {id === "" && all.length > 0 && <Blank icon="invoice" title={t.invoices.choose} text="" />}
       </section>
     </div>
@@ -85,7 +103,11 @@ function InvoiceRow({ row, isOpen }: { readonly row: Row; readonly isOpen: boole
   const invoice = row.fields;
   return (
     <li>
-      <a class={`row${invoice.read ? "" : " unread"}`} href={hrefOf("fatture", row.recordId)} aria-current={isOpen ? "true" : undefined}>
+      <a
+        class={`row${invoice.read ? "" : " unread"}`}
+        href={hrefOf("fatture", row.recordId)}
+        aria-current={isOpen ? "true" : undefined}
+      >
         <span class="row-main">
           <span class="row-title">{invoice.supplier_name}</span>
           <span class="hint">

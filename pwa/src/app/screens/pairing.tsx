@@ -36,7 +36,10 @@ export function Pairing() {
     fault.value = null;
     const named = name.value.trim() === "" ? {} : { device_name: name.value.trim() };
     try {
-      code.value = await theSession().ask<Code>("POST", "/v1/auth/pairings", { ...named, ...(who.value === "me" ? { person: "me" } : {}) });
+      code.value = await theSession().ask<Code>("POST", "/v1/auth/pairings", {
+        ...named,
+        ...(who.value === "me" ? { person: "me" } : {}),
+      });
     } catch (error) {
       fault.value = sayWhy(error);
     } finally {
@@ -48,9 +51,22 @@ export function Pairing() {
     <form class="form" onSubmit={(event) => void make(event)}>
       {isOld.value && <p class="fault">{t.pairing.expired}</p>}
       {owner && isPerson && (
-        <Choice label={t.pairing.as} of={["till", "me"] as const} now={who.value} name={(one) => (one === "till" ? t.pairing.asTill : t.pairing.asMe)} onChoose={(one) => (who.value = one)} />
+        <Choice
+          label={t.pairing.as}
+          of={["till", "me"] as const}
+          now={who.value}
+          name={(one) => (one === "till" ? t.pairing.asTill : t.pairing.asMe)}
+          onChoose={(one) => (who.value = one)}
+        />
       )}
-      <Field label={`${t.pairing.name} (${t.common.optional})`} placeholder={t.pairing.namePlaceholder} maxlength={60} autocomplete="off" value={name.value} onText={(text) => (name.value = text)} />
+      <Field
+        label={`${t.pairing.name} (${t.common.optional})`}
+        placeholder={t.pairing.namePlaceholder}
+        maxlength={60}
+        autocomplete="off"
+        value={name.value}
+        onText={(text) => (name.value = text)}
+      />
       {fault.value !== null && (
         <p class="fault" role="alert">
           {fault.value}
@@ -68,6 +84,7 @@ function Shown({ code }: { readonly code: Code }) {
   return (
     <div class="paired">
       <p>{t.pairing.text}</p>
+      <p class="paired-place">{location.host}</p>
       <Qr text={code.link} label={t.pairing.qr} />
       <p class="hint">{t.pairing.typed}</p>
       <p class="paired-code figure">{code.code}</p>

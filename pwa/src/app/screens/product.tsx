@@ -41,7 +41,10 @@ export function ProductForm({ row }: { readonly row: ViewRecord<Product> | null 
         const { name, price, vat_rate, category, barcode, active: sold } = row.fields;
         const changed = changes({ name, price, vat_rate, category, barcode, active: sold }, read.fields);
         // price and rate are one unit: they are decided together
-        const pricing = changed.price === undefined && changed.vat_rate === undefined ? {} : { price: read.fields.price, vat_rate: read.fields.vat_rate };
+        const pricing =
+          changed.price === undefined && changed.vat_rate === undefined
+            ? {}
+            : { price: read.fields.price, vat_rate: read.fields.vat_rate };
         if (Object.keys(changed).length > 0 || read.move !== null) {
           await theClient().update("products", row.recordId, { ...changed, ...pricing }, increments);
         }
@@ -60,17 +63,75 @@ export function ProductForm({ row }: { readonly row: ViewRecord<Product> | null 
           <h2>{row?.fields.name ?? t.archive.newProduct}</h2>
           {row !== null && <Mark unsent={row.unsent} saved={t.common.saved} sent={t.common.sent} />}
         </header>
-        <Field label={t.archive.name} required maxlength={200} autocomplete="off" readonly={readonly} fault={faults.value.name} value={text.name.value} onText={(said) => (text.name.value = said)} />
+        <Field
+          label={t.archive.name}
+          required
+          maxlength={200}
+          autocomplete="off"
+          readonly={readonly}
+          fault={faults.value.name}
+          value={text.name.value}
+          onText={(said) => (text.name.value = said)}
+        />
         <div class="two">
-          <Field label={`${t.archive.price} (€)`} required inputmode="decimal" placeholder="0,00" autocomplete="off" readonly={readonly} fault={faults.value.price} value={text.price.value} onText={(said) => (text.price.value = said)} />
-          <Field label={`${t.archive.rate} (%)`} required inputmode="decimal" autocomplete="off" readonly={readonly} fault={faults.value.rate} value={text.rate.value} onText={(said) => (text.rate.value = said)} />
+          <Field
+            label={`${t.archive.price} (€)`}
+            required
+            inputmode="decimal"
+            placeholder="0,00"
+            autocomplete="off"
+            readonly={readonly}
+            fault={faults.value.price}
+            value={text.price.value}
+            onText={(said) => (text.price.value = said)}
+          />
+          <Field
+            label={`${t.archive.rate} (%)`}
+            required
+            inputmode="decimal"
+            autocomplete="off"
+            readonly={readonly}
+            fault={faults.value.rate}
+            value={text.rate.value}
+            onText={(said) => (text.rate.value = said)}
+          />
         </div>
-        <Field label={t.archive.category} maxlength={100} autocomplete="off" readonly={readonly} value={text.category.value} onText={(said) => (text.category.value = said)} />
-        <Field label={t.archive.barcode} maxlength={64} inputmode="numeric" autocomplete="off" readonly={readonly} value={text.barcode.value} onText={(said) => (text.barcode.value = said)} />
+        <Field
+          label={t.archive.category}
+          maxlength={100}
+          autocomplete="off"
+          readonly={readonly}
+          value={text.category.value}
+          onText={(said) => (text.category.value = said)}
+        />
+        <Field
+          label={t.archive.barcode}
+          maxlength={64}
+          inputmode="numeric"
+          autocomplete="off"
+          readonly={readonly}
+          value={text.barcode.value}
+          onText={(said) => (text.barcode.value = said)}
+        />
         {row !== null && <Pair name={t.archive.stock}>{decimal(row.fields.stock)}</Pair>}
-        {!readonly && <Field label={t.archive.stockMove} hint={t.archive.stockHint} inputmode="text" autocomplete="off" fault={faults.value.move} value={text.move.value} onText={(said) => (text.move.value = said)} />}
+        {!readonly && (
+          <Field
+            label={t.archive.stockMove}
+            hint={t.archive.stockHint}
+            inputmode="text"
+            autocomplete="off"
+            fault={faults.value.move}
+            value={text.move.value}
+            onText={(said) => (text.move.value = said)}
+          />
+        )}
         <label class="check-line">
-          <input type="checkbox" checked={active.value} disabled={readonly} onChange={(event) => (active.value = event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={active.value}
+            disabled={readonly}
+            onChange={(event) => (active.value = event.currentTarget.checked)}
+          />
           {t.archive.active}
         </label>
         {readonly ? (
@@ -81,7 +142,9 @@ export function ProductForm({ row }: { readonly row: ViewRecord<Product> | null 
           </Button>
         )}
       </form>
-      {row !== null && !readonly && <DeleteKey collection="products" id={row.recordId} name={row.fields.name} back="prodotti" />}
+      {row !== null && !readonly && (
+        <DeleteKey collection="products" id={row.recordId} name={row.fields.name} back="prodotti" />
+      )}
     </Slip>
   );
 }
@@ -99,7 +162,8 @@ function readForm(text: Texts, active: boolean) {
     ...(vat_rate === null || vat_rate.startsWith("-") || Number(vat_rate) > 100 ? { rate: t.badRate } : {}),
     ...(text.move.value.trim() !== "" && move === null ? { move: t.badQuantity } : {}),
   };
-  if (Object.keys(faults).length > 0 || cents === null || vat_rate === null) return { faults, fields: null, move: null };
+  if (Object.keys(faults).length > 0 || cents === null || vat_rate === null)
+    return { faults, fields: null, move: null };
   const fields = {
     name: text.name.value.trim(),
     price: moneyText(cents),

@@ -20,7 +20,10 @@ export function DeleteKey({ collection, id, name, back }: Props) {
     const client = theClient();
     await client.delete(collection, id);
     go("rubrica", back);
-    tell(t.archive.deleted(name), { ms: 8_000, action: { label: t.sale.undo, run: () => void client.restore(collection, id) } });
+    tell(t.archive.deleted(name), {
+      ms: 8_000,
+      action: { label: t.sale.undo, run: () => void client.restore(collection, id) },
+    });
   };
   if (!asked.value) {
     return (

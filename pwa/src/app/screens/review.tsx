@@ -6,8 +6,9 @@ import { describe, fieldName, valueText } from "../describe";
 import { saveFile } from "../files";
 import { useLive, useRecords } from "../state/live";
 import { theClient } from "../state/shop";
-import { has, type AppCollections } from "../state/collections";
+import { isOpenCheck, type AppCollections } from "../state/collections";
 import { tell } from "../state/toasts";
+import { useToReview } from "../ui/shell";
 import { Blank, Button, Field, Pair, Skeleton, Slip } from "../ui/parts";
 import { words, type Words } from "../words";
 import { Check } from "./closing";
@@ -27,8 +28,11 @@ export function ReviewScreen() {
   const t = words.value;
   const conflicts = useLive(() => theClient().liveConflicts());
   const rejected = useLive(() => theClient().liveEntries("rejected"));
+  const toReview = useToReview();
   if (conflicts === undefined || rejected === undefined) return <Skeleton rows={4} label={t.state.loading} />;
-  const exported = async (format: "json" | "csv") => saveFile(`rientro-da-controllare.${format}`, await theClient().exportEntries(format, "rejected"));
+  const isEmpty = toReview === 0;
+  const exported = async (format: "json" | "csv") =>
+    saveFile(`rientro-da-controllare.${format}`, await theClient().exportEntries(format, "rejected"));
   return (
     <div class="page columns">
       <header class="page-head">
@@ -44,7 +48,7 @@ export function ReviewScreen() {
           </>
         )}
       </header>
-      {conflicts.size === 0 && rejected.length === 0 && (
+      {isEmpty && (
         <div class="across">
           <Blank icon="sent" title={t.review.emptyTitle} text={t.review.emptyText} />
         </div>
@@ -55,7 +59,8 @@ export function ReviewScreen() {
       {rejected.map((entry) => (
         <Rejected key={entry.uid} entry={entry} />
       ))}
-      {has("reconciliations") && <OpenChecks />}
+      <OpenChecks />
+      <Unreadable />
     </div>
   );
 }
@@ -73,7 +78,7 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
     tell(`${t.review.decided} · ${t.common.saved}`);
   };
   return (
-    <Slip aria-label={t.review.conflicts}>
+    <Slip aria-label={`${t.review.conflicts}: ${name}, ${fieldName(conflict.field, t)}`}>
       <h2>{name}</h2>
       <p class="hint">{t.review.conflictText(fieldName(conflict.field, t), name)}</p>
       <div class="sides">
@@ -98,7 +103,13 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
               void decide("value", { value: other.value.trim() });
             }}
           >
-            <Field label={fieldName(conflict.field, t)} required autocomplete="off" value={other.value} onText={(text) => (other.value = text)} />
+            <Field
+              label={fieldName(conflict.field, t)}
+              required
+              autocomplete="off"
+              value={other.value}
+              onText={(text) => (other.value = text)}
+            />
             <Button type="submit">{t.review.otherSave}</Button>
           </form>
         </details>
@@ -107,12 +118,22 @@ function Conflict({ row }: { readonly row: ConflictRow }) {
   );
 }
 
-function SideCard({ title, field, side, onKeep }: { readonly title: string; readonly field: string; readonly side: Side; readonly onKeep: () => void }) {
+function SideCard({
+  title,
+  field,
+  side,
+  onKeep,
+}: {
+  readonly title: string;
+  readonly field: string;
+  readonly side: Side;
+  readonly onKeep: () => void;
+}) {
   const t = words.value;
   return (
     <div class="side-card">
       <h3>{title}</h3>
-      <p class="side-value figure">{valueText(field, side.value, t)}</p>
+      <SideValue field={field} value={side.value} />
       <p class="hint">{whoAndWhen(side, t)}</p>
       <Button kind="do" wide onClick={onKeep}>
         {t.review.keep}
@@ -121,9 +142,32 @@ function SideCard({ title, field, side, onKeep }: { readonly title: string; read
   );
 }
 
+/** A value; what is decided together is shown part by part. */
+function SideValue({ field, value }: { readonly field: string; readonly value: Json }) {
+  const t = words.value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return <p class="side-value figure">{valueText(field, value, t)}</p>;
+  }
+  return (
+    <div>
+      {Object.entries(value as Readonly<Record<string, Json>>).map(([name, part]) => (
+        <Pair key={name} strong name={fieldName(name, t)}>
+          {valueText(name, part, t)}
+        </Pair>
+      ))}
+    </div>
+  );
+}
+
 function whoAndWhen(side: Side, t: Words): string {
   const author = side.author ?? "";
-  const named = side.device?.name ?? (author.startsWith("provider:") ? t.review.provider : author.startsWith("system:") ? t.review.server : t.review.someone);
+  const named =
+    side.device?.name ??
+    (author.startsWith("provider:")
+      ? t.review.provider
+      : author.startsWith("system:")
+        ? t.review.server
+        : t.review.someone);
   return side.at === undefined ? named : t.review.by(named, dateTime(side.at, t.locale));
 }
 
@@ -143,7 +187,7 @@ function Rejected({ entry }: { readonly entry: Entry }) {
     tell(t.review.dismissed);
   };
   return (
-    <Slip aria-label={t.review.rejected}>
+    <Slip aria-label={`${t.review.rejected}: ${describe(entry, t)}, ${dateTime(entry.madeAt, t.locale)}`}>
       <h2>{describe(entry, t)}</h2>
       <p class="with-icon person-text">{t.review.codes[code] ?? entry.verdict?.message ?? t.review.rejected}</p>
       <p class="hint">{dateTime(entry.madeAt, t.locale)}</p>
@@ -157,7 +201,13 @@ function Rejected({ entry }: { readonly entry: Entry }) {
           }}
         >
           {editable.map(([name, value]) => (
-            <Field key={name} label={fieldName(name, t)} autocomplete="off" value={typed.value[name] ?? String(value)} onText={(text) => (typed.value = { ...typed.value, [name]: text })} />
+            <Field
+              key={name}
+              label={fieldName(name, t)}
+              autocomplete="off"
+              value={typed.value[name] ?? String(value)}
+              onText={(text) => (typed.value = { ...typed.value, [name]: text })}
+            />
           ))}
           {Object.entries(fields)
             .filter(([, value]) => typeof value !== "string")
@@ -182,15 +232,42 @@ function Rejected({ entry }: { readonly entry: Entry }) {
 function OpenChecks() {
   const t = words.value;
   const checks = useRecords("reconciliations");
-  const open = [...(checks?.values() ?? [])].filter((row) => row.fields.status === "open" && !row.fields.accepted);
+  const open = [...(checks?.values() ?? [])].filter((row) => isOpenCheck(row.fields));
   return (
     <>
       {open.map((row) => (
-        <Slip key={row.recordId} aria-label={t.review.reconciliations}>
+        <Slip
+          key={row.recordId}
+          aria-label={`${t.review.reconciliations}: ${row.fields.terminal_id}, ${row.fields.business_day}`}
+        >
           <h2>
             {t.review.reconciliations}: {row.fields.terminal_id}, {row.fields.business_day}
           </h2>
           <Check check={row.fields} id={row.recordId} />
+        </Slip>
+      ))}
+    </>
+  );
+}
+
+/** Invoices that arrived and could not be read: the file is kept, and whoever runs the server can look at it. */
+function Unreadable() {
+  const t = words.value;
+  const files = useRecords("quarantined");
+  const unseen = [...(files?.values() ?? [])].filter((row) => !row.fields.read);
+  return (
+    <>
+      {unseen.map((row) => (
+        <Slip key={row.recordId} aria-label={`${t.review.unreadable}: ${row.fields.file_name ?? row.recordId}`}>
+          <h2>{row.fields.file_name ?? t.review.unreadable}</h2>
+          <p class="hint">{t.review.unreadableText}</p>
+          <p class="person-text">{row.fields.reason}</p>
+          <p class="hint">{t.review.by(t.review.provider, dateTime(row.fields.received_at, t.locale))}</p>
+          <div class="row-do">
+            <Button onClick={() => void theClient().update("quarantined", row.recordId, { read: true })}>
+              {t.today.accept}
+            </Button>
+          </div>
         </Slip>
       ))}
     </>

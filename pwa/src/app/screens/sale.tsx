@@ -26,7 +26,10 @@ export function SaleScreen() {
   const text = useSignal("");
   const category = useSignal<string | null>(null);
   const sheet = useSignal<"none" | "free" | "slip">("none");
-  const sold = useMemo(() => [...(products?.values() ?? [])].filter((one) => one.fields.active).sort(byName), [products]);
+  const sold = useMemo(
+    () => [...(products?.values() ?? [])].filter((one) => one.fields.active).sort(byName),
+    [products],
+  );
   const categories = useMemo(() => [...new Set(sold.flatMap((one) => one.fields.category ?? []))].sort(), [sold]);
   const shown = sold.filter((one) => fits(one, text.value, category.value));
   useEffect(() => listenToScanner((code) => scanned(sold, code)), [sold]);
@@ -141,7 +144,13 @@ function FreeAmount({ onClose }: { readonly onClose: () => void }) {
     }
     writeSetting("rate", chosen.value);
     lastSale.value = null;
-    basket.value = addFree(basket.value, crypto.randomUUID(), name.value.trim() || t.sale.freeName, cents, chosen.value);
+    basket.value = addFree(
+      basket.value,
+      crypto.randomUUID(),
+      name.value.trim() || t.sale.freeName,
+      cents,
+      chosen.value,
+    );
     onClose();
   };
   return (
@@ -164,7 +173,13 @@ function FreeAmount({ onClose }: { readonly onClose: () => void }) {
           value={name.value}
           onText={(text) => (name.value = text)}
         />
-        <Choice label={t.sale.rate} of={RATES} now={chosen.value} name={rate} onChoose={(one) => (chosen.value = one)} />
+        <Choice
+          label={t.sale.rate}
+          of={RATES}
+          now={chosen.value}
+          name={rate}
+          onChoose={(one) => (chosen.value = one)}
+        />
         <Button kind="do" wide type="submit">
           {t.sale.add}
         </Button>

@@ -94,7 +94,9 @@ function SlipLine({ line }: { readonly line: Line }) {
         <IconButton
           icon={isLast ? "trash" : "minus"}
           label={isLast ? t.sale.take(line.name) : t.sale.less(line.name)}
-          onClick={() => (basket.value = isLast ? removeLine(basket.value, line.key) : changeQuantity(basket.value, line.key, "-1"))}
+          onClick={() =>
+            (basket.value = isLast ? removeLine(basket.value, line.key) : changeQuantity(basket.value, line.key, "-1"))
+          }
         />
         <IconButton
           icon="plus"

@@ -50,8 +50,7 @@ export function StatusScreen() {
 
 function Headline({ status }: { readonly status: Status }) {
   const t = words.value;
-  const conflicts = useLive(() => theClient().liveConflicts());
-  const { tone } = standingOf(status, conflicts?.size ?? 0, t);
+  const { tone } = standingOf({ ...status, rejected: 0 }, 0, t); // what is to be reviewed stands below
   const [title, text, icon] = headlineOf(status);
   return (
     <section class={`headline ${tone}`}>
@@ -83,10 +82,12 @@ function headlineOf(status: Status): readonly [string, string, IconName] {
   const t = words.value.status;
   if (status.state === "held_signed_out") {
     if (status.code === "tenant_gone") return [t.headlineSaved(status.pending), t.textGone, "alert"];
-    if (status.code === "signed_out" || status.code === null) return [t.headlineSaved(status.pending), t.textSignIn, "key"];
+    if (status.code === "signed_out" || status.code === null)
+      return [t.headlineSaved(status.pending), t.textSignIn, "key"];
     return [t.headlineSaved(status.pending), t.textRefused, "alert"];
   }
-  if (status.state === "held_update_needed" || status.updateNeeded) return [words.value.pill.update, t.textUpdate, "refresh"];
+  if (status.state === "held_update_needed" || status.updateNeeded)
+    return [words.value.pill.update, t.textUpdate, "refresh"];
   if (status.state === "backing_off") return [t.headlineOffline, t.textOffline, "offline"];
   if (status.pending > 0) return [t.headlineSaved(status.pending), t.textSaved, "saved"];
   return [t.headlineSent, t.textSent, "sent"];
@@ -162,7 +163,9 @@ function Copy({ status }: { readonly status: Status }) {
       </Pair>
       <Pair name={t.status.digest}>{digestText(status)}</Pair>
       <Pair name={t.status.storage}>
-        {use === null || use.usage === null ? "…" : t.status.storageOf(bytes(use.usage, t.locale), bytes(use.quota ?? 0, t.locale))}
+        {use === null || use.usage === null
+          ? "…"
+          : t.status.storageOf(bytes(use.usage, t.locale), bytes(use.quota ?? 0, t.locale))}
       </Pair>
       <p class="hint">{use?.persisted === true ? t.status.persisted : t.status.notPersisted}</p>
       {use?.persisted === false && (

@@ -23,7 +23,13 @@ export function TodayScreen() {
   const t = words.value;
   const sales = useRecords("sales");
   const now = useSignal(romeDay(Date.now()));
-  useEffect(() => void theClient().serverNowMs().then((ms) => (now.value = romeDay(ms))), []);
+  useEffect(
+    () =>
+      void theClient()
+        .serverNowMs()
+        .then((ms) => (now.value = romeDay(ms))),
+    [],
+  );
   const today = tillDay.value.open ?? now.value;
   const wanted = /^\d{4}-\d\d-\d\d$/.test(route.value.rest) ? route.value.rest : today;
   const rows = useMemo(() => rowsOf(sales, wanted), [sales, wanted]);
@@ -98,7 +104,7 @@ function Sums({ totals }: { readonly totals: Totals }) {
   return (
     <Slip aria-label={t.today.takings}>
       <div class="takings">
-        <span>{t.today.takings}</span>
+        <h2 class="takings-name">{t.today.takings}</h2>
         <strong class="figure">{money(totals.total)}</strong>
         <span class="hint">
           {t.today.receipts(totals.count)}
@@ -240,4 +246,3 @@ function rowsOf(sales: ReadonlyMap<string, Row> | undefined, day: string): reado
   const found = [...(sales?.values() ?? [])].filter((row) => row.fields.business_day === day);
   return found.sort((one, other) => (one.fields.sold_at < other.fields.sold_at ? 1 : -1));
 }
-

@@ -61,6 +61,7 @@ describe("the address", () => {
   test("one-time links are read, and nothing else is taken for one", () => {
     expect(parseOpened("#setup=abcdefgh_01")).toEqual({ kind: "setup", token: "abcdefgh_01" });
     expect(parseOpened("#pair=abcdefgh_01")).toEqual({ kind: "pair", token: "abcdefgh_01" });
-    for (const hash of ["#setup=", "#pair=<script>", "#/pair=abcdefgh", "#other=abcdefgh"]) expect(parseOpened(hash)).toBeNull();
+    for (const hash of ["#setup=", "#pair=<script>", "#/pair=abcdefgh", "#other=abcdefgh"])
+      expect(parseOpened(hash)).toBeNull();
   });
 });

@@ -31,7 +31,11 @@ export const tillDay = signal<TillDay>(NEW_DAY);
 
 /** The series' name: the device's, made short, and enough of its id to be nobody else's. */
 export function terminalOf(who: Me): string {
-  const plain = who.device.name.normalize("NFD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-+|-+$/g, "").toLowerCase();
+  const plain = who.device.name
+    .normalize("NFD")
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .toLowerCase();
   return `${plain.slice(0, 24) || "cassa"}-${who.device.device_id.slice(-4)}`;
 }
 

@@ -4,7 +4,16 @@
  */
 import { effect, signal } from "@preact/signals";
 import { databaseName } from "../../client";
-import { checkPush, pushState, registerWorker, showBadge, subscribePush, unsubscribePush, type AppWorker, type PushState } from "../../worker/page";
+import {
+  checkPush,
+  pushState,
+  registerWorker,
+  showBadge,
+  subscribePush,
+  unsubscribePush,
+  type AppWorker,
+  type PushState,
+} from "../../worker/page";
 import { basket } from "./till";
 import { hrefOfPath } from "./route";
 import { shop, theSession } from "./shop";
@@ -16,7 +25,9 @@ let worker: AppWorker | null = null;
 
 /** Nothing would be lost by a reload: an empty slip, no dialog, nothing typed into a form. */
 export function isClean(): boolean {
-  const typed = [...document.querySelectorAll<HTMLInputElement>("form input")].some((one) => one.value !== one.defaultValue && one === document.activeElement);
+  const typed = [...document.querySelectorAll<HTMLInputElement>("form input")].some(
+    (one) => one.value !== one.defaultValue && one === document.activeElement,
+  );
   return basket.value.lines.length === 0 && document.querySelector("dialog[open]") === null && !typed;
 }
 

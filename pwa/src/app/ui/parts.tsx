@@ -16,7 +16,13 @@ interface ButtonProps extends Omit<JSX.IntrinsicElements["button"], "icon" | "cl
 export function Button({ kind = "plain", icon, wide, busy, children, ...rest }: ButtonProps) {
   const wideness = wide === true ? " wide" : "";
   return (
-    <button type="button" {...rest} class={`button ${kind}${wideness}`} aria-busy={busy === true} disabled={rest.disabled ?? busy}>
+    <button
+      type="button"
+      {...rest}
+      class={`button ${kind}${wideness}`}
+      aria-busy={busy === true}
+      disabled={rest.disabled ?? busy}
+    >
       {icon !== undefined && <Icon name={icon} />}
       {children}
     </button>
@@ -24,7 +30,11 @@ export function Button({ kind = "plain", icon, wide, busy, children, ...rest }: 
 }
 
 /** A button that is an icon alone; its name is said and shown as a hint. */
-export function IconButton({ icon, label, ...rest }: Omit<ButtonProps, "children"> & { icon: IconName; label: string }) {
+export function IconButton({
+  icon,
+  label,
+  ...rest
+}: Omit<ButtonProps, "children"> & { icon: IconName; label: string }) {
   return (
     <button type="button" {...rest} class="icon-button" aria-label={label} title={label}>
       <Icon name={icon} />
@@ -141,7 +151,14 @@ export function Skeleton({ rows, label }: { readonly rows: number; readonly labe
 }
 
 /** A slip of paper: the app's one surface for what was sold, received and counted. */
-export function Slip({ children, torn = true, ...rest }: { readonly children: ComponentChildren; readonly torn?: boolean } & Omit<JSX.IntrinsicElements["section"], "class" | "children">) {
+export function Slip({
+  children,
+  torn = true,
+  ...rest
+}: { readonly children: ComponentChildren; readonly torn?: boolean } & Omit<
+  JSX.IntrinsicElements["section"],
+  "class" | "children"
+>) {
   return (
     <section {...rest} class={`slip${torn ? " torn" : ""}`}>
       {children}
@@ -150,7 +167,15 @@ export function Slip({ children, torn = true, ...rest }: { readonly children: Co
 }
 
 /** A line of a slip: a name at the left, a figure at the right. */
-export function Pair({ name, children, strong }: { readonly name: ComponentChildren; readonly children: ComponentChildren; readonly strong?: boolean }) {
+export function Pair({
+  name,
+  children,
+  strong,
+}: {
+  readonly name: ComponentChildren;
+  readonly children: ComponentChildren;
+  readonly strong?: boolean;
+}) {
   return (
     <div class={`pair${strong === true ? " strong" : ""}`}>
       <span>{name}</span>
@@ -160,7 +185,17 @@ export function Pair({ name, children, strong }: { readonly name: ComponentChild
 }
 
 /** Whether something is on the server, told by a sign and words. */
-export function Mark({ unsent, saved, sent, bare }: { readonly unsent: number; readonly saved: string; readonly sent: string; readonly bare?: boolean }) {
+export function Mark({
+  unsent,
+  saved,
+  sent,
+  bare,
+}: {
+  readonly unsent: number;
+  readonly saved: string;
+  readonly sent: string;
+  readonly bare?: boolean;
+}) {
   const [icon, text, tone] = unsent > 0 ? (["saved", saved, "unsent"] as const) : (["sent", sent, "sent"] as const);
   return (
     <span class={`mark ${tone}`} title={text}>
@@ -171,7 +206,15 @@ export function Mark({ unsent, saved, sent, bare }: { readonly unsent: number; r
 }
 
 /** A search line. */
-export function Search({ label, text, onText }: { readonly label: string; readonly text: string; readonly onText: (text: string) => void }) {
+export function Search({
+  label,
+  text,
+  onText,
+}: {
+  readonly label: string;
+  readonly text: string;
+  readonly onText: (text: string) => void;
+}) {
   return (
     <div class="search">
       <Icon name="search" />

@@ -1,6 +1,7 @@
 /** What surrounds every screen: the sections, the pill, the slip at a till's side. */
 import type { ComponentChildren } from "preact";
-import { useLive, useStatus } from "../state/live";
+import { isOpenCheck } from "../state/collections";
+import { useLive, useRecords, useStatus } from "../state/live";
 import { hrefOf, route, type Screen } from "../state/route";
 import { isOwner, me, theClient } from "../state/shop";
 import { standingOf } from "../state/standing";
@@ -28,20 +29,28 @@ const SECTIONS: readonly Section[] = [
   { screen: "operazioni", icon: "ops", name: (t) => t.nav.operations, onBar: false },
 ];
 
-/** How many things wait for a person: rejected mutations and open conflicts. */
-export function useToReview(): number {
-  const status = useStatus();
+/** How many things wait for a person, beside the mutations that were rejected: they are in the status. */
+function useOpenQuestions(): number {
   const conflicts = useLive(() => theClient().liveConflicts());
-  return (status?.rejected ?? 0) + (conflicts?.size ?? 0);
+  const checks = useRecords("reconciliations");
+  const files = useRecords("quarantined");
+  const open = [...(checks?.values() ?? [])].filter((row) => isOpenCheck(row.fields)).length;
+  const unseen = [...(files?.values() ?? [])].filter((row) => !row.fields.read).length;
+  return (conflicts?.size ?? 0) + open + unseen;
+}
+
+/** All of them. */
+export function useToReview(): number {
+  return (useStatus()?.rejected ?? 0) + useOpenQuestions();
 }
 
 /** The pill that is always in sight; a tap opens Stato. */
 export function Pill() {
   const t = words.value;
   const status = useStatus();
-  const conflicts = useLive(() => theClient().liveConflicts());
+  const questions = useOpenQuestions();
   if (status === undefined) return <span class="pill waiting" aria-hidden="true" />;
-  const standing = standingOf(status, conflicts?.size ?? 0, t);
+  const standing = standingOf(status, questions, t);
   const icons = { sent: "sent", unsent: "saved", offline: "offline", person: "alert" } as const;
   return (
     <a class={`pill ${standing.tone}`} href={hrefOf("stato")} title={t.pill.open}>

@@ -143,7 +143,8 @@ export const it = {
     doubles: "Numeri usati due volte",
     elsewhere: "Scontrini di un altro giorno",
     unvoided: "Annullati qui, non sul server",
-    difference: (what: string, expected: string, arrived: string) => `${what}: chiusura ${expected}, arrivati ${arrived}`,
+    difference: (what: string, expected: string, arrived: string) =>
+      `${what}: chiusura ${expected}, arrivati ${arrived}`,
     accept: "Ho visto, va bene così",
     accepted: "Accettata",
     flagged: "Segnalato dal server",
@@ -251,6 +252,8 @@ export const it = {
     exportJson: "Esporta JSON",
     exportCsv: "Esporta CSV",
     reconciliations: "Chiusure che non quadrano",
+    unreadable: "Fattura non leggibile",
+    unreadableText: "È arrivata e il file è conservato sul server, ma non si riesce a leggerlo.",
     ops: { create: "Creazione", update: "Modifica", delete: "Eliminazione", restore: "Ripristino", noop: "Niente" },
     collections: {
       sales: "Vendita",
@@ -359,7 +362,8 @@ export const it = {
     theme: "Colori",
     themes: { auto: "Automatici", light: "Chiari", dark: "Scuri" },
     pinTitle: "PIN dello schermo",
-    pinText: "Un PIN apre lo schermo anche senza rete. Non sostituisce l'accesso: quello lo decide il server appena c'è rete.",
+    pinText:
+      "Un PIN apre lo schermo anche senza rete. Non sostituisce l'accesso: quello lo decide il server appena c'è rete.",
     pinSet: "Imposta un PIN",
     pinChange: "Cambia il PIN",
     pinRemove: "Togli il PIN",
@@ -437,8 +441,8 @@ export const it = {
     yourName: "Come ti chiami",
     newPassword: "Scegli una password",
     passwordHint: "Almeno 10 caratteri: quattro parole a caso vanno bene.",
-    withPassword: "Con una password",
-    withPasskey: "Con una passkey",
+    withPassword: "Password",
+    withPasskey: "Passkey",
     passkeyExplain: "Impronta, volto o PIN di questo dispositivo: niente da ricordare. La crei subito dopo.",
     start: "Comincia",
     needsNetwork: "Per accedere la prima volta serve la rete.",
@@ -510,9 +514,13 @@ export const it = {
     integrations: "Collegamenti",
     noIntegrations: "Nessun collegamento configurato",
     noIntegrationsText: "Fatture elettroniche, POS e pagamenti compaiono qui quando chi gestisce il server li collega.",
-    health: { ok: "Funziona", degraded: "A fatica", down: "Fermo", paused: "In pausa", unknown: "Mai sentito" } as Readonly<
-      Record<string, string>
-    >,
+    health: {
+      ok: "Funziona",
+      degraded: "A fatica",
+      down: "Fermo",
+      paused: "In pausa",
+      unknown: "Mai sentito",
+    } as Readonly<Record<string, string>>,
     account: "Conto",
     lastSuccess: "Ultimo contatto",
     lastWebhook: "Ultimo avviso",

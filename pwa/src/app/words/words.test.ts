@@ -20,7 +20,8 @@ describe("the dictionary", () => {
   });
 
   test("has no empty word", () => {
-    const empty = (tree: Tree): boolean => Object.values(tree).some((word) => (typeof word === "object" ? empty(word) : word === ""));
+    const empty = (tree: Tree): boolean =>
+      Object.values(tree).some((word) => (typeof word === "object" ? empty(word) : word === ""));
     expect([empty(italian as unknown as Tree), empty(en as unknown as Tree)]).toEqual([false, false]);
   });
 
@@ -31,6 +32,11 @@ describe("the dictionary", () => {
   });
 
   test("counts in the singular, too", () => {
-    expect([italian.sale.lines(1), italian.sale.lines(2), en.sale.lines(1), en.sale.lines(2)]).toEqual(["1 articolo", "2 articoli", "1 item", "2 items"]);
+    expect([italian.sale.lines(1), italian.sale.lines(2), en.sale.lines(1), en.sale.lines(2)]).toEqual([
+      "1 articolo",
+      "2 articoli",
+      "1 item",
+      "2 items",
+    ]);
   });
 });

@@ -1,0 +1,1 @@
+"""Reconciliation: closings compared with the sales that arrived, and receipt numbers that were used twice."""

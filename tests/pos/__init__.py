@@ -1,0 +1,1 @@
+"""Points of sale of vendors: told, asked, and each sale once."""

@@ -1,0 +1,1 @@
+"""Closings compared with sales."""

@@ -1,0 +1,1 @@
+"""Stripe: its adapter against servers that behave like it."""
