@@ -75,8 +75,10 @@ class Shop:
         """As they stand now, also while the server runs."""
         tenant = (merchant.tenant_id,)
         with closing(sqlite3.connect(f"file:{self.folder / 'data' / 'rientro.db'}?mode=ro", uri=True)) as database:
+            database.isolation_level = None
+            database.execute("BEGIN")  # all of it as it was at one moment
             sales = database.execute("SELECT id, receipt_no FROM sales WHERE tenant_id = ? AND deleted = 0", tenant)
-            found = sales.fetchall()
+            found = sorted(sales.fetchall(), key=lambda sale: sale[1])
             assert len({number for _, number in found}) == len(found), "a number was given twice"
             stock = database.execute("SELECT stock FROM products WHERE tenant_id = ? AND id = ?", (*tenant, product))
             (left,) = stock.fetchone() or (None,)
