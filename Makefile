@@ -117,6 +117,6 @@ pwa/node_modules/.ready: pwa/package-lock.json pwa/.npmrc
 	cd pwa && npm ci --no-audit --no-fund --no-progress --loglevel=error
 	@touch $@
 
-$(BUILT): pwa/node_modules/.ready $(shell find pwa/src pwa/public pwa/index.html pwa/vite.config.ts -type f 2>/dev/null)
+$(BUILT): pwa/node_modules/.ready $(shell find pwa/src pwa/build pwa/public pwa/index.html pwa/vite.config.ts -type f 2>/dev/null)
 	cd pwa && npx vite build --logLevel warn
 	@touch $@

@@ -19,10 +19,11 @@ from benchmarks.figures import Results
 from benchmarks.growth import Point, grow
 from benchmarks.layers import profile
 from benchmarks.postgres import Server, durable_postgres
+from benchmarks.pwa import pwa
 from benchmarks.suite import Size, Suite
 
 QUICK = Size(records=2_000, clients=20, rounds=50, repeats=1, webhooks=500, deliveries=200)
-CHOICES = ("all", "suite", "webhooks", "deliveries", "growth", "profile")
+CHOICES = ("all", "suite", "webhooks", "deliveries", "growth", "profile", "pwa")
 console = Console(width=None if Console().is_terminal else 160)
 
 
@@ -45,6 +46,9 @@ def main() -> None:
     arguments = _arguments()
     with TemporaryDirectory(prefix="rientro-bench-", dir=arguments.dir) as kept:
         folder = Path(kept)
+        if arguments.what == "pwa":
+            uvloop.run(pwa(console, folder))
+            return
         folder.chmod(0o755)  # PostgreSQL runs as nobody where we are root
         with durable_postgres(folder) as postgres:
             if arguments.what == "profile":

@@ -103,6 +103,26 @@ const till = {
     }
     return made;
   },
+  /** How long each of so many sales takes until it is on disk and can be shown, in milliseconds. */
+  async sellTimed(count: number) {
+    const live = opened().liveStatus();
+    const stop = live.subscribe(() => undefined); // as a screen with its pill would have it
+    const took: number[] = [];
+    for (let at = 0; at < count; at += 1) {
+      const began = performance.now();
+      const { recordId } = await opened().sell(saleOf(null, ""));
+      await opened().record("sales", recordId);
+      took.push(performance.now() - began);
+    }
+    stop();
+    return took;
+  },
+  /** How long it takes to send all that is queued and to pull what it did, in milliseconds. */
+  async drainTimed() {
+    const began = performance.now();
+    await opened().drain();
+    return performance.now() - began;
+  },
   async state() {
     const { pending, rejected, waiting, state, code, leads, updateNeeded } = await opened().status();
     return { pending, rejected, waiting, state, code, leads, updateNeeded };
@@ -120,10 +140,6 @@ const till = {
   drain: () => opened().drain(),
   wake: () => opened().wake(),
   signOut: () => session.signOut(),
-  async restOfShop() {
-    await client?.close();
-    client = null;
-  },
   updates: () => worker?.updates.state ?? "none",
   applyUpdate: () => worker?.updates.apply() ?? false,
   askForUpdate: () => worker?.updates.ask(),
@@ -135,4 +151,8 @@ const till = {
 export type TillPage = typeof till;
 Object.assign(window, { till });
 await open();
+if (asked.get("measure") !== null) {
+  const { size } = await opened().records("sales");
+  document.documentElement.dataset["usable"] = JSON.stringify({ ms: performance.now(), size });
+}
 document.documentElement.dataset["ready"] = String(performance.now());

@@ -147,7 +147,6 @@ class Chromium(Playwrighted):
         while not found:
             await anyio.sleep(0.01)
         await protocol.send(f"ServiceWorker.{method}", {"origin": origin, "registrationId": found[-1], **event})
-        await protocol.detach()
 
 
 class Firefox(Playwrighted):

@@ -14,10 +14,11 @@ import httpx
 from server.app import open_core
 from server.audit import OPERATOR
 from server.auth.people import NewPerson
+from server.cli.demo import _stock
 from server.settings import Settings
 from tests.support.processes import ServerProcess, server_process
 
-MERCHANTS = 20
+MERCHANTS = 40
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ class Shop:
         """As they stand now, also while the server runs."""
         tenant = (merchant.tenant_id,)
         with closing(sqlite3.connect(f"file:{self.folder / 'data' / 'rientro.db'}?mode=ro", uri=True)) as database:
+            database.isolation_level = None
+            database.execute("BEGIN")  # all of it as it was at one moment
             sales = database.execute("SELECT id, receipt_no FROM sales WHERE tenant_id = ? AND deleted = 0", tenant)
-            found = sales.fetchall()
+            found = sorted(sales.fetchall(), key=lambda sale: sale[1])
             assert len({number for _, number in found}) == len(found), "a number was given twice"
             stock = database.execute("SELECT stock FROM products WHERE tenant_id = ? AND id = ?", (*tenant, product))
             (left,) = stock.fetchone() or (None,)
@@ -84,20 +87,27 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(folder: Path, pages: Path, merchants: int = MERCHANTS) -> AsyncIterator[Shop]:
-    """Found the merchants, then serve them with a copy of those pages, which a test may change."""
+async def open_shop(
+    folder: Path, pages: Path, merchants: int = MERCHANTS, *, stocked: bool = False
+) -> AsyncIterator[Shop]:
+    """Found the merchants, then serve them with a copy of those pages, which a test may change.
+
+    `stocked`: they have the demonstration's products.
+    """
     pages = Path(shutil.copytree(pages, folder / "pages"))
-    found = [merchant async for merchant in _found(folder / "data", merchants)]
+    found = [merchant async for merchant in _found(folder / "data", merchants, stocked=stocked)]
     arguments = ["-m", "tests.browser.serving", "--port", "{port}", f"--data={folder / 'data'}", f"--pages={pages}"]
     environment = {"RIENTRO_SIGN_IN_RATE": "0", "RIENTRO_ADDRESS_RATE": "0"}
     async with server_process(arguments, folder / "log", environment) as server:
         yield Shop(folder, server, pages, found)
 
 
-async def _found(data: Path, count: int) -> AsyncIterator[Merchant]:
+async def _found(data: Path, count: int, *, stocked: bool) -> AsyncIterator[Merchant]:
     async with open_core(Settings(data=data, allow_loopback=True)) as core:
         for number in range(count):
             tenant_id = await core.admin.add_tenant(f"Bar {number}")
             person_id = await core.access.people.add(tenant_id, NewPerson("Anna", "owner", "centro"), OPERATOR)
             invite = await core.access.invites.make(tenant_id, person_id, OPERATOR)
+            if stocked:
+                await _stock(core, tenant_id)
             yield Merchant(tenant_id, invite.link.partition("=")[2])

@@ -68,8 +68,9 @@ export async function setBadge(count: number): Promise<void> {
 
 /** Where to go, on this origin and nowhere else. */
 function pathOf(navigate: unknown): string {
+  if (typeof navigate !== "string") return PLAIN.navigate;
   try {
-    const url = new URL(String(navigate), location.origin);
+    const url = new URL(navigate, location.origin);
     return /^https?:$/.test(url.protocol) ? url.pathname + url.search + url.hash : PLAIN.navigate;
   } catch {
     return PLAIN.navigate;

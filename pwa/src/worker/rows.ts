@@ -3,6 +3,7 @@
  *
  * It opens a database that a page has made, of the format this worker knows, and never makes or changes one.
  */
+import { StoreError } from "../client/errors";
 import { partsOf } from "../client/keys";
 import type { Key, Part, Range, Store, Table, TableShape, Tx } from "../client/store";
 import { FORMAT, SHAPES } from "../client/tables";
@@ -18,10 +19,18 @@ export async function existingStore(name: string): Promise<Store | null> {
     return null;
   }
   db.onversionchange = () => db.close(); // a newer app wants it
+  let isClosed = false;
+  const open = () => {
+    if (isClosed) throw new StoreError("the store is closed");
+    return db;
+  };
   return {
-    read: (work) => within(db, "readonly", work),
-    write: (work) => within(db, "readwrite", work),
-    close: async () => db.close(),
+    read: async (work) => within(open(), "readonly", work),
+    write: async (work) => within(open(), "readwrite", work),
+    async close() {
+      isClosed = true;
+      db.close();
+    },
   };
 }
 

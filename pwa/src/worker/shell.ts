@@ -15,13 +15,14 @@ const CURRENT = PREFIX + __VERSION__;
 const START = "/index.html";
 const SERVERS = /^\/(v1|health|\.well-known)\/|^\/(metrics|openapi\.json|sw\.js)$/;
 
-/** Keep this build's files. Rejects, with nothing kept, where one of them does not come. */
+/** Keep this build's files. Rejects, with nothing changed, where one of them does not come. */
 export async function keepShell(): Promise<void> {
+  const isNew = !(await caches.has(CURRENT)); // another worker of the same files may live on what is there
   const cache = await caches.open(CURRENT);
   try {
     await cache.addAll(__FILES__.map((file) => new Request(file, { cache: "reload" })));
   } catch (error) {
-    await caches.delete(CURRENT);
+    if (isNew) await caches.delete(CURRENT);
     throw error;
   }
 }

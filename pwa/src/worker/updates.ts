@@ -3,13 +3,14 @@
  * is lost by the reload: no form begun, nothing on its way to the disk. Another tab that was not clean when one of them
  * updated goes on as it is, and is told that it should be reloaded.
  *
- *     none ──found──▶ waiting ──apply──▶ applying ──in control──▶ (reload) | stale
+ *     none ──found──▶ waiting ◀──apply, not in control for long──▶ applying ──in control──▶ (reload) | stale
  */
 import { SKIP_WAITING } from "./words";
 
 export type UpdateState = "none" | "waiting" | "applying" | "stale";
 
 const OFTEN_MS = 60 * 60 * 1000;
+const PATIENCE_MS = 10_000; // the worker before may be busy for longer: then it can be asked again
 
 export class Updates {
   state: UpdateState = "none";
@@ -42,6 +43,7 @@ export class Updates {
     else if (this.registration.waiting !== null) {
       this.enter("applying");
       this.registration.waiting.postMessage(SKIP_WAITING);
+      setTimeout(() => this.state === "applying" && this.enter("waiting"), PATIENCE_MS);
     }
     return true;
   }
