@@ -32,7 +32,7 @@ run: $(SERVE) app ## the server with demonstration data
 
 test: lint ## everything CI runs: lint, then all tests
 	$(BIN)/python -m compileall -q $(SOURCES)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/python -m pytest --durations=120 --durations-min=1 --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 $(if $(shell command -v npm),test: tests/peers/node_modules/.ready)
 
