@@ -143,7 +143,7 @@ INVOICE = {
 }
 
 
-@pytest.mark.skip(reason="Chromium's protocol loses a message now and then: it waits for the real subscription in Firefox")
+@pytest.mark.skip(reason="not steady: twice of five times no notification was seen, and the cause is not known")
 async def test_every_push_shows_a_notification_and_a_tap_opens_its_page(
     chromium_till: Till, chromium: Chromium
 ) -> None:
