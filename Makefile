@@ -22,7 +22,7 @@ SYNC    := $(UV) pip sync -q --python $(BIN)/python --require-hashes
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format demo simulate faults bench lock wheel app types
+.PHONY: help run test lint format demo browser simulate faults bench lock wheel app types
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ run: $(SERVE) app ## the server with demonstration data
 
 test: lint ## everything CI runs: lint, then all tests
 	$(BIN)/python -m compileall -q $(SOURCES)
-	$(BIN)/python -m pytest --durations=120 --durations-min=1 --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --ignore=tests/browser
 
 $(if $(shell command -v npm),test: tests/peers/node_modules/.ready)
 
@@ -59,6 +59,9 @@ format: .venv/.ready ## repair what style can repair by itself
 
 demo: .venv/.ready app ## offline sales come home, told step by step
 	$(BIN)/python -m tests.demo
+
+browser: .venv/.ready app tests/peers/node_modules/.ready ## drive the app in Chromium, Firefox and WebKitGTK where they are installed: minutes, and not yet steady
+	$(BIN)/python -m pytest tests/browser
 
 simulate: .venv/.ready ## try to break sync; SEEDS=10000 says how often, FROM=0 with which seed to begin
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0)

@@ -143,9 +143,6 @@ INVOICE = {
 }
 
 
-@pytest.mark.skip(
-    reason="Chromium's protocol loses a message now and then: it waits for the real subscription in Firefox"
-)
 async def test_every_push_shows_a_notification_and_a_tap_opens_its_page(
     chromium_till: Till, chromium: Chromium
 ) -> None:
