@@ -37,7 +37,7 @@ _PRODUCTS = (
 )
 
 
-async def announce(settings: Settings, host: str, port: int) -> None:
+async def announce(settings: Settings, host: str, port: int, *, tls: bool = False) -> None:
     """Make the shop if there is none, and say where to look and how to sign a device in."""
     async with open_core(settings) as core:
         file = settings.data / _FILE
@@ -46,7 +46,8 @@ async def announce(settings: Settings, host: str, port: int) -> None:
             devices = await _make_shop(core)
             _remember(file, devices)
         link = await _owners_link(core, devices[0]["tenant_id"])
-    url = f"http://{_LOCAL.get(host, host)}:{port}"
+    here = f"{'https' if tls else 'http'}://{_LOCAL.get(host, host)}:{port}"
+    url = (settings.public_url or here).rstrip("/")
     console.rule("rientro: demonstration shop")
     if link is None:
         console.print(f"Open      {url}/", **_PLAIN)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,9 +41,9 @@ def serve(
     """Serve clients, and forward what they send (unless RIENTRO_RELAY=0: then run `rientro relay` beside it)."""
     settings = settings_for(data)
     set_up_logs(settings.log_level)
-    if demo:
-        plainly(lambda: anyio.run(announce, settings, host, port))
     tls = plainly(lambda: check_tls(tls_cert, tls_key, tls_client_ca, datetime.now(UTC)))
+    if demo:
+        plainly(lambda: anyio.run(partial(announce, settings, host, port, tls=tls is not None)))
     app = create_app(settings, tls_ends_at=None if tls is None else tls.ends_at)
     _run(app, settings, host, port, **({} if tls is None else tls.options()))
 
