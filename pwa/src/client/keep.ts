@@ -3,8 +3,8 @@ import { StoreError } from "./errors";
 import type { Signed } from "./door";
 
 /**
- * `attempt`: a refresh is under way by this name; the same is sent again until it is answered. `refreshToken` is null
- * where a cookie holds it. `devices`: on which device somebody was signed in before, by what they signed in with.
+ * `attempt`: a refresh is under way by this name; the same is sent again until it is answered. `last`: the one that was
+ * answered last. `refreshToken` is null where a cookie holds it. `devices`: on which device somebody was signed in before, by what they signed in with.
  * `ending`: signed out here, not told the server yet.
  */
 export interface Kept {
@@ -12,6 +12,7 @@ export interface Kept {
   readonly over: boolean;
   readonly refreshToken: string | null;
   readonly attempt: string | null;
+  readonly last?: string | null;
   readonly devices: { readonly [login: string]: string };
   readonly ending: boolean;
 }

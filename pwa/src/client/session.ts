@@ -5,6 +5,8 @@
  *    program that keeps no cookies, beside the session.
  * 2. A refresh spends its token. Which attempt spends it is on disk before it is sent, and the same is sent again until
  *    an answer came: so a lost answer costs nothing, and the server does not take the second try for a thief's.
+ *    A browser that is killed forgets its newest cookies, and comes back with the token before. So the first refresh after
+ *    a start names the attempt that was answered last: by it the server gives the lost token again.
  * 3. Tabs refresh one at a time and share what they got.
  * 4. Only the server ends a session: `over`. Nothing local is deleted by it, and who was signed in stays known.
  * 5. Signing out without a network ends it here at once, and there as soon as there is one.
@@ -138,7 +140,7 @@ class OneSession implements Session {
     if (answered.status !== 200) throw this.refused(answered);
     const issued = this.issued(answered);
     const devices = { ...this.kept.devices, [LAST]: issued.signed.deviceId };
-    await this.store({ ...this.kept, over: false, attempt: null, ending: false, devices, ...partOf(issued) });
+    await this.store({ ...this.kept, over: false, attempt: null, last: null, ending: false, devices, ...partOf(issued) });
     this.share(issued.access);
     return issued.signed;
   }
@@ -179,14 +181,15 @@ class OneSession implements Session {
     if (token !== null && token !== refused) return token;
     this.kept = await this.keep.read();
     if (this.kept.signed === null || this.kept.over) throw new SignedOutError("nobody is signed in here: sign in");
-    const attempt = this.kept.attempt ?? randomId(this.runtime);
+    const lost = this.access === null && this.kept.refreshToken === null ? this.kept.last : null;
+    const attempt = this.kept.attempt ?? lost ?? randomId(this.runtime);
     await this.store({ ...this.kept, attempt });
     const { refreshToken } = this.kept;
     const body = { attempt, ...(refreshToken === null ? {} : { refresh_token: refreshToken }) };
     const answered = await this.send("POST", "/v1/auth/refresh", body);
     if (answered.status !== 200) throw await this.ended(answered);
     const issued = this.issued(answered);
-    await this.store({ ...this.kept, attempt: null, refreshToken: issued.refreshToken });
+    await this.store({ ...this.kept, attempt: null, last: attempt, refreshToken: issued.refreshToken });
     this.share(issued.access);
     return issued.access.token;
   }
