@@ -14,19 +14,22 @@ from sync.collection import Fields
 
 _EXACT: Final = Context(prec=40, rounding=ROUND_HALF_UP)
 _FINEST, _CENT, _ONE, _HUNDRED = Decimal("1E-8"), Decimal("0.01"), Decimal(1), Decimal(100)
+_HALF_CENT = Decimal("0.005")
 _NO_VAT: Final = Decimal(0)
 _STAMPED: Final = frozenset({"N1", "N2.1", "N2.2", "N3.5", "N3.6", "N4"})
 """Natures whose documents bear stamp duty from `_STAMP_ABOVE` on (DPR 642/1972, tariff, article 13)."""
 _STAMP_ABOVE, STAMP_DUTY = Decimal("77.47"), "2.00"
 _FAR_TOO_WIDE: Final = frozenset({"N2", "N3", "N6"})
 """Refused since 2021 (00445): one of their parts must be named."""
+_NATURE: Final = re.compile(r"N(?:1|2\.[12]|3\.[1-6]|4|5|6\.[1-9]|7)")
 _VAT: Final = re.compile(r"(?:([A-Z]{2}))?([A-Za-z0-9]{2,28})")
 _ITALIAN_VAT: Final = re.compile(r"[0-9]{11}")
 _TAX_CODE: Final = re.compile(r"[A-Z0-9]{16}|[0-9]{11}")
 _SDI_CODE: Final = re.compile(r"[A-Z0-9]{6,7}")
 _LETTERS: Final = re.compile(r"[A-Z]{2}")
 _POSTCODE: Final = re.compile(r"[0-9]{5}")
-_PEC: Final = re.compile(r"[^@\s\x00-\x1f]{1,100}@[^@\s\x00-\x1f]{1,150}")
+_PEC: Final = re.compile(r"(?=.{7,254}\Z)[!#-'*+/-9=?A-Z^-~-]+(?:\.[!#-'*+/-9=?A-Z^-~-]+)*@[!#-'*+/-9=?A-Z^-~.-]+")
+_FOREIGN_CODE: Final = re.compile(r"[A-Z0-9]{2,28}")
 ITALY = "IT"
 SELLER = ("name", "vat_number", "tax_code", "regime", "address", "postcode", "city", "province")
 """What an endpoint's settings say of the seller, each as `seller_<name>`."""
@@ -83,9 +86,11 @@ def _identified(customer: Fields, country: str, problems: list[str]) -> Fields:
             problems.append("bad_vat_number")
         found["vat_number"] = f"{prefix}{number}"
     if tax_code:
-        if country == ITALY and not _TAX_CODE.fullmatch(tax_code):
+        if not (_TAX_CODE if country == ITALY else _FOREIGN_CODE).fullmatch(tax_code):
             problems.append("bad_tax_code")
         found["tax_code"] = tax_code
+        if country != ITALY and not vat:  # a code of another country has no other place (00417)
+            found["vat_number"] = f"{country}{tax_code}"
     if not found:
         problems.append("no_tax_id")
     return found
@@ -129,11 +134,16 @@ def _goods_problems(sale: Fields, vat: Sequence[Fields], natures: Mapping[Decima
         "no_lines": not sale["lines"],
         "two_sums_of_one_rate": len(natures) != len(vat),
         "no_nature": any((rate == _NO_VAT) != bool(nature) for rate, nature in natures.items()),
-        "nature_too_wide": bool(_FAR_TOO_WIDE & {nature for nature in natures.values() if nature}),
+        "nature_too_wide": any(nature in _FAR_TOO_WIDE for nature in natures.values()),
+        "bad_nature": not all(map(_is_nature, filter(None, natures.values()))),
         "lines_do_not_add_up": _sums(sale) != {Decimal(one["rate"]): Decimal(one["gross"]) for one in vat},
         "vat_does_not_add_up": not all(map(_is_taxed, vat)),
     }
     return [problem for problem, is_so in wrong.items() if is_so]
+
+
+def _is_nature(nature: str) -> bool:
+    return nature in _FAR_TOO_WIDE or _NATURE.fullmatch(nature) is not None
 
 
 def _sums(sale: Fields) -> dict[Decimal, Decimal]:
@@ -152,17 +162,21 @@ def _is_taxed(one: Fields) -> bool:
 
 
 def _line(line: Fields, natures: Mapping[Decimal, str | None]) -> Fields:
-    """A line with net prices. A negative quantity is a positive one of a negative price: the format has no other."""
+    """A line with net prices. A negative quantity is a positive one of a negative price: the format has no other.
+
+    Where eight places of a price are too few to make the total of so large a quantity (00423), the total is the price.
+    """
     rate, quantity = Decimal(line["vat_rate"]), Decimal(line["quantity"])
     net = _finest(_EXACT.divide(Decimal(line["total"]), _ONE + rate / _HUNDRED))
     each = net if quantity == 0 else _finest(_EXACT.divide(net, abs(quantity)))
+    is_counted = quantity != 0 and abs(_EXACT.multiply(each, abs(quantity)) - net) <= _HALF_CENT
     made: Fields = {
         "description": line["description"],
-        "unit_price": _digits(each),
+        "unit_price": _digits(each if is_counted else net),
         "total": _digits(net),
         "vat_rate": line["vat_rate"],
     }
-    if quantity != 0:
+    if is_counted:
         made["quantity"] = format(abs(quantity), "f")
     if natures.get(rate):
         made["nature"] = natures[rate]

@@ -12,6 +12,7 @@ Rules:
 5. What was asked for in a history that was lost may have been issued there under another number: it is not issued
    again by itself. Whoever looks, raises `first_number` where numbers were used, and asks again.
 6. One endpoint that is bound to send names the seller in its settings; with none, or two, nothing is issued.
+7. A sale has one invoice, whoever asks for another; a day that has not come in Rome is none to issue on (00403).
 """
 
 import json
@@ -146,10 +147,7 @@ class _Desk:
 
     async def take_back(self, sales: Sequence[str]) -> None:
         """The invoices of sales that no longer count."""
-        named = {"tenant_id": self._tenant.tenant_id, "sales": to_json(sales).decode()}
-        found = [row[0] for row in await self._writing.tx.fetch(_OF_SALES, named)]
-        fresh = [key[1] for key, one in self._workspace.changed.items() if _is_invoice_of(key, one, sales)]
-        for record_id in dict.fromkeys([*found, *fresh]):
+        for record_id in await self._invoices_of(sales):
             record = await self._get((ISSUED, record_id))
             if record is None or record.fields["status"] == "cancelled":
                 continue
@@ -158,17 +156,31 @@ class _Desk:
             else:
                 await self._write(record_id, "update", {"status": "cancelled"})
 
+    async def _invoices_of(self, sales: Sequence[str]) -> list[str]:
+        """Their ids, whatever became of them; with those of this transaction."""
+        named = {"tenant_id": self._tenant.tenant_id, "sales": to_json(sales).decode()}
+        found = [str(row[0]) for row in await self._writing.tx.fetch(_OF_SALES, named)]
+        fresh = [key[1] for key, one in self._workspace.changed.items() if _is_invoice_of(key, one, sales)]
+        return list(dict.fromkeys([*found, *fresh]))
+
+    async def _is_invoiced(self, record_id: str, sale_id: str) -> bool:
+        """Whether a sale has an invoice beside this one, which has a number."""
+        others = [await self._get((ISSUED, one)) for one in await self._invoices_of([sale_id]) if one != record_id]
+        return any(one is not None and one.fields["status"] == "issued" for one in others)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._writing.now_ms / 1000, _ROME).date().isoformat()
+
     async def _credit(self, invoice_id: str, invoice: Fields) -> None:
         """Make the credit note, once."""
         note_id = derived("credit_note", invoice_id)
         if await self._get((ISSUED, note_id)) is not None:
             return
-        today = datetime.fromtimestamp(self._writing.now_ms / 1000, _ROME).date().isoformat()
         note: Fields = {
             "shop": invoice["shop"],
             "sale_id": invoice["sale_id"],
             "customer_id": invoice["customer_id"],
-            "issued_on": today,
+            "issued_on": self._today(),
             "submission": 1,
             "document_type": "TD04",
             "credits": invoice_id,
@@ -183,6 +195,10 @@ class _Desk:
         """What the server writes: the whole document with its number and file, or its problems."""
         sender = await self._sender()
         content, problems = await self._content(asked)
+        if asked["issued_on"] > self._today():
+            problems.append("date_to_come")
+        if asked.get("credits") is None and await self._is_invoiced(record_id, asked["sale_id"]):
+            problems.append("already_invoiced")
         if sender.problem is not None:
             problems.append(sender.problem)
         if sender.epoch_at is not None and stamp < sender.epoch_at and asked["submission"] == 1:
@@ -206,16 +222,16 @@ class _Desk:
         goods, problems = await self._goods(asked)
         customer = await self._get(("customers", asked["customer_id"]))
         if customer is None or customer.deleted:
-            return goods, [*problems, "no_customer"]
+            return goods, problems if goods.get("buyer") else [*problems, "no_customer"]
         buyer, missing = buyer_of(customer.fields)
         return {**goods, "buyer": buyer}, [*problems, *missing]
 
     async def _goods(self, asked: Fields) -> tuple[Fields, list[str]]:
-        """From the sale; a credit note's from what it takes back."""
+        """From the sale; a credit note's from what it takes back, with its buyer, should the customer be gone."""
         if asked.get("credits") is not None:
             credited = await self._get((ISSUED, asked["credits"]))
             assert credited is not None
-            names = ("lines", "vat", "total", "stamp_duty", "payment_method")
+            names = ("lines", "vat", "total", "stamp_duty", "payment_method", "buyer")
             return {name: credited.fields[name] for name in names}, []
         sale = await self._get(("sales", asked["sale_id"]))
         return ({}, ["no_sale"]) if sale is None else goods_of(sale.fields)

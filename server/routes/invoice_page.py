@@ -1,6 +1,7 @@
 """An invoice as a page: our own view of a record, in Italian, for a screen and for paper. Pure text in, text out.
 
-Everything that comes from outside is escaped where it is put in; there is no script, no link and no picture, and the
+Everything that comes from outside is escaped where it is put in, and loses what would turn the direction of the text
+around it: an amount or an account number is read as it stands. There is no script, no link and no picture, and the
 one style sheet is named in the policy by its hash. The policy stands in the page as well, for who saves it.
 """
 
@@ -8,7 +9,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
-from html import escape
+from html import escape as escape_markup
 from typing import Any
 
 from server.routes import invoice_words as words
@@ -30,7 +31,15 @@ CSP = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
     f"style-src 'sha256-{base64.b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
 )
-_SAVED_CSP = escape(CSP.replace("frame-ancestors 'self'; ", ""))  # which means nothing in a page itself
+_SAVED_CSP = escape_markup(CSP.replace("frame-ancestors 'self'; ", ""))  # which means nothing in a page itself
+
+
+_TURNING = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
+def escape(text: str) -> str:
+    """As a text of the page."""
+    return escape_markup(text.translate(_TURNING))
 
 
 def render_invoice(fields: Fields) -> str:

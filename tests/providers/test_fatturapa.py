@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from server.providers.sdi import InvoiceBody, UnreadableInvoiceError, parse_file
 from server.providers.sdi.fields import ContentCode, DocumentCode, EnvelopeCode
+from server.providers.sdi.reader import MAX_UNKNOWN
 from tests.support import fatture
 from tests.support.fatture import Fattura, Intestazione, Involucro, Riepilogo, Riga, Voce, element
 
@@ -153,6 +154,19 @@ def test_lot_keeps_what_can_be_used() -> None:
     file = parse_file(fatture.invoice(Fattura(number="1"), bad, Fattura(number="3")))
     assert [(body.position, body.number) for body in file.bodies] == [(1, "1"), (3, "3")]
     assert [(body.position, body.code) for body in file.unreadable] == [(2, "bad_date")]
+
+
+@pytest.mark.parametrize("aside", ["<!-- <FatturaElettronicaHeader> -->", "<![CDATA[<FatturaElettronicaHeader>]]>"])
+def test_what_only_speaks_of_another_document_is_none(aside: str) -> None:
+    """In a comment, or in a text; behind the document's end it is one."""
+    whole = fatture.invoice()
+    assert only(whole.replace(b"<Descrizione>", f"<Descrizione>{aside}".encode())).number == "2026/17"
+    assert refusal(whole + whole.partition(b"?>")[2]) == "several_documents"
+
+
+def test_of_many_unknown_elements_not_all_are_kept() -> None:
+    """A file of nothing else would take gigabytes."""
+    assert len(only(fatture.invoice(Fattura(extra="<x>1</x>" * 9000))).unknown) == MAX_UNKNOWN
 
 
 def test_unknown_elements_are_kept() -> None:

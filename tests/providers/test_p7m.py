@@ -44,6 +44,9 @@ def test_every_wrapping_gives_the_same_document(wrapping: Wrapping) -> None:
 
 
 HOLDING = {
+    "text before the armour": b"Bag Attributes\n  localKeyID: 1\n" + fatture.wrapped(INVOICE, "pem"),
+    "headers of mail": b"MIME-Version: 1.0\r\nContent-Type: application/x-pkcs7-mime;\r\n name=a.p7m\r\n\r\n"
+    + fatture.wrapped(INVOICE, "base64-crlf"),
     "something around it": b"\r\n" + ENVELOPE + b"\n\0 and a line some mail program added",
     "ECDSA": signed(INVOICE, kind="ec"),
     "RSA-PSS": signed(INVOICE, pss=True),

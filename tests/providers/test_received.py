@@ -153,6 +153,36 @@ def test_an_archive_gives_its_invoices_and_passes_over_what_is_none() -> None:
     assert (len(reading.drafts), [error.code for error in reading.unusable]) == (1, ["truncated"])
 
 
+def test_no_text_of_a_file_becomes_part_of_the_page() -> None:
+    """Each text in turn is made a picture that runs, written from right to left: the page's tags stay its own."""
+    text = full().decode()
+    tags = set(re.findall(r"<[^>]*>", page_of(text)))
+    shown = 0
+    for one in re.finditer(r">([^<>]+)</", text):
+        turned = escape("1\u202e\u2066\u200f<img src=//x onerror=x>\"'")
+        for draft in drafts(f"{text[: one.start(1)]}{turned}{text[one.end(1) :]}".encode()):
+            page = render_invoice({**draft.fields, **draft.once})
+            assert set(re.findall(r"<[^>]*>", page)) <= tags
+            assert set(page).isdisjoint("\u202e\u2066\u200f")
+            shown += "&lt;img" in page
+    assert shown > 15
+
+
+def page_of(text: str) -> str:
+    """The page of a file with one invoice."""
+    (draft,) = drafts(text.encode())
+    return render_invoice({**draft.fields, **draft.once})
+
+
+def test_invoices_of_one_archive_are_not_taken_for_each_other() -> None:
+    """The id that came with a zip is none of theirs; of the same document twice, as XML and signed, it is."""
+    one, other = fatture.invoice(Fattura(number="1")), fatture.invoice(Fattura(number="2"))
+    both = ReceivedFile(fatture.zipped({"a.xml": one, "b.xml": other}), sdi_id="7")
+    assert len({draft.key for draft in read_invoices([both], TIMESTAMP, ACCOUNT).drafts}) == 2
+    twice = ReceivedFile(fatture.zipped({"a.xml": one, "a.xml.p7m": fatture.signed(one)}), sdi_id="7")
+    assert {draft.key for draft in read_invoices([twice], TIMESTAMP, ACCOUNT).drafts} == {"sdi:7:1"}
+
+
 def test_a_total_with_zeros_behind_its_cents_is_that_total() -> None:
     """It fits exactly; what would have to be rounded does not."""
     (draft,) = drafts(fatture.invoice(Fattura(total="122.0000", summaries=(Riepilogo(taxable="100.00000000"),))))

@@ -16,10 +16,10 @@ async def test_an_invoice_asked_for_is_issued_under_the_next_number(office: Offi
     assert invoice["lines"][0]["total"] == "1.09090909"
     assert invoice["buyer"]["vat_number"] == "IT09876543210"
     assert (await office.payloads())[0]["number"] == "1"
-    await office.ask(issued_on="2026-01-02")
+    await office.ask(issued_on="2024-12-31")
     await office.ask()
     numbers = [(one["year"], one["number"], one["file_name"][-9:]) for one in (await office.all()).values()]
-    assert numbers == [(2025, "1", "R0001.xml"), (2026, "1", "R0002.xml"), (2025, "2", "R0003.xml")]
+    assert numbers == [(2025, "1", "R0001.xml"), (2024, "1", "R0002.xml"), (2025, "2", "R0003.xml")]
 
 
 async def test_numbers_have_no_gap_whoever_asks_and_whatever_fails(office: Office) -> None:
@@ -93,3 +93,35 @@ async def test_what_was_asked_before_a_restore_is_issued_only_when_somebody_look
     assert (await office.get(invoice_id))["problems"] == ["asked_before_restore"]
     await office.change("issued_invoices", invoice_id, submission=2)
     assert (await office.get(invoice_id))["number"] == "41"
+
+
+async def test_a_sale_has_one_invoice_whoever_asks_for_another(office: Office) -> None:
+    """Two devices that knew nothing of each other: the second is told, and no number is used."""
+    await office.open()
+    sale_id, customer_id = await office.sale(), await office.customer()
+    first_id, second_id = await office.ask(sale_id, customer_id), await office.ask(sale_id, customer_id)
+    await office.change("issued_invoices", second_id, submission=2)
+    found = await office.all()
+    assert [found[one]["problems"] for one in (first_id, second_id)] == [[], ["already_invoiced"]]
+    assert (await office.get(await office.ask()))["number"] == "2"
+
+
+async def test_a_day_to_come_is_none_to_issue_on(lite_office: Office) -> None:
+    """SDI discards it; and a number of a year to come would be out of its turn. Days are those of Rome."""
+    await lite_office.open()
+    lite_office.outlet.clock.ms += 23 * 3_600_000 - lite_office.outlet.clock.ms % 86_400_000 + 60_000
+    early = await lite_office.get(await lite_office.ask(issued_on="2025-11-26"))
+    assert (early["problems"], early["number"]) == (["date_to_come"], None)
+    assert (await lite_office.get(await lite_office.ask(issued_on="2025-11-25")))["number"] == "1"
+
+
+async def test_a_credit_note_is_made_for_a_customer_who_is_gone(lite_office: Office) -> None:
+    """It names whom its invoice named."""
+    await lite_office.open()
+    sale_id, customer_id = await lite_office.sale(), await lite_office.customer()
+    invoice_id = await lite_office.ask(sale_id, customer_id)
+    await lite_office.say("delete", "customers", customer_id, {}, "owner", base_version=1000)
+    await lite_office.change("sales", sale_id, status="voided")
+    found = await lite_office.all()
+    (note,) = [one for one in found.values() if one["document_type"] == "TD04"]
+    assert (note["status"], note["buyer"]) == ("issued", found[invoice_id]["buyer"])

@@ -154,6 +154,27 @@ def test_whatever_is_sold_its_file_is_valid_and_exact(sold: list[tuple[int, int,
         assert abs(each * times - Decimal(written.total or "0")) <= Decimal("0.01")
 
 
+def test_a_customer_abroad_is_named_by_the_code_of_their_country() -> None:
+    """SDI wants one of two (00417), and only Italians have the other."""
+    abroad = {**CUSTOMER, "country": "CH", "vat_number": None, "tax_code": "X1234567"}
+    (named,) = fromstring(checked(composed(mixed(), abroad))).iterfind(".//CessionarioCommittente//IdFiscaleIVA")  # noqa: S314  # our own
+    assert [one.text for one in named] == ["CH", "X1234567"]
+
+
+@pytest.mark.parametrize("pec", ["à@pec.it", "a@è.it", "a b@c.it", "a..b@c.it", "a@b"])
+def test_mail_the_form_does_not_take_is_found_before_a_number_is_used(pec: str) -> None:
+    """It would be an invoice that has a number and no file."""
+    assert buyer_of({**NOBODY, **CUSTOMER, "sdi_code": None, "pec": pec})[1] == ["bad_pec"]
+
+
+def test_a_price_that_eight_places_cannot_hold_is_the_total() -> None:
+    """Millions for cents: quantity times price would miss the total (00423)."""
+    many = line("Semi", "4949008.844", "0.00", "782.78", "4.00")
+    vat = [{"rate": "4.00", "gross": "782.78", "net": "752.67", "vat": "30.11"}]
+    (written,) = parse_file(checked(composed(sale_fields(lines=[many], vat=vat, total="782.78")))).bodies[0].lines
+    assert (written.quantity, written.unit_price, written.total) == (None, "752.67307692", "752.67307692")
+
+
 def test_letters_the_format_does_not_know_are_written_by_the_nearest() -> None:
     """Nobody's invoice is discarded for a curly apostrophe."""
     assert (
@@ -193,6 +214,7 @@ def test_the_same_fields_are_the_same_bytes() -> None:
         ({"vat": [{"rate": "22.00", "gross": "1.20", "net": "0.98", "vat": "0.22"}]}, "lines_do_not_add_up"),
         ({"vat": [{"rate": "0.00", "gross": "1.20", "net": "1.20", "vat": "0.00"}]}, "no_nature"),
         ({"vat": [{"rate": "0.00", "gross": "1.20", "net": "1.20", "vat": "0.00", "nature": "N2"}]}, "nature_too_wide"),
+        ({"vat": [{"rate": "0.00", "gross": "1.20", "net": "1.20", "vat": "0.00", "nature": "N3.7"}]}, "bad_nature"),
         ({"status": "voided"}, "sale_voided"),
     ],
 )

@@ -68,7 +68,7 @@ def _file(root: Element, *, filename: str | None, signature: SignatureState, sha
         sha256=sha256,
         signed=signature != "absent",
         signature=signature,
-        unknown=tuple(reader.unknown(root, but=("FatturaElettronicaBody", "Signature"))),
+        unknown=reader.unknown(root, but=("FatturaElettronicaBody", "Signature")),
     )
 
 
@@ -149,7 +149,7 @@ def _body(reader: Reader, body: Element, position: int, *, simplified: bool) -> 
         related=tuple(_related(reader, _below(body, "DatiGenerali"))),
         payment_terms=tuple(_payment_terms(reader, body)),
         attachments=tuple(_attachment(reader, element) for element in body.iterfind("Allegati")),
-        unknown=tuple(reader.unknown(body)),
+        unknown=reader.unknown(body),
         **said,
     )
 

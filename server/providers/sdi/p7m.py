@@ -27,6 +27,10 @@ _MAX_SIGNER_BYTES = 256 * 1024  # certificates and signers of an honest envelope
 _MAX_SIGNERS = 8
 _BLANK = b" \t\r\n"
 _XML_STARTS = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0<")
+_PREAMBLE = 4096  # what some programs write before an armour
+_MIME = re.compile(
+    rb"(?:[!-9;-~]{1,76}:[^\r\n]{0,998}\r?\n(?:[ \t][^\r\n]{0,998}\r?\n)*){1,20}\r?\n"
+)  # S/MIME's headers
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----(.*?)(?:-----END|\Z)", re.DOTALL)
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=" + _BLANK
 _ZIP_FILE, _ZIP_ENTRY = b"PK\x03\x04", b"PK\x01\x02"
@@ -120,14 +124,16 @@ def _open(layer: bytes, states: list[SignatureState], *, expect_p7m: bool) -> by
     """One layer down; a signature's state is added to `states`."""
     if layer.startswith(_ZIP_FILE):
         raise UnreadableInvoiceError("archive", "The file is an archive, not an invoice.")
-    if armoured := _PEM.match(layer):
-        return _decode_base64(armoured[1])
     if not layer.translate(None, _BASE64):
         return _decode_base64(layer)
     if layer[0] == _SEQUENCE:
         content, state = _open_cms(layer)
         states.append(state)
         return content
+    if (armoured := _PEM.search(layer)) and armoured.start() <= _PREAMBLE:
+        return _decode_base64(armoured[1])
+    if headers := _MIME.match(layer):
+        return layer[headers.end() :]
     raise UnreadableInvoiceError("bad_p7m" if expect_p7m else "malformed", "The file is neither XML nor signed.")
 
 

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Container, Iterator
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Final, TypeVar
 from xml.etree.ElementTree import Element
 
 from server.providers.sdi import model
 from server.providers.sdi.fields import At, Frozen, UnreadableInvoiceError
 
+MAX_UNKNOWN: Final = 2000
+"""So many texts are kept of what no field holds: far more than an invoice has, far fewer than a hostile file."""
 _T = TypeVar("_T", bound=Frozen)
 
 
@@ -49,8 +52,11 @@ class Reader:
         """What an element itself says."""
         return self.take(at, At(".", str))  # type: ignore[no-any-return]  # a str is read by str
 
-    def unknown(self, at: Element, path: str = "", but: Container[str] = ()) -> Iterator[model.UnknownElement]:
-        """Every text below `at` that no field took, in order; where an element repeats, its path says which one."""
+    def unknown(self, at: Element, but: Container[str] = ()) -> tuple[model.UnknownElement, ...]:
+        """The texts below `at` that no field took, in order; where an element repeats, its path says which one."""
+        return tuple(islice(self._unknown(at, "", but), MAX_UNKNOWN))
+
+    def _unknown(self, at: Element, path: str, but: Container[str] = ()) -> Iterator[model.UnknownElement]:
         again, seen = Counter(child.tag for child in at), Counter[str]()
         for child in at:
             seen[child.tag] += 1
@@ -59,4 +65,4 @@ class Reader:
             step = f"{child.tag}[{seen[child.tag]}]" if again[child.tag] > 1 else child.tag
             if child not in self._read and (text := (child.text or "").strip()):
                 yield model.UnknownElement(path=path + step, text=text)
-            yield from self.unknown(child, f"{path}{step}/")
+            yield from self._unknown(child, f"{path}{step}/")

@@ -76,7 +76,7 @@ def draft_of(account: Account, file_name: str, version: str, meaning: Meaning, f
 def _root(content: bytes) -> Element:
     try:
         xml, _ = unwrap(content, max_bytes=MAX_BYTES)
-        root: Element = fromstring(decode_xml(xml).partition("?>")[2] or decode_xml(xml), forbid_dtd=True)
+        root: Element = fromstring(decode_xml(xml), forbid_dtd=True)
     except UnreadableInvoiceError as error:
         raise UnusableEventError(error.code, error.message) from None
     except (ParseError, DefusedXmlException, ValueError):

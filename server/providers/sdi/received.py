@@ -1,7 +1,8 @@
 """From files as an intermediary hands them over to what an event says: drafts, what cannot be used, files to keep.
 
-A zip gives each of its files. The file is kept as it came and as the XML inside, and each attachment by itself, all by
-their hashes, which the records name.
+A zip gives each of its files; where they are several, an id that came with it is none of theirs: under one id the
+second would be taken for news of the first. The file is kept as it came and as the XML inside, and each attachment by
+itself, all by their hashes, which the records name.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,12 +41,15 @@ def read_invoices(received: Sequence[ReceivedFile], received_at: str, account: A
     unusable: list[UnusableEventError] = []
     kept: dict[str, bytes] = {}
     for file in received:
-        for parsed, source in _parsed(file):
+        found = _parsed(file)
+        documents = {parsed.sha256 for parsed, _ in found if isinstance(parsed, InvoiceFile)}
+        sdi_id = file.sdi_id if len(documents) == 1 else None
+        for parsed, source in found:
             if isinstance(parsed, UnreadableInvoiceError):
                 unusable.append(UnusableEventError(parsed.code, parsed.message))
                 continue
             digest = sha256(source).hexdigest()
-            for said in invoice_drafts(parsed, file.sdi_id, received_at, account, digest):
+            for said in invoice_drafts(parsed, sdi_id, received_at, account, digest):
                 (drafts if isinstance(said, Draft) else unusable).append(said)  # type: ignore[arg-type]  # each its own
             kept |= {sha256(content).hexdigest(): content for content in _contents(parsed, source)}
     if not drafts and len(unusable) == 1:

@@ -20,7 +20,9 @@ from server.providers.sdi.fields import UnreadableInvoiceError
 MAX_ELEMENTS: Final = 250_000
 MAX_DEPTH: Final = 64
 ROOTS: Final = {"FatturaElettronica": False, "FatturaElettronicaSemplificata": True}  # name: simplified
-_HEADER: Final = re.compile(r"<(?:[\w.-]{1,40}:)?FatturaElettronicaHeader[\s/>]")
+_HEADER: Final = "FatturaElettronicaHeader"
+_OPENED: Final = re.compile(rf"<(?:[\w.-]{{1,40}}:)?{_HEADER}[\s/>]")
+_ENDED: Final = re.compile(r"</(?:[\w.-]{1,40}:)?FatturaElettronica(?:Semplificata)?\s*>")
 _CUT_SHORT: Final = {
     errors.XML_ERROR_NO_ELEMENTS,
     errors.XML_ERROR_UNCLOSED_TOKEN,
@@ -35,7 +37,7 @@ class _TreeHandler(ContentHandler):
         super().__init__()
         self.root: Element | None = None
         self._builder = TreeBuilder()
-        self._depth = self._count = 0
+        self._depth = self._count = self.headers = 0
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802  SAX's name
         tag = name.rpartition(":")[2]
@@ -47,6 +49,7 @@ class _TreeHandler(ContentHandler):
             raise UnreadableInvoiceError("too_deep", "The document is nested deeper than any invoice.")
         if self._count > MAX_ELEMENTS:
             raise UnreadableInvoiceError("too_large", "The document has more elements than an invoice may have.")
+        self.headers += tag == _HEADER
         self._builder.start(tag, dict(attrs.items()))
 
     def endElement(self, name: str) -> None:  # noqa: N802  SAX's name
@@ -74,6 +77,12 @@ def parse_tree(text: str) -> Element:
                 raise UnreadableInvoiceError("truncated", "The document ends too early.") from None
             raise UnreadableInvoiceError("malformed", "The document is not well-formed XML.") from None
     assert handler.root is not None
-    if len(_HEADER.findall(text)) > 1:
+    if handler.headers > 1 or _is_followed(text):
         raise UnreadableInvoiceError("several_documents", "More than one invoice document stands in one file.")
     return handler.root
+
+
+def _is_followed(text: str) -> bool:
+    """Whether another document begins where the first ended; one that a comment or a text speaks of does not."""
+    end = _ENDED.search(text)
+    return end is not None and _OPENED.search(text, end.end()) is not None

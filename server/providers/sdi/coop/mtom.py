@@ -1,7 +1,8 @@
 """MTOM: a SOAP message whose files stand beside it, in parts of their own (RFC 2387, XOP 1.0). Split, never searched.
 
 Parts are cut at the boundary that the header names and kept byte for byte; nothing in them is decoded but what their
-own header says (base64). Bounded by the body's own bound and by `MAX_PARTS`.
+own header says (base64). The message is the part that `start` names, else the first. Bounded by the body's own bound
+and by `MAX_PARTS`.
 """
 
 import base64
@@ -37,11 +38,8 @@ def open_envelope(content_type: str, body: bytes) -> Envelope:
         raise BadMultipartError
     parts = [_part(raw) for raw in _split(body, boundary.encode())]
     named = {name: content for name, content in parts if name}
-    start = str(header.get_param("start") or "").strip("<>")
-    root = named.get(start) if start else parts[0][1]
-    if root is None:
-        raise BadMultipartError
-    return Envelope(root, named)
+    start = str(header.get_param("start") or "").strip("<>").removeprefix("cid:")
+    return Envelope(named.get(start, parts[0][1]), named)
 
 
 def _split(body: bytes, boundary: bytes) -> list[bytes]:
@@ -57,7 +55,7 @@ def _split(body: bytes, boundary: bytes) -> list[bytes]:
 
 def _part(raw: bytes) -> tuple[str, bytes]:
     """Its content id, without brackets, and its content."""
-    head, found, content = raw.partition(b"\r\n\r\n")
+    head, found, content = (b"", b"\r\n", raw[2:]) if raw.startswith(b"\r\n") else raw.partition(b"\r\n\r\n")
     if not found or len(head) > MAX_HEAD_BYTES:
         raise BadMultipartError
     headers = HeaderParser().parsestr(head.decode("latin-1") + "\r\n\r\n")

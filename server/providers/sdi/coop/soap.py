@@ -12,6 +12,7 @@ Rules:
 import base64
 import binascii
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
@@ -78,7 +79,9 @@ def parse_message(content_type: str, body: bytes) -> Told:
     if said is None:
         raise SoapMessageError("the envelope is empty")
     values = {_local(child): child for child in said}
-    named = {"file": _bytes(values.get("File"), parts), "metadata": _bytes(values.get("Metadati"), parts)}
+    named: dict[str, bytes | None] = {"file": _bytes(values.get("File"), parts), "metadata": None}
+    with suppress(SoapMessageError):  # no message is refused for what only goes with its file
+        named["metadata"] = _bytes(values.get("Metadati"), parts)
     return _told(said, {name: _text(child) for name, child in values.items()}, named)
 
 
@@ -135,7 +138,7 @@ class _Bounded(TreeBuilder):
 
 def _tree(xml: bytes) -> Element:
     parser = DefusedXMLParser(target=_Bounded(), forbid_dtd=True)
-    parser.feed(xml)
+    parser.feed(xml.lstrip(b" \t\r\n"))
     root: Element = parser.close()
     return root
 
