@@ -7,7 +7,7 @@ Rules:
 2. A number and a date are given once. An invoice that the SDI discarded keeps both when it is asked for again, and
    gets a new file name, for the SDI takes no name twice.
 3. Each file name is written down as a name of its record (`identities`), so that a receipt finds it by that alone,
-   whatever became of our own call.
+   whatever became of our own call. Once there is a newer file, receipts of the older ones move nothing.
 4. A sale that is voided takes its invoice back: by a credit note where it was issued, else by cancelling it.
 5. What was asked for in a history that was lost may have been issued there under another number: it is not issued
    again by itself. Whoever looks, raises `first_number` where numbers were used, and asks again.
@@ -76,6 +76,13 @@ _NAME = Statement(
        VALUES (:tenant_id, 'issued_invoices', :key, :record_id, NULL, NULL, false)
        ON CONFLICT (tenant_id, collection, key) DO NOTHING"""
 )
+
+_OUTLIVE = Statement(
+    """UPDATE identities SET watermark = :latest, final = true
+       WHERE tenant_id = :tenant_id AND collection = 'issued_invoices' AND record_id = :record_id"""
+)
+LATEST = 1_000_000
+"""Later than any receipt: with this, what still comes of a file is old."""
 
 Told = Callable[[Accepted], None]
 
@@ -213,7 +220,7 @@ class _Desk:
             "via": sender.via,
             "seller": sender.seller,
             "status": "issued",
-            "file_name": await self._file(record_id, sender),
+            "file_name": await self._file(record_id, sender, again=asked["number"] is not None),
             **dict.fromkeys(("delivery", "reference", "sdi_id", "sdi_status", "sdi_at")),
             "sdi_errors": [],
         }
@@ -242,15 +249,17 @@ class _Desk:
         number = f"{sequence}/{series}" if series else str(sequence)
         return {"series": series, "year": year, "sequence": sequence, "number": number}
 
-    async def _file(self, record_id: str, sender: Sender) -> str:
+    async def _file(self, record_id: str, sender: Sender, *, again: bool) -> str:
         """A name that no file of this seller had, and that its receipts will find the record by."""
         prefix = str(sender.settings.get("file_prefix") or "R")
         count = await self._next("file", prefix, 0, 1)
         owner = sender.settings.get("transmitter") or f"IT{sender.settings['seller_vat_number']}"
         stem = f"{owner}_{prefix}{_base36(count).rjust(PROGRESSIVE - len(prefix), '0')}"
         key = f"{sender.endpoint_id}:{stem.lower()}"
-        row = {"tenant_id": self._tenant.tenant_id, "key": key, "record_id": record_id}
-        await self._writing.tx.execute(_NAME, row)
+        row = {"tenant_id": self._tenant.tenant_id, "record_id": record_id}
+        if again:
+            await self._writing.tx.execute(_OUTLIVE, {**row, "latest": LATEST})
+        await self._writing.tx.execute(_NAME, {**row, "key": key})
         return f"{stem}.xml"
 
     async def _next(self, counted: str, series: str, year: int, first: int) -> int:

@@ -193,6 +193,9 @@ async def test_a_discarded_invoice_is_corrected_and_sent_under_the_same_number(o
     assert second["buyer"]["vat_number"] == "IT11111111111"
     late = message("NotificaMancataConsegna", first["file_name"], 112, family=PUBLIC)
     await say(office, address, told("notificaMancataConsegna", late))
+    await say(office, address, told("notificaScarto", discard.replace(b"4711", b"4712")))  # the same, told anew
+    await office.processor.drain()
+    assert (await office.get(invoice_id))["sdi_status"] is None
     await say(office, address, told("ricevutaConsegna", message("RicevutaConsegna", second["file_name"], 113), 113))
     await office.processor.drain()
     final = await office.get(invoice_id)

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import anyio
+
 from server.audit import OPERATOR
 from server.inbox.copies import Copies, recall
+from server.inbox.store import Incoming
 from tests.sending.office import Office
 from tests.sending.test_coop_client import pem
 from tests.sending.test_coop_messages import SDI, SPEAKING, delivered, opened
@@ -26,3 +29,14 @@ async def test_what_a_restored_database_lacks_is_taken_in_again(office: Office, 
     found = await office.outlet.fetch("SELECT sdi_id FROM invoices WHERE tenant_id = :t ORDER BY sdi_id",
                                       office.outlet.tenant_id)  # fmt: skip
     assert [row[0] for row in found] == ["7001", "7002"]
+
+
+async def test_a_message_told_on_many_connections_at_once_is_one_copy(tmp_path: Path) -> None:
+    """None of them fails another; a damaged copy beside it is passed over."""
+    copies = Copies(tmp_path)
+    told = Incoming("t", "e", "sdicoop", "webhook", "1", "invoice", None, b"b" * 1_000_000, {}, "certificate", "c")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(copies.keep, told)
+    (tmp_path / "t" / "e" / "damaged.json").write_bytes(b"{")
+    assert [one.body for one in copies.of("t")] == [told.body]
