@@ -288,3 +288,13 @@ async def test_welcome_and_other_news_end_ignored(room: Mailroom, fic: Fic) -> N
     await tell(room, fic, 5, event_type="it.fattureincloud.webhooks.entities.clients.create")
     await room.processor().drain()
     assert (await room.states(), fic.calls) == ({"ignored": 2}, [])
+
+
+async def test_an_event_whose_documents_are_all_gone_ends_ignored(room: Mailroom, fic: Fic) -> None:
+    """They were registered meanwhile, and are told of again; where one of several is left, it is read."""
+    await tell(room, fic, 901, 902)
+    await room.processor().drain()
+    assert await room.states() == {"ignored": 1}
+    await tell(room, fic, 903, fic.add(fatture.invoice(Fattura(number="8"))))
+    await room.processor().drain()
+    assert (await numbers(room), await room.states()) == (["8"], {"ignored": 1, "done": 1})

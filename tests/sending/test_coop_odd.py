@@ -19,9 +19,11 @@ def test_the_message_is_found_however_its_part_is_named() -> None:
 
 
 def test_no_file_is_refused_for_what_only_goes_with_it() -> None:
-    """Metadata that nobody can read are none; blank lines before a message are nothing."""
+    """Metadata that nobody can read are none, blank lines before a message are nothing, and a name is only a hint."""
     damaged = delivered(b"file", b"meta").replace(encoded(b"meta").encode(), b"*")
     assert (heard(b"\r\n" + damaged).content(), heard(damaged).metadata) == (b"file", None)
+    unnamed = delivered(b"file").replace(b"<NomeFile>IT", "<NomeFile>Fattura n° ".encode())
+    assert heard(unnamed).file_name == "Fattura_n__01234567890_00001.xml"
 
 
 def test_a_receipt_may_hold_what_ends_an_instruction() -> None:

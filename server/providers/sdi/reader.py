@@ -65,4 +65,5 @@ class Reader:
             step = f"{child.tag}[{seen[child.tag]}]" if again[child.tag] > 1 else child.tag
             if child not in self._read and (text := (child.text or "").strip()):
                 yield model.UnknownElement(path=path + step, text=text)
-            yield from self._unknown(child, f"{path}{step}/")
+            if len(child):
+                yield from self._unknown(child, f"{path}{step}/")

@@ -31,7 +31,8 @@ TYPES: Final = "http://www.fatturapa.gov.it/sdi/ws/ricezione/v1.0/types"
 
 Heard = Literal["invoice", "receipt", "deadline"]
 _SDI_ID: Final = re.compile(r"[0-9]{1,18}")
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_LONGEST_NAME: Final = 100
 _RECEIPTS: Final = frozenset({
     "ricevutaConsegna", "notificaMancataConsegna", "notificaScarto", "notificaEsito", "notificaDecorrenzaTermini",
     "attestazioneTrasmissioneFattura", "ricevutaScarto", "ricevutaImpossibilitaRecapito",
@@ -93,14 +94,12 @@ def _told(said: Element, texts: dict[str, str], files: dict[str, bytes | None]) 
         raise SoapMessageError("no such operation here")
     if not _SDI_ID.fullmatch(sdi_id):
         raise SoapMessageError("IdentificativoSdI is missing, or no number")
-    if not _FILE_NAME.fullmatch(file_name):
-        raise SoapMessageError("NomeFile is missing, or no name")
     if not file:
         raise SoapMessageError("File is missing or empty")
     return Told(
         heard=heard,
         sdi_id=str(int(sdi_id)),
-        file_name=file_name,
+        file_name=_NO_NAME.sub("_", file_name)[:_LONGEST_NAME],
         file=base64.b64encode(file).decode(),
         metadata_name=texts.get("NomeFileMetadati"),
         metadata=None if metadata is None else base64.b64encode(metadata).decode(),

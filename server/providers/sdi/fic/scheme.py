@@ -98,9 +98,10 @@ class FicScheme:
             return None
         fetched = [await self._file(event.account, kind, one) for one in ids]
         failed = next((one for one in fetched if one.answer.status != OK), None)
-        if len(fetched) == 1 or failed is not None:
-            return failed or fetched[0]
-        return Fetched(fetched[0].answer, _zipped(fetched), {"files": str(len(fetched))})
+        found = [one for one in fetched if one.content is not None]
+        if len(found) <= 1 or failed is not None:
+            return failed or (found or fetched)[0]
+        return Fetched(fetched[0].answer, _zipped(found), {"files": str(len(found))})
 
     def read(self, event: WebhookEvent, fetched: Fetched | None) -> Reading:
         """The invoices in the files. Raises UnusableEventError."""
