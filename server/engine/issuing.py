@@ -8,7 +8,8 @@ Rules:
    gets a new file name, for the SDI takes no name twice.
 3. Each file name is written down as a name of its record (`identities`), so that a receipt finds it by that alone,
    whatever became of our own call. Once there is a newer file, receipts of the older ones move nothing.
-4. A sale that is voided takes its invoice back: by a credit note where it was issued, else by cancelling it.
+4. A sale that is voided takes its invoice back: by a credit note where it was issued, else by cancelling it. Should SDI
+   discard the invoice when its note is out, it is corrected all the same: the note takes back what must be there.
 5. What was asked for in a history that was lost may have been issued there under another number: it is not issued
    again by itself. Whoever looks, raises `first_number` where numbers were used, and asks again.
 6. One endpoint that is bound to send names the seller in its settings; with none, or two, nothing is issued.
@@ -175,6 +176,11 @@ class _Desk:
         others = [await self._get((ISSUED, one)) for one in await self._invoices_of([sale_id]) if one != record_id]
         return any(one is not None and one.fields["status"] == "issued" for one in others)
 
+    async def _is_credited(self, invoice_id: str) -> bool:
+        """Whether its credit note is out."""
+        note = await self._get((ISSUED, derived("credit_note", invoice_id)))
+        return note is not None and bool(note.fields["status"] == "issued")
+
     def _today(self) -> str:
         return datetime.fromtimestamp(self._writing.now_ms / 1000, _ROME).date().isoformat()
 
@@ -202,6 +208,8 @@ class _Desk:
         """What the server writes: the whole document with its number and file, or its problems."""
         sender = await self._sender()
         content, problems = await self._content(asked)
+        if "sale_voided" in problems and asked["number"] is not None and await self._is_credited(record_id):
+            problems.remove("sale_voided")
         if asked["issued_on"] > self._today():
             problems.append("date_to_come")
         if asked.get("credits") is None and await self._is_invoiced(record_id, asked["sale_id"]):

@@ -203,6 +203,20 @@ async def test_a_discarded_invoice_is_corrected_and_sent_under_the_same_number(o
     assert len(await office.payloads()) == 2
 
 
+async def test_an_invoice_discarded_after_its_credit_note_went_out_is_corrected(lite_office: Office) -> None:
+    """Its sale is voided, and its note stands: alone it would take back VAT that nobody declared."""
+    address = await opened(lite_office)
+    sale_id = await lite_office.sale()
+    invoice_id = await lite_office.ask(sale_id)
+    await lite_office.change("sales", sale_id, status="voided")
+    discard = message("RicevutaScarto", "IT01234567890_R0001.xml", 112, discarded())
+    await say(lite_office, address, told("notificaScarto", discard))
+    await lite_office.processor.drain()
+    await lite_office.change("issued_invoices", invoice_id, submission=2)
+    invoice = await lite_office.get(invoice_id)
+    assert (invoice["problems"], invoice["number"], invoice["file_name"][-9:]) == ([], "1", "R0003.xml")
+
+
 async def test_a_receipt_never_goes_back_and_one_of_nobodys_file_waits(lite_office: Office) -> None:
     """An older one after a newer one is stale; of a file we do not know, a person hears after a day."""
     address = await opened(lite_office)
