@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.collections import routes
 from server.inbox.copies import Copies
 from server.inbox.listing import Event, Filter, list_events
 from server.inbox.processor import Processor, ProcessorOptions
@@ -153,5 +154,5 @@ class Office:
 @asynccontextmanager
 async def open_office(url: str) -> AsyncIterator[Office]:
     """On a migrated database."""
-    async with open_outlet(url) as outlet:
+    async with open_outlet(url, declared=routes()) as outlet:
         yield Office(outlet)
