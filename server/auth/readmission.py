@@ -6,6 +6,7 @@ them was in somebody else's hands. A device that was revoked is one again; it ta
 
 from server.audit import Actor, Entry, note
 from server.auth.errors import AccessError
+from server.auth.subscribed import forget_unheard
 from server.storage.statement import Statement
 from server.storage.writer import Writing
 
@@ -34,5 +35,6 @@ async def readmit(writing: Writing, tenant_id: str, device_id: str, actor: Actor
     named = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
     for statement in (_SESSIONS, _KEYS, _BACK):
         await writing.tx.execute(statement, named)
+    await forget_unheard(writing, tenant_id)  # before it is let in anew: what was subscribed may be another's browser
     writing.tenant(tenant_id).revision += 1
     await note(writing, tenant_id, Entry("device.readmit", actor, "device", device_id))

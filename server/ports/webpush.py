@@ -46,12 +46,14 @@ class Notices(Protocol):
 class Subscription:
     """Where and how a device is reached, with our key for it. Shown anywhere, it keeps its secrets.
 
-    `p256dh`, `auth` and `private_key` are in base64url without padding; `contact` is whom a push service may write to.
+    `p256dh`, `auth` and `private_key` are in base64url without padding; `contact` is whom a push service may write to;
+    `person_id` is who is told there, None on a device of nobody's.
     """
 
     subscription_id: str
     public_key: str
     contact: str
+    person_id: str | None
     endpoint: str = field(repr=False)
     p256dh: str = field(repr=False)
     auth: str = field(repr=False)

@@ -13,6 +13,7 @@ from server.reconcile.rows import (
     SaleSeen,
     closings_around,
     closings_of_day,
+    ending_a_gap,
     last_closed,
     read_page,
     same_number,
@@ -53,7 +54,7 @@ async def _late(tx: Tx, tenant_id: str, terminal_id: str, numbers: Sequence[int]
     found: set[str] = set()
     for number in sorted({number for number in numbers if number <= closed}):
         before, after = await closings_around(tx, tenant_id, terminal_id, number)
-        found |= {one.record_id for one in before if one.last >= number} | {one.record_id for one in after[:1]}
+        found |= {one.record_id for one in before if one.last >= number} | ending_a_gap(after)
     return found
 
 

@@ -31,9 +31,11 @@ _CLOSURES = Statement(
     f"""SELECT seq, CAST(id AS text) FROM closures
        WHERE tenant_id = :tenant_id AND audience = :audience AND seq > :after ORDER BY seq LIMIT {PAGE}"""  # noqa: S608
 )
+# Closings may overlap: the one that begins last need not be the one that ends last.
 _LAST_CLOSED = Statement(
-    """SELECT last_receipt FROM closures WHERE tenant_id = :tenant_id AND terminal_id = :terminal_id
-       AND first_receipt IS NOT NULL ORDER BY first_receipt DESC LIMIT 1"""
+    f"""SELECT max(c.last_receipt) FROM (SELECT last_receipt FROM closures WHERE tenant_id = :tenant_id
+       AND terminal_id = :terminal_id AND first_receipt IS NOT NULL
+       ORDER BY first_receipt DESC LIMIT {_NEIGHBOURS}) AS c"""  # noqa: S608
 )
 # A number belongs to closings that begin at or before it, and lies in a gap before the one that begins after it.
 _BEFORE = Statement(
@@ -134,9 +136,9 @@ async def _news(tx: Tx, statement: Statement, collection: str, tenant_id: str, a
 
 
 async def last_closed(tx: Tx, tenant_id: str, terminal_id: str) -> int:
-    """The last number of a terminal's newest closing; 0 where it closed nothing."""
+    """The last number of a terminal's newest closings; 0 where it closed nothing."""
     rows = await tx.fetch(_LAST_CLOSED, {"tenant_id": tenant_id, "terminal_id": terminal_id})
-    return int(rows[0][0]) if rows else 0
+    return int(rows[0][0] or 0)
 
 
 async def closings_around(
@@ -146,6 +148,15 @@ async def closings_around(
     named = {"tenant_id": tenant_id, "terminal_id": terminal_id, "number": number}
     before, after = await tx.fetch(_BEFORE, named), await tx.fetch(_AFTER, named)
     return [Numbered(*row) for row in before], [Numbered(*row) for row in after]
+
+
+def ending_a_gap(after: Sequence[Numbered]) -> set[str]:
+    """Of closings that begin after a number, those whose gap it may lie in: the next that stand.
+
+    One that was voided ends no gap, and hides none.
+    """
+    begins = next((one.first for one in after if one.status != "voided"), None)
+    return {one.record_id for one in after if one.first == begins and one.status != "voided"}
 
 
 async def closings_of_day(tx: Tx, tenant_id: str, terminal_id: str, day: str) -> list[str]:

@@ -25,6 +25,7 @@ from server.reconcile.rows import (
     arrived_in,
     arrived_unnumbered,
     closings_around,
+    ending_a_gap,
     numbers_in,
     same_number,
 )
@@ -107,7 +108,7 @@ async def _following(tx: Tx, tenant_id: str, closings: Iterable[Record]) -> set[
         first = closing.fields["first_receipt"]
         if first is not None:
             _, after = await closings_around(tx, tenant_id, closing.fields["terminal_id"], first)
-            found |= {one.record_id for one in after[:1]}
+            found |= ending_a_gap(after)
     return found
 
 

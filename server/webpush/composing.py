@@ -60,10 +60,10 @@ _DONE = Statement(
     """DELETE FROM webpush_notices WHERE tenant_id = :tenant_id AND device_id = :device_id AND kind = :kind
        AND subject = :subject"""
 )
-_LAST = Statement(
-    """SELECT max(created_at) FROM outbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
-       AND collection = :collection AND record_id = :record_id"""
-)
+_OF_LANE = """SELECT max(created_at) AS at FROM outbox WHERE tenant_id = :tenant_id AND endpoint_id = :endpoint_id
+       AND collection = :collection AND record_id = :record_id AND"""
+# In two parts, one for each index of a lane: those that hold it, and those that do not.
+LAST = Statement(f"SELECT max(l.at) FROM ({_OF_LANE} holds UNION ALL {_OF_LANE} NOT holds) AS l")  # noqa: S608
 _UNREAD = Statement(
     """SELECT audience, count(*) FROM invoices WHERE tenant_id = :tenant_id AND NOT deleted AND NOT read
        GROUP BY audience"""
@@ -121,7 +121,7 @@ async def compose(records: Records, public_url: str | None, tenant_id: str, writ
 async def _due_ms(tx: Tx, tenant_id: str, kind: NoticeKind, since: str, subscriber: Subscriber, now_ms: int) -> int:
     lane = {"endpoint_id": subscriber.endpoint_id, "collection": COLLECTION}
     record_id = _lane(tenant_id, subscriber.principal.device_id, kind)
-    last = (await tx.fetch(_LAST, {"tenant_id": tenant_id, **lane, "record_id": record_id}))[0][0]
+    last = (await tx.fetch(LAST, {"tenant_id": tenant_id, **lane, "record_id": record_id}))[0][0]
     due_ms = decode_instant(since) + BURST_MS
     if last is not None:
         due_ms = max(due_ms, decode_instant(last) + PACE_MS)
@@ -172,6 +172,7 @@ def _row(
     terms = TERMS[telling.kind]
     payload = {
         "device_id": device_id,
+        "person_id": subscriber.principal.person_id,
         "topic": topic(telling),
         "urgency": terms.urgency,
         "ttl_s": int(terms.ttl.total_seconds()),

@@ -35,8 +35,8 @@ from server.webpush.keys import forget_unused, from_base64, keys_of, plain_base6
 from server.webpush.notices import PROVIDER
 from server.webpush.subscribers import Subscriber, living
 
-_OPENED = f"""SELECT n.subscription_id, n.sealed, k.key_id, k.public_key, k.sealed FROM webpush_subscriptions AS n
-       JOIN webpush_keys AS k ON k.tenant_id = n.tenant_id AND k.key_id = n.key_id
+_OPENED = f"""SELECT n.subscription_id, n.person_id, n.sealed, k.key_id, k.public_key, k.sealed
+       FROM webpush_subscriptions AS n JOIN webpush_keys AS k ON k.tenant_id = n.tenant_id AND k.key_id = n.key_id
        WHERE n.tenant_id = :tenant_id AND n.device_id = :device_id AND {LIVES}"""  # noqa: S608  # our own text
 _OPEN = Statement(_OPENED)
 _PUT = Statement(
@@ -60,6 +60,11 @@ _GONE = Statement(
        AND subscription_id = :subscription_id"""
 )
 _NOTICES = Statement("DELETE FROM webpush_notices WHERE tenant_id = :tenant_id AND device_id = :device_id")
+_OTHERS_NOTICES = Statement(
+    """DELETE FROM webpush_notices WHERE tenant_id = :tenant_id AND device_id = :device_id AND EXISTS (
+       SELECT 1 FROM webpush_subscriptions AS n WHERE n.tenant_id = :tenant_id AND n.device_id = :device_id
+       AND n.person_id IS DISTINCT FROM :person_id)"""
+)
 _AUTH_BYTES = 16
 
 
@@ -184,6 +189,8 @@ class PushSubscriptions:
         }
         known = {"tenant_id": tenant_id, "device_id": device_id, "now": writing.now}
         before = {str(one[0]) for one in await writing.tx.fetch(_OPEN, known)}
+        whose = {"tenant_id": tenant_id, "device_id": device_id, "person_id": principal.person_id}
+        await writing.tx.execute(_OTHERS_NOTICES, whose)
         await writing.tx.execute(_PUT, {**row, "now": writing.now})
         if not await writing.tx.fetch(_OPEN, known):
             message = "Nobody is signed in on this device to stay: sign in here first."
@@ -194,11 +201,13 @@ class PushSubscriptions:
         await note(writing, tenant_id, Entry("webpush.subscribe", actor, "device", device_id))
         return True
 
-    def _opened(self, tenant_id: str, device_id: str, subscription_id: str, sealed: str, *key: str) -> Subscription:
-        key_id, public_key, sealed_key = key
+    def _opened(
+        self, tenant_id: str, device_id: str, subscription_id: str, person_id: str | None, *sealed_with: str
+    ) -> Subscription:
+        sealed, key_id, public_key, sealed_key = sealed_with
         given = self._vault.unseal(tenant_id, WEBPUSH, device_id, sealed)
         private = self._vault.unseal(tenant_id, VAPID, key_id, sealed_key)["private"]
-        return Subscription(subscription_id, public_key, self._contact, **given, private_key=private)
+        return Subscription(subscription_id, public_key, self._contact, person_id, **given, private_key=private)
 
 
 async def _forget(writing: Writing, statement: Statement, key: dict[str, str], **more: str) -> bool:

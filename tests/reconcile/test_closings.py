@@ -180,3 +180,29 @@ async def test_a_closing_that_contradicts_itself_is_refused(lite: Desk, wrong: d
     made = lite.till.mutation("closures", lite.shop.new_id(), fields=closing([sold(1)]) | wrong)
     answer = await lite.till.send(made)
     assert [(v["status"], v["code"]) for v in answer["verdicts"]] == [("rejected", "rule_broken")]
+
+
+async def test_a_gap_is_seen_to_by_the_closing_that_stands_not_by_one_that_was_taken_back(desk: Desk) -> None:
+    """Both begin with the same number, or the wrong one before: what comes late closes the right one all the same."""
+    await desk.sell(1, 2, 6, 7)
+    await desk.close(1, 2)
+    for first in (5, 6, 6):
+        wrong = await desk.close(*range(first, 8), business_day="2025-11-26")
+        await desk.found()
+        await desk.void("closures", wrong)
+    await desk.close(6, 7, business_day="2025-11-26")
+    assert [one["missing"] for one in await desk.found() if one["status"] == "open"] == [[{"first": 3, "last": 5}]]
+    await desk.sell(3, 4, 5)
+    assert {one["status"] for one in await desk.found()} == {"closed"}
+
+
+async def test_a_late_sale_finds_its_closing_behind_a_shorter_one_that_begins_later(desk: Desk) -> None:
+    """Which was a mistake, and is voided."""
+    await desk.sell(1, 2)
+    await desk.close(1, 2, 3, 4)
+    await desk.void("closures", await desk.close(2, 3))
+    await desk.found()
+    await desk.sell(3)
+    assert [one["missing"] for one in await desk.found() if one["status"] == "open"] == [[{"first": 4, "last": 4}]]
+    await desk.sell(4)
+    assert {one["status"] for one in await desk.found()} == {"closed"}

@@ -7,11 +7,25 @@ from pydantic import SecretStr
 
 from server.audit import OPERATOR
 from server.auth.errors import AccessError
+from server.auth.readmission import readmit
 from server.credentials.vault import SealedError, Vault
+from server.storage.statement import Statement
+from server.storage.writer import Job, Writing
 from server.webpush.hosts import Hosts
 from server.webpush.keys import DAY_MS
 from server.webpush.subscriptions import Wanted
+from sync.clock import encode_instant
 from tests.webpush.beach import HOUR_MS, Beach
+
+_PERSON = Statement(
+    """INSERT INTO people (tenant_id, person_id, name, role, shop, failures, created_at)
+       VALUES (:tenant_id, :person_id, 'Anna', 'owner', 'centro', 0, :now)"""
+)
+_SESSION = Statement(
+    """INSERT INTO sessions (tenant_id, session_id, device_id, person_id, generation, rotated_at, created_at,
+         expires_at)
+       VALUES (:tenant_id, :session_id, :device_id, :person_id, 1, :now, :now, :later)"""
+)
 
 
 async def test_a_new_key_loses_nobody(beach: Beach) -> None:
@@ -77,6 +91,52 @@ async def test_a_subscription_goes_with_what_it_lived_by(beach: Beach) -> None:
     rows = await beach.outlet.fetch("SELECT device_id FROM webpush_subscriptions WHERE tenant_id = :t", beach.tenant_id)
     assert [row[0] for row in rows] == [stays.device_id]
     assert await beach.waiting() == 1
+
+
+async def test_news_on_its_way_is_not_told_to_who_came_after(beach: Beach) -> None:
+    """The device is somebody else's by then: neither what was composed nor what waits is theirs."""
+    nobodys = await beach.device("owner")
+    before = await beach.subscribe(nobodys)
+    await beach.invoice()
+    await beach.service.script({"status": 503})
+    await beach.tell()
+    await beach.invoice()
+    after = await beach.subscribe(nobodys._replace(person_id=await _sign_in(beach, nobodys.device_id)))
+    assert await beach.waiting() == 0
+    await beach.tell(HOUR_MS)
+    assert [await beach.service.messages(one) for one in (before, after)] == [[], []]
+    assert [row.error for row in await beach.outlet.rows()] == ["not_subscribed"]
+    await beach.invoice()
+    await beach.tell()
+    assert len(await beach.service.messages(after)) == 1
+
+
+async def test_a_device_that_comes_back_is_told_nothing_where_it_was_before(beach: Beach) -> None:
+    """It may be back because it was in somebody else's hands, with the browser that subscribed."""
+    principal = await beach.device("owner")
+    await beach.subscribe(principal)
+
+    async def job(writing: Writing) -> None:
+        await readmit(writing, beach.tenant_id, principal.device_id, OPERATOR)
+
+    await beach.outlet.writer.submit(Job([beach.tenant_id], job))
+    rows = await beach.outlet.fetch("SELECT device_id FROM webpush_subscriptions WHERE tenant_id = :t", beach.tenant_id)
+    assert rows == []
+
+
+async def _sign_in(beach: Beach, device_id: str) -> str:
+    """An owner is signed in on a device; their id."""
+    person_id, now = beach.outlet.new_id(), encode_instant(beach.clock())
+    later = encode_instant(beach.clock() + 30 * DAY_MS)
+    known = {"tenant_id": beach.tenant_id, "person_id": person_id, "now": now}
+    session = {**known, "session_id": beach.outlet.new_id(), "device_id": device_id, "later": later}
+
+    async def job(writing: Writing) -> None:
+        await writing.tx.execute(_PERSON, known)
+        await writing.tx.execute(_SESSION, session)
+
+    await beach.outlet.writer.submit(Job([beach.tenant_id], job))
+    return person_id
 
 
 async def test_what_is_secret_is_sealed_for_its_row_and_shown_nowhere(beach: Beach) -> None:

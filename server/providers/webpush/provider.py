@@ -41,11 +41,15 @@ class WebPushSettings(Limits):
 
 
 class Push(BaseModel):
-    """A frozen payload: for whom, how it is to be treated, and the message."""
+    """A frozen payload: for whom, how it is to be treated, and the message.
+
+    `person_id`: who was on the device; None for a device of nobody's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device_id: str
+    person_id: str | None = None
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
     urgency: Literal["very-low", "low", "normal", "high"]
     ttl_s: Annotated[int, Field(ge=0, le=28 * 86_400)]
@@ -91,7 +95,7 @@ class WebPushProvider:
         settings, push = _settings(call.account), _push(call.payload)
         tenant_id = call.account.tenant_id
         subscription = await self._subscriptions.of(tenant_id, push.device_id)
-        if subscription is None:
+        if subscription is None or subscription.person_id != push.person_id:  # another is on that device by now
             raise AnsweredError("not_subscribed")
         body = await anyio.to_thread.run_sync(encrypt, to_json(push.message), subscription)
         headers = self._headers(push, subscription)
