@@ -67,6 +67,12 @@ WHO: dict[str, Iterable[str]] = {
     "GET /v1/invoices/{invoice_id}/attachments/{sha256}": PAPERS,
     "GET /health/integrations": MANAGING,
     "GET /health/integrations/{name}": MANAGING,
+    "GET /v1/operations/deliveries": OWNER,
+    "GET /v1/operations/events": OWNER,
+    "GET /v1/operations/depths": OWNER,
+    "POST /v1/operations/deliveries/redrive": OWNER,
+    "POST /v1/operations/deliveries/{delivery_id}/let-pass": OWNER,
+    "POST /v1/operations/events/replay": OWNER,
     "GET /metrics": (),
 }
 """Whom each operation lets in, of those who bring something; the public ones are not here."""

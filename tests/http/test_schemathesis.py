@@ -62,7 +62,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("signed_in", [True, False])
 @schema.parametrize()
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented(
     case: "schemathesis.Case[Any]", live: tuple[str, str], *, signed_in: bool
 ) -> None:

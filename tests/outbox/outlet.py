@@ -264,12 +264,14 @@ async def tidied(outlet: Outlet) -> None:
 async def open_outlet(
     url: str, seed: int = 1, clock: Clock | None = None, declared: Sequence[Route] = (), **route: Any
 ) -> AsyncIterator[Outlet]:
-    """An outlet on a migrated database; keywords change the terms of its route, `declared` are others altogether.
+    """An outlet on a migrated database; `declared` are its routes, all of them by default.
 
-    Its route is the plain one by which sales go to any HTTP endpoint.
+    Keywords change the terms of the plain one by which sales go to any HTTP endpoint, and leave it alone.
     """
     new_id, clock = Ids(seed), clock or Clock()
-    declared = tuple(declared) or tuple(replace(one, **route) for one in routes() if one.name == "sales.forward")
+    if route:
+        declared = [replace(one, **route) for one in routes() if one.name == "sales.forward"]
+    declared = tuple(declared) or routes()
     database = open_database(url)
     writer = Writer(database, clock=clock, nonce=lambda: new_id().replace("-", ""))
     records, forwarder = Records(registry()), Forwarder(declared)

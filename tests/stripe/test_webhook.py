@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from server.ports import Account, Received, WebhookRefusedError
-from server.providers.stripe import StripeProvider
+from server.providers.stripe import StripeProvider, poller
+from server.providers.stripe.events import parse_event
 from tests.stripe.house import SECRET
 from tests.stripe.signing import signature
 
@@ -121,3 +122,16 @@ def test_an_event_names_what_is_to_be_read(event_type: str, about: dict[str, Any
     """By the names of older and newer versions of the API; a name that is none leads nowhere."""
     body = json.dumps({**EVENT, "type": event_type, "data": {"object": about}}).encode()
     assert verified(f"t={NOW_S},v1={signature(body, SECRET, NOW_S)}", body).object_id == object_id
+
+
+def test_an_event_of_another_form_is_about_nothing_of_ours() -> None:
+    """In some a parent is only a name, and where an object should be there is none."""
+    order: dict[str, Any] = {"id": "evt_1", "type": "order.created", "created": NOW_S}
+    for told in ({"id": "x", "parent": "sku_1"}, {"id": 7, "parent": {"subscription_details": "x"}}):
+        assert parse_event(json.dumps({**order, "data": {"object": told}})).subject is None
+
+
+def test_what_nobody_can_read_holds_up_no_poll() -> None:
+    """It is left out, and named in the log by its id alone."""
+    listed = [{"id": "evt_0", "type": 7}, EVENT]
+    assert [event.id for one in listed for event in poller._readable(one)] == ["evt_1"]

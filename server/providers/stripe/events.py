@@ -30,6 +30,11 @@ def _name(value: Any) -> str | None:
     return name if isinstance(name, str) and _ID.fullmatch(name) else None
 
 
+def _object(value: Any) -> Any:
+    """An object, or None for what has another form: in some events a parent is only a name."""
+    return value if isinstance(value, dict) else None
+
+
 Name = Annotated[str | None, BeforeValidator(_name)]
 
 
@@ -42,7 +47,7 @@ class _Details(_Told):
 
 
 class _Parent(_Told):
-    subscription_details: _Details | None = None
+    subscription_details: Annotated[_Details | None, BeforeValidator(_object)] = None
 
 
 class Subject(_Told):
@@ -51,7 +56,7 @@ class Subject(_Told):
     id: Name = None
     payment_intent: Name = None
     subscription: Name = None
-    parent: _Parent | None = None
+    parent: Annotated[_Parent | None, BeforeValidator(_object)] = None
 
 
 class _Data(_Told):

@@ -6,12 +6,15 @@ order; what happens while it reads comes in the next one. Events that are about 
 
 from typing import Annotated, Any
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from server.ports import Account, Found, Polled
+from server.ports import Account, Found, Polled, UnusableEventError
 from server.providers.stripe.api import StripeApi, options, said
 from server.providers.stripe.events import Event, parse_event
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 PAGE_SIZE = 100
 Second = Annotated[int, Field(ge=0)]
@@ -50,10 +53,12 @@ class StripePoller:
         if not page.is_success:
             return Polled(page.answer, cursor=cursor)
         document = page.document
-        events = [parse_event(to_json(one)) for one in document.get("data", [])]
+        listed = document.get("data", [])
+        events = [event for one in listed for event in _readable(one)]
         seen = max([at.seen, *(one.created for one in events if one.created * 1000 <= now_ms)])
-        more = bool(document.get("has_more")) and bool(events)
-        after = Cursor(seen=seen, begin=begin, after=events[-1].id) if more else Cursor(seen=seen)
+        last = str(listed[-1].get("id", "")) if listed else ""
+        more = bool(document.get("has_more")) and bool(last)
+        after = Cursor(seen=seen, begin=begin, after=last) if more else Cursor(seen=seen)
         return Polled(page.answer, _found(events), after.model_dump_json(), more)
 
     def rewind(self, _account: Account, cursor: str, since_ms: int) -> str:
@@ -66,6 +71,15 @@ class StripePoller:
 def _first(account: Account, now_ms: int) -> Cursor:
     begin = max(0, now_ms // 1000 - 86_400 * int(account.settings.get("backfill_days", 7)))
     return Cursor(seen=begin, begin=begin)
+
+
+def _readable(listed: Any) -> list[Event]:
+    """The event, or none: what nobody can read holds up nothing that comes after it."""
+    try:
+        return [parse_event(to_json(listed))]
+    except UnusableEventError as error:
+        log.warning("event_unreadable", provider="stripe", event_id=listed.get("id"), reason=error.message)
+        return []
 
 
 def _found(events: list[Event]) -> list[Found]:

@@ -13,7 +13,7 @@ RECORD, KEY, SHOP = "rientro_record", "rientro_key", "rientro_shop"
 TOO_EARLY = 425
 """What is answered where Stripe need not be asked: it is tried again, and says nothing of how Stripe does."""
 
-EARLIER_S = 3600
+EARLIER_S = 86_400
 """So much before a change was made nothing can have come of it, however the clocks are set."""
 
 
