@@ -190,17 +190,30 @@ async def test_two_thousand_streams_in_one_process(postgres_url: str, tmp_path: 
         for stream in all_of_them:
             await stream.until(lambda told: len(told.heads) > 0)
         opened_up = (await http.get(f"{server.url}/costs")).json()
+        assert await _reads_of_coming_back(place, server, http) <= 1
+        opened_again = (await http.get(f"{server.url}/costs")).json()
         waits = await _push_while_all_are_told(place, server, http, all_of_them)
         after = (await http.get(f"{server.url}/costs")).json()
         pokes = max(len(stream.heads) for stream in all_of_them) - 1
         kib = (opened_up["kib"] - before["kib"]) / count
         log.info("streams=%d kib_a_stream=%.1f answers_ms=%s", count, kib, [round(wait * 1000) for wait in waits])
         assert kib < KIB_A_STREAM
-        assert opened_up["reads"] - before["reads"] < count / 4  # by device and second, not by stream
-        assert after["reads"] - opened_up["reads"] <= pokes + DEVICES  # by poke, not by stream
+        # By device, and again for as long as no stream is open yet, which on a slow machine is long; not by stream.
+        assert opened_up["reads"] - before["reads"] < count / 4
+        assert after["reads"] - opened_again["reads"] <= pokes + 2
         assert after["files"] <= count + SPARE_FILES
         assert await _stopped(server, all_of_them) == count
     assert re.search("Traceback|without completing", server.log_text()) is None
+
+
+async def _reads_of_coming_back(place: Place, server: ServerProcess, http: httpx.AsyncClient) -> int:
+    """How often the database is read when each device opens one more stream beside those that are open."""
+    before = (await http.get(f"{server.url}/costs")).json()
+    async with streams(server.url, place.tokens) as more:
+        for stream in more:
+            await stream.until(lambda told: len(told.heads) > 0)
+    reads: int = (await http.get(f"{server.url}/costs")).json()["reads"] - before["reads"]
+    return reads
 
 
 async def _push_while_all_are_told(

@@ -42,7 +42,9 @@ async def test_what_breaks_a_collections_rule_is_quarantined_with_its_reason(roo
     event = await room.event()
     assert (event.state, event.error) == ("quarantined", "rule_broken")
     assert event.reason == "the sums by VAT rate do not make the total"
-    assert await room.fetch("SELECT * FROM mutations WHERE verdict IS NOT NULL") == []
+    (shown,) = await room.fetch("SELECT verdict FROM mutations")  # that of the record which shows the quarantine
+    assert (shown[0], await room.records("sales")) == (None, [])
+    assert [one["code"] for one in await room.records("quarantined")] == ["rule_broken"]
 
 
 async def test_an_event_of_another_type_is_ignored_and_seen(room: Mailroom) -> None:
