@@ -169,7 +169,7 @@ class Mailroom:
 
     async def records(self, collection: str) -> list[Mapping[str, Any]]:
         """What the owner's phone has after pulling: fields, in the order they came."""
-        await self.owner.pull("sales", "invoices", "customers", "products")
+        await self.owner.pull("sales", "invoices", "customers", "products", "quarantined")
         return [
             change["fields"]
             for (name, _), change in self.owner.received.items()
